@@ -1,0 +1,1 @@
+"""Keyturn: API keys as Kubernetes resources, minted, hashed, delivered, rotated and rolled out."""

@@ -1,0 +1,35 @@
+"""Time: the one place that reads the wall clock, and the text form of an instant (RFC 3339, UTC, ending in Z)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+
+Clock = Callable[[], datetime]
+
+MILLISECOND = timedelta(milliseconds=1)
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def utc_now() -> datetime:
+    """Now, in UTC, cut to milliseconds so that an instant survives a trip through the record unchanged."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def format_time(instant: datetime) -> str:
+    """Write an instant as the API server does, with milliseconds only where there are any: 2026-11-24T06:09:44.120Z."""
+    text = instant.astimezone(UTC).replace(tzinfo=None)
+    return text.isoformat(timespec="milliseconds" if text.microsecond else "seconds") + "Z"
+
+
+def parse_time(text: str) -> datetime:
+    """Read an RFC 3339 instant; raise ValueError for anything else, also for one without an offset."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone: write for example 2026-11-24T06:00:00Z")
+    return instant.astimezone(UTC)

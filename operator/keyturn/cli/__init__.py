@@ -1,0 +1,1 @@
+"""The `keyturn` command, also as `kubectl keyturn`: one module a command."""

@@ -1,0 +1,1 @@
+"""The operator process: handlers, queue, probes and, one folder a kind, the reconcilers."""

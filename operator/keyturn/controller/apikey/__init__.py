@@ -1,0 +1,1 @@
+"""The ApiKey reconciler: observe, decide, act, conclude."""

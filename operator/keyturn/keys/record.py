@@ -1,0 +1,116 @@
+"""The verifier record: the signed ledger of one ApiKey's versions, and everything a verifier needs to decide.
+
+`lifecycle/decide.py` computes the next record, `keys/record_signing.py` turns it into signed bytes,
+`cluster/` stores those as a Secret. Fields are only ever appended; `FORMAT` rises when an old reader must not guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from keyturn.base.version_state import Cause, VersionState
+
+FORMAT: Final = 1
+DEFAULT_AUDIENCE: Final = "default"
+DEAD_LIMIT: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class VersionEntry:
+    """A live version: Staged, Active or Retiring."""
+
+    number: int
+    key_id: str
+    digest: str
+    state: VersionState
+    staged_time: datetime
+    cause: Cause
+    active_time: datetime | None = None
+    not_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEntry:
+    """A tombstone. `state` is Retired or Revoked; `reason` is a word for people and audits."""
+
+    number: int
+    key_id: str
+    end_time: datetime
+    state: VersionState
+    reason: str
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFingerprint:
+    """The credential Secret as it was last written: while uid and resourceVersion still match, nobody has touched it."""
+
+    uid: str
+    resource_version: str
+    version: int
+    digest: str
+    template_digest: str
+    """Of the inputs it was rendered from, token aside: `secretTemplate`, ownership."""
+    previous_version: int | None = None
+    """Whose plaintext stands in `previous-api-key`, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The whole ledger of one ApiKey. Its Secret's bytes are the canonical JSON of this, signed."""
+
+    installation: str
+    namespace: str
+    name: str
+    uid: str
+    serial: int
+    """max(old + 1, unix milliseconds): a re-created record is never older than what verifiers hold."""
+    change: str
+    """What the last write did, for Events and the audit log: one of `lifecycle.plan.Change`."""
+    highest: int
+    """Highest version number ever given out; kept for good."""
+    versions: tuple[VersionEntry, ...] = ()
+    dead_through: int = 0
+    """Every version up to this number is dead, also those no longer listed in `dead`."""
+    dead: tuple[DeadEntry, ...] = ()
+    """The last DEAD_LIMIT tombstones, oldest first."""
+    audience: str = DEFAULT_AUDIENCE
+    product: str | None = None
+    plan: str | None = None
+    scopes: tuple[str, ...] = ()
+    allowed_cidrs: tuple[str, ...] = ()
+    max_staleness_seconds: int | None = None
+    expiration_time: datetime | None = None
+    disabled: bool = False
+    retained: bool = False
+    retain_on_delete: bool = False
+    """deletionPolicy was Retain: known here because the ApiKey is gone when it matters."""
+    trigger: str | None = None
+    """Last handled `rotation.trigger`."""
+    rotate_requested_at: str | None = None
+    """Last handled annotation `keyturn.dev/rotate-requested-at`."""
+    min_version: int | None = None
+    """Last handled `spec.minVersion`."""
+    secret: SecretFingerprint | None = None
+    ended_time: datetime | None = None
+    """When the ApiKey was seen to be gone and everything was revoked."""
+
+    def version(self, number: int) -> VersionEntry | None:
+        """The live version of that number."""
+        return next((entry for entry in self.versions if entry.number == number), None)
+
+    def in_state(self, state: VersionState) -> tuple[VersionEntry, ...]:
+        """The live versions in one state, lowest number first."""
+        return tuple(sorted((e for e in self.versions if e.state is state), key=lambda entry: entry.number))
+
+    @property
+    def active(self) -> VersionEntry | None:
+        """The version the credential Secret should hold; the highest where a damaged record has several."""
+        active = self.in_state(VersionState.ACTIVE)
+        return active[-1] if active else None
+
+    def with_serial(self, *, now_ms: int) -> Record:
+        """The same record with the serial its next write must carry."""
+        return replace(self, serial=max(self.serial + 1, now_ms))
