@@ -43,7 +43,7 @@ class Settings(BaseModel):
     records_namespace: str = Field("keyturn-verifiers", description="Namespace of the verifier records, and of nothing else")
     watch_namespaces: str = Field("", description="Comma-separated namespaces whose ApiKeys are managed; empty: all")
     root_secret: str = Field("keyturn-root", description="Name of the root Secret, created once if it does not exist")
-    key_prefix: str = Field("kt", pattern=r"^(?=.{2,16}$)[a-z0-9]+(_[a-z0-9]+)?$", description="Prefix of new keys: 2 to 16 of a-z and 0-9, one inner _ allowed")
+    key_prefix: str = Field("kt", min_length=2, max_length=16, pattern=r"^[a-z0-9]+(_[a-z0-9]+)?$", description="Prefix of new keys: 2 to 16 of a-z and 0-9, one inner _ allowed")
     rotation_interval: Duration = Field(timedelta(hours=2160), description="How often a key rotates that says nothing about it")
     minimum_interval: Duration = Field(timedelta(hours=1), description="Shortest rotation interval an ApiKey may ask for")
     minimum_grace_period: Duration = Field(timedelta(minutes=5), description="Shortest grace period an ApiKey may ask for")
