@@ -1,0 +1,132 @@
+# Everything a developer does, by name. Python 3.11 or newer, make and git are all a machine needs to start: the first target
+# that needs them makes .venv from requirements.lock, and the tests build or fetch the API server they run against.
+
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+KEEP ?=
+ARGS ?=
+BIN := .venv/bin
+READY := .venv/.stamp
+GENERATED := build/generated
+
+##@ Use it
+
+.PHONY: demo
+demo: $(READY) ## Issue, use and rotate a key on a cluster of its own, in a minute (KEEP=1 leaves it running)
+	@KEEP='$(KEEP)' $(BIN)/python tests/demo/__main__.py
+
+.PHONY: run
+run: $(READY) ## Run the operator from this checkout against the current kubeconfig (ARGS="--log-format json")
+	@$(BIN)/keyturn operator $(ARGS)
+
+##@ Test it
+
+.PHONY: test
+test: $(READY) ## All tests that need no container runtime: unit, cluster, the short end-to-end ones
+	@$(MAKE) test-unit
+	@$(MAKE) test-cluster
+	@$(MAKE) test-e2e
+	@echo '== All tests passed'
+
+.PHONY: test-unit
+test-unit: $(READY) ## Decisions, formats and laws, in plain Python: no sockets, under 10 s
+	@echo '== Unit tests: no cluster, about 10 s'
+	@$(BIN)/pytest tests/unit $(ARGS)
+
+.PHONY: test-cluster
+test-cluster: $(READY) ## User stories against a real API server and etcd, about 2 min
+	@echo '== Cluster tests: a real API server and etcd, about 2 min. The first run on a machine builds both from source'
+	@echo '   (several minutes on two cores); they are kept outside the checkout for all later runs'
+	@$(BIN)/pytest tests/cluster -m 'not slow' $(ARGS)
+
+.PHONY: test-e2e
+test-e2e: $(READY) ## The whole product on a cluster, the short form, under 3 min
+	@echo '== End-to-end tests: the operator as a process of its own; the slow parts are real rollouts and real waiting, about 3 min'
+	@$(BIN)/pytest tests/e2e -m 'not slow and not kind' $(ARGS)
+
+.PHONY: kind-test
+kind-test: $(READY) ## The end-to-end tests on kind (needs kind and a container runtime)
+	@$(BIN)/pytest tests/e2e -m kind $(ARGS)
+
+.PHONY: chaos
+chaos: $(READY) ## The long accidents: kills after every call, frozen leaders, half-open watches; about 10 min
+	@$(BIN)/pytest tests/e2e tests/cluster -m slow $(ARGS)
+
+.PHONY: bench-operator
+bench-operator: $(READY) ## Requests, seconds and bytes for thousands of ApiKeys; about 5 min
+	@$(BIN)/python tests/bench/bench_operator.py $(ARGS)
+
+##@ Change it
+
+.PHONY: check
+check: $(READY) ## Format, lint, types, layers and generated files; no cluster, under a minute
+	@mkdir -p build
+	@$(MAKE) --jobs=4 --keep-going --output-sync=target check-format check-lint check-mypy check-pyright check-layers check-generated
+	@echo '== Checks passed'
+
+.PHONY: check-format check-lint check-mypy check-pyright check-layers check-generated
+check-format: $(READY)
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . || true; echo 'Not formatted: run make fmt'; exit 1; }
+check-lint: $(READY)
+	@$(BIN)/ruff check --quiet .
+check-mypy: $(READY)
+	@$(BIN)/mypy --no-error-summary
+check-pyright: $(READY)
+	@$(BIN)/pyright --warnings > build/pyright.txt || { cat build/pyright.txt; exit 1; }
+check-layers: $(READY)
+	@$(BIN)/lint-imports --no-logo > build/layers.txt || { cat build/layers.txt; exit 1; }
+# Into a folder of its own and compared, so that the check changes nothing and works beside uncommitted work.
+check-generated: $(READY)
+	@rm -rf $(GENERATED)
+	@mkdir -p $(GENERATED)/crds $(GENERATED)/reference
+	@$(BIN)/python -m keyturn.api.crd_generation $(GENERATED)/crds
+	@$(BIN)/python -m keyturn.cli.reference_pages $(GENERATED)/reference
+	@diff -r -u crds $(GENERATED)/crds || { echo 'crds/ is not what operator/keyturn/api says: run make crds'; exit 1; }
+	@for page in $(GENERATED)/reference/*; do \
+	    diff -u "docs/reference/$$(basename "$$page")" "$$page" || { echo 'A reference page is out of date: run make docs'; exit 1; }; \
+	done
+
+.PHONY: fmt
+fmt: $(READY) ## Format the code, fix what can be fixed by itself
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+.PHONY: crds
+crds: $(READY) ## Make crds/ anew from operator/keyturn/api
+	@rm -f crds/*.yaml
+	@$(BIN)/python -m keyturn.api.crd_generation crds
+
+.PHONY: docs
+docs: $(READY) ## Make the reference pages anew: resources, settings, conditions, metrics
+	@$(BIN)/python -m keyturn.cli.reference_pages docs/reference
+
+.PHONY: lock
+lock: $(READY) ## Make requirements.lock anew after a change in pyproject.toml (ARGS=--upgrade: newest versions)
+	@$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what can be made again: .venv, caches, build output
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache operator/*.egg-info
+	@find operator tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## Show this
+	@awk 'BEGIN { FS = ":.*## " } \
+	    /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# pip as old as Python 3.11.0 brings can do this; nothing is fetched that requirements.lock does not name with its hash.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Keyturn needs Python 3.11 or newer; say which: make PYTHON=python3.12")'
+	@echo '== Setting up .venv from requirements.lock, about 30 s'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@mkdir -p build
+	@touch $@
