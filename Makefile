@@ -71,7 +71,7 @@ check: $(READY) ## Format, lint, types, layers and generated files; no cluster, 
 
 .PHONY: check-format check-lint check-mypy check-pyright check-layers check-generated
 check-format: $(READY)
-	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . || true; echo 'Not formatted: run make fmt'; exit 1; }
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run make fmt"; exit 1; }
 check-lint: $(READY)
 	@$(BIN)/ruff check --quiet .
 check-mypy: $(READY)
