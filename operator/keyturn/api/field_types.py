@@ -1,0 +1,90 @@
+"""The types of fields in resources: lengths of time, instants, integers, maps. Each accepts what the API server accepts, no more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from pydantic import AwareDatetime, BeforeValidator, Field, PlainSerializer, Strict, WithJsonSchema
+
+from keyturn.base.clock import parse_time
+from keyturn.base.duration import format_duration, parse_duration
+
+DURATION_PATTERN: Final = "^([0-9]{1,5}(h|m|s)){1,3}$"
+_DURATION: Final = re.compile(DURATION_PATTERN.removesuffix("$"))
+
+TIME_PATTERN: Final = (
+    "^2[0-9]{3}-[0-1][0-9]-[0-3][0-9]T([0-1][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-]([0-1][0-9]|2[0-3]):[0-5][0-9])$"
+)
+"""Beside `format: date-time`, which the API server reads loosely: it lets `2026-01-01t00:00:00zt and more` pass."""
+_TIME: Final = re.compile(TIME_PATTERN.removesuffix("$"))
+
+SUBDOMAIN_PATTERN: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+"""RFC 1123 subdomain, as Kubernetes wants it of names: `billing`, `billing-v2.internal`."""
+
+
+def _as_length(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str) or len(value) > 32 or not _DURATION.fullmatch(value):  # noqa: PLR2004 - the maxLength below
+        raise ValueError('must be a duration in h, m and s, for example 720h or 1h30m ("30d" is not one: write 720h)')
+    return parse_duration(value)
+
+
+def _as_instant(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        raise ValueError("must be a date and time with a time zone, for example 2027-01-31T18:00:00Z")
+    return parse_time(value)
+
+
+def _write_instant(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _write_whole_seconds(instant: datetime) -> str:
+    return instant.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def _as_integer(value: object) -> object:
+    # JSON knows one kind of number, and the API server takes 2.0 for an integer.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _without_nulls(value: object) -> object:
+    # The API server drops null values of maps before it validates.
+    return {key: entry for key, entry in value.items() if entry is not None} if isinstance(value, Mapping) else value
+
+
+GoDuration = Annotated[
+    timedelta,
+    BeforeValidator(_as_length),
+    PlainSerializer(format_duration),
+    WithJsonSchema({"type": "string", "maxLength": 32, "pattern": DURATION_PATTERN}),
+]
+"""A length of time, written as Go does: 720h, 1h30m."""
+
+_TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time", "pattern": TIME_PATTERN})
+
+Time = Annotated[AwareDatetime, BeforeValidator(_as_instant), PlainSerializer(_write_instant), _TIME_SCHEMA]
+"""An instant that a user wrote: RFC 3339, years 2000 to 2999."""
+
+StatusTime = Annotated[AwareDatetime, BeforeValidator(_as_instant), PlainSerializer(_write_whole_seconds), _TIME_SCHEMA]
+"""An instant that Keyturn wrote: whole seconds, UTC."""
+
+_MAX_INT32: Final = 2**31 - 1
+_MAX_INT64: Final = 2**63 - 1
+INT32: Final = {"format": "int32"}
+"""`json_schema_extra` of a field of 32 bits; its bounds must then be within them."""
+_INT64: Final = {"format": "int64"}
+WholeNumber: Final = BeforeValidator(_as_integer)
+"""Last in the annotation of an integer field."""
+
+Int32 = Annotated[int, Strict(), Field(ge=-_MAX_INT32 - 1, le=_MAX_INT32, json_schema_extra=INT32), WholeNumber]
+PositiveInt32 = Annotated[int, Strict(), Field(ge=1, le=_MAX_INT32, json_schema_extra=INT32), WholeNumber]
+Generation = Annotated[int, Strict(), Field(ge=0, le=_MAX_INT64, json_schema_extra=_INT64), WholeNumber]
+Boolean = Annotated[bool, Strict()]
+DropsNulls: Final = BeforeValidator(_without_nulls)
