@@ -1,0 +1,309 @@
+"""The one connection to the API server: raw JSON over one pool, every call with a deadline, every refusal one of our errors.
+
+`login.py` says who we are, `api_errors.py` what a refusal means. Everything in `cluster/` and `controller/` speaks through this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final, Self
+
+import aiohttp
+from yarl import URL
+
+from keyturn.base.clock import Clock, utc_now
+from keyturn.base.errors import KeyturnError, RetryLater
+from keyturn.base.names import FIELD_MANAGER
+from keyturn.cluster.api_errors import no_answer_error, read_refusal, refusal_error
+from keyturn.cluster.login import Login
+from keyturn.cluster.request_target import parse_path
+
+Json = dict[str, object]
+OnRequest = Callable[[str, str, int], None]
+"""Called with verb, resource and HTTP status (0: no answer) after every request."""
+
+MERGE_PATCH: Final = "application/merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
+APPLY_PATCH: Final = "application/apply-patch+yaml"
+METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_KEEP_ALIVE_SECONDS: Final = 75.0
+
+
+class _Call:
+    """One request, ready to be sent, as often as it takes."""
+
+    __slots__ = ("headers", "limit", "method", "path", "payload", "query", "target", "verb")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        limit: aiohttp.ClientTimeout,
+        *,
+        payload: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+        watch: bool = False,
+    ) -> None:
+        self.method, self.path, self.headers, self.limit, self.payload, self.query = method, path, headers, limit, payload, query
+        self.target = parse_path(path)
+        self.verb = self.target.verb(method, watch=watch)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Answer:
+    """Status, body and Retry-After; without a repr, since the body may be a Secret."""
+
+    status: int
+    body: bytes
+    retry_after: float | None
+
+
+def _ignore(_verb: str, _resource: str, _status: int, /) -> None:
+    return
+
+
+class Client:
+    """Speaks JSON to one API server. Open it with `connect`, end it with `close` (or `async with`)."""
+
+    def __init__(self, login: Login, *, timeout: timedelta, limit: int = 128, clock: Clock = utc_now) -> None:
+        self._login = login
+        self._timeout = timeout
+        self._clock = clock
+        self._tls = login.tls()
+        connector = aiohttp.TCPConnector(limit=limit, ssl=self._tls, keepalive_timeout=_KEEP_ALIVE_SECONDS, ttl_dns_cache=30)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers={"User-Agent": FIELD_MANAGER, "Accept": "application/json"},
+            auto_decompress=True,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        self.clock_skew: timedelta | None = None
+        """Own time minus the server's, from its last answer; a Date header has whole seconds, so ± 1 s is nothing."""
+        self.on_request: OnRequest = _ignore
+
+    @classmethod
+    async def connect(
+        cls,
+        *,
+        timeout: timedelta,  # noqa: ASYNC109 - the default deadline of every later call, none of this one
+        limit: int = 128,
+        kubeconfig: str | None = None,
+        context: str | None = None,
+        clock: Clock = utc_now,
+    ) -> Client:
+        """Log in by kubeconfig or as a pod; nothing is sent yet. Raises NoClusterAccess."""
+        return cls(await Login.load(kubeconfig=kubeconfig, context=context), timeout=timeout, limit=limit, clock=clock)
+
+    @property
+    def namespace(self) -> str:
+        """The kubeconfig's or the pod's own namespace."""
+        return self._login.namespace
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object | None = None,
+        content_type: str = "application/json",
+        query: Mapping[str, str] | None = None,
+        accept: str | None = None,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - part of the contract: each call says how long it may wait
+    ) -> Json:
+        """Send one request and answer the decoded JSON object.
+
+        Raises NotFound, AlreadyExists, Conflict, Gone, Forbidden, Invalid, Unauthorized, OutcomeUnknown, RetryLater.
+        """
+        payload = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        raw = await self.request_bytes(
+            method, path, payload=payload, content_type=content_type, query=query, accept=accept, timeout=timeout
+        )
+        answer = json.loads(raw)
+        if not isinstance(answer, dict):
+            raise RetryLater(f"{method} {parse_path(path)}: the answer is no JSON object")
+        return answer
+
+    async def request_bytes(
+        self,
+        method: str,
+        path: str,
+        *,
+        payload: bytes | None = None,
+        content_type: str = "application/json",
+        query: Mapping[str, str] | None = None,
+        accept: str | None = None,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - as above
+    ) -> bytes:
+        """As `request`, with bytes in and out: for what must not pass through ordinary strings."""
+        headers = {} if payload is None else {"Content-Type": content_type}
+        if accept is not None:
+            headers["Accept"] = accept
+        limit = aiohttp.ClientTimeout(total=(timeout or self._timeout).total_seconds())
+        call = _Call(method, path, headers, limit, payload=payload, query=query)
+        answer = await self._exchange(call)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            await self._renew_login()
+            answer = await self._exchange(call)
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise _error(answer, call=call)
+        return answer.body
+
+    async def get(self, path: str, *, query: Mapping[str, str] | None = None, accept: str | None = None) -> Json:
+        """Read an object or a list."""
+        return await self.request("GET", path, query=query, accept=accept)
+
+    async def post(self, path: str, body: object, *, query: Mapping[str, str] | None = None, accept: str | None = None) -> Json:
+        """Create an object in the collection `path`."""
+        return await self.request("POST", path, body=body, query=_managed(query), accept=accept)
+
+    async def put(self, path: str, body: object, *, accept: str | None = None) -> Json:
+        """Replace an object; `metadata.resourceVersion` in the body makes it conditional."""
+        return await self.request("PUT", path, body=body, query=_managed(None), accept=accept)
+
+    async def patch_merge(self, path: str, body: object, *, query: Mapping[str, str] | None = None, accept: str | None = None) -> Json:
+        """Change an object by RFC 7386; `metadata.resourceVersion` or `uid` in the body makes it conditional."""
+        return await self.request("PATCH", path, body=body, content_type=MERGE_PATCH, query=_managed(query), accept=accept)
+
+    async def patch_json(self, path: str, body: object, *, accept: str | None = None) -> Json:
+        """Change an object by RFC 6902."""
+        return await self.request("PATCH", path, body=body, content_type=JSON_PATCH, query=_managed(None), accept=accept)
+
+    async def apply(self, path: str, body: object, *, manager: str = FIELD_MANAGER, force: bool = True, accept: str | None = None) -> Json:
+        """Server-side apply. Creates what is missing, unless `metadata.uid` is in the body (then a Conflict)."""
+        query = {"fieldManager": manager, "force": "true" if force else "false"}
+        return await self.request("PATCH", path, body=body, content_type=APPLY_PATCH, query=query, accept=accept)
+
+    async def delete(self, path: str, *, uid: str | None = None, resource_version: str | None = None) -> Json:
+        """Delete an object, with preconditions where given (then a Conflict if it is another one)."""
+        conditions = {key: value for key, value in (("uid", uid), ("resourceVersion", resource_version)) if value is not None}
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": conditions} if conditions else None
+        return await self.request("DELETE", path, body=body)
+
+    async def stream(
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        accept: str | None = None,
+        idle_timeout: timedelta,
+    ) -> AsyncIterator[bytes]:
+        """The lines of a watch, without their ends, until the server ends it. Close it with `contextlib.aclosing`.
+
+        TimeoutError when nothing came for `idle_timeout` (a half-open connection, or a quiet server); else as `request`.
+        """
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.total_seconds(), sock_read=idle_timeout.total_seconds())
+        call = _Call("GET", path, {} if accept is None else {"Accept": accept}, limit, query=query, watch=True)
+        try:
+            async with await self._open(call) as response:
+                self._seen(response, call=call)
+                if response.status == HTTPStatus.UNAUTHORIZED:
+                    await self._renew_login()  # for the next attempt: whoever watches tries again
+                if response.status != HTTPStatus.OK:
+                    raise _error(_Answer(response.status, await response.read(), _retry_after(response)), call=call)
+                async for line in _lines(response.content):
+                    yield line
+        except TimeoutError:
+            raise TimeoutError(f"watch {call.target}: silent for {idle_timeout.total_seconds():g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise no_answer_error("watch", target=call.target, what=_word_for(error), sent=False) from None
+
+    async def _exchange(self, call: _Call) -> _Answer:
+        """One round trip. Raises OutcomeUnknown or RetryLater where there is no answer."""
+        try:
+            async with await self._open(call) as response:
+                body = await response.read()
+                self._seen(response, call=call)
+                return _Answer(response.status, body, _retry_after(response))
+        except TimeoutError:
+            what, sent = f"no answer in {call.limit.total:g} s", True
+        except aiohttp.ClientConnectorError as error:  # before anything was sent
+            what, sent = _word_for(error), False
+        except (aiohttp.ClientError, OSError) as error:
+            what, sent = _word_for(error), True
+        self.on_request(call.verb, call.target.resource, 0)
+        raise no_answer_error(call.verb, target=call.target, what=what, sent=sent)
+
+    async def _open(self, call: _Call) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        authorization = await self._login.fresh()
+        return self._session.request(
+            call.method,
+            URL(self._login.server + call.path),
+            params=call.query,
+            data=call.payload,
+            headers=call.headers if authorization is None else {**call.headers, "Authorization": authorization},
+            timeout=call.limit,
+            allow_redirects=False,
+            proxy=self._login.proxy,
+            server_hostname=self._login.server_name,
+        )
+
+    async def _renew_login(self) -> None:
+        try:
+            await self._login.renew()
+        except KeyturnError as error:
+            raise RetryLater(str(error)) from None
+
+    def _seen(self, response: aiohttp.ClientResponse, *, call: _Call) -> None:
+        self.on_request(call.verb, call.target.resource, response.status)
+        date = response.headers.get("Date")
+        if date is not None:
+            self.clock_skew = _skew(self._clock(), date)
+
+
+def _error(answer: _Answer, *, call: _Call) -> KeyturnError:
+    refusal = read_refusal(answer.status, answer.body, target=call.target)
+    return refusal_error(refusal, verb=call.verb, target=call.target, after_seconds=answer.retry_after)
+
+
+def _managed(query: Mapping[str, str] | None) -> dict[str, str]:
+    return {"fieldManager": FIELD_MANAGER, **(query or {})}
+
+
+def _word_for(error: Exception) -> str:
+    """Our own words for a broken connection: an aiohttp message may hold a URL or a header."""
+    return f"connection failed ({type(error).__name__})"
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float | None:
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else None
+
+
+def _skew(now: datetime, date: str) -> timedelta | None:
+    try:
+        server = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    return now - (server if server.tzinfo is not None else server.replace(tzinfo=UTC))
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Split a stream at line ends. Not `readline`: that has a limit, and one event may be larger."""
+    pending: list[bytes] = []
+    async for chunk in content.iter_any():
+        first, *rest = chunk.split(b"\n")
+        pending.append(first)
+        for part in rest:
+            line = b"".join(pending)
+            pending = [part]
+            if line:
+                yield line
+    if any(pending):
+        yield b"".join(pending)

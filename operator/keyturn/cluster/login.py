@@ -1,0 +1,133 @@
+"""Who we are to the API server: kubeconfig or in-cluster account, by way of kubernetes.aio, so that every kind of login works.
+
+Tokens age: a projected service account token is replaced by the kubelet about every hour, an exec plugin's within minutes.
+`fresh()` is asked before every request and reads them again once a minute; `renew()` is asked after a 401.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import time
+from pathlib import Path
+from typing import Final
+
+from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.client import Configuration
+
+from keyturn.base.errors import KeyturnError
+
+_REREAD_SECONDS: Final = 60.0
+
+
+class NoClusterAccess(KeyturnError):
+    """There is no usable kubeconfig and this is no pod, or the login plugin failed."""
+
+
+class Login:
+    """The address of the API server, how to trust it, and the Authorization header of the moment."""
+
+    def __init__(self, *, kubeconfig: str | None, context: str | None) -> None:
+        self._kubeconfig = kubeconfig
+        self._context = context
+        self._configuration = Configuration()
+        self._loader: kubernetes_config.kube_config.KubeConfigLoader | None = None
+        self._authorization: str | None = None
+        self._read_at = float("-inf")
+        self._lock = asyncio.Lock()
+        self.namespace = "default"
+        """The namespace of the kubeconfig's context, or of the pod."""
+
+    @classmethod
+    async def load(cls, *, kubeconfig: str | None = None, context: str | None = None) -> Login:
+        """Find the configuration as kubectl does: the given file, $KUBECONFIG, the pod's own account, ~/.kube/config.
+
+        Raises NoClusterAccess with a sentence for people.
+        """
+        login = cls(kubeconfig=kubeconfig or os.environ.get("KUBECONFIG") or None, context=context)
+        await login.renew()
+        return login
+
+    @property
+    def server(self) -> str:
+        """Scheme, host and port, without a slash at the end."""
+        return str(self._configuration.host).rstrip("/")
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy the kubeconfig names."""
+        return self._configuration.proxy or None
+
+    @property
+    def server_name(self) -> str | None:
+        """The name to expect in the server's certificate, where it is not the host's."""
+        return self._configuration.tls_server_name or None
+
+    def tls(self) -> ssl.SSLContext:
+        """A context that trusts the cluster's own authority and presents the client certificate, if there is one."""
+        settings = self._configuration
+        context = ssl.create_default_context(cafile=settings.ssl_ca_cert or None)
+        if settings.cert_file:
+            context.load_cert_chain(settings.cert_file, keyfile=settings.key_file)
+        if not settings.verify_ssl:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    async def fresh(self) -> str | None:
+        """The Authorization header's value, at most a minute old; None with a client certificate."""
+        if time.monotonic() - self._read_at > _REREAD_SECONDS:
+            async with self._lock:
+                if time.monotonic() - self._read_at > _REREAD_SECONDS:
+                    await self._reread()
+        return self._authorization
+
+    async def renew(self) -> None:
+        """Read everything anew, past the login plugin's own cache."""
+        async with self._lock:
+            try:
+                await self._load()
+            except (kubernetes_config.ConfigException, OSError, ValueError, TypeError) as error:
+                raise NoClusterAccess(f"No access to a cluster: {error}. Set KUBECONFIG or --kubeconfig") from None
+            await self._remember()
+
+    async def _load(self) -> None:
+        configuration = Configuration()
+        if self._kubeconfig is None and self._context is None and os.environ.get(kubernetes_config.incluster_config.SERVICE_HOST_ENV_NAME):
+            kubernetes_config.load_incluster_config(client_configuration=configuration)
+            self.namespace = _pod_namespace()
+        else:
+            self._loader = await kubernetes_config.load_kube_config(
+                config_file=_existing(self._kubeconfig or str(Path.home() / ".kube" / "config")),
+                context=self._context,
+                client_configuration=configuration,
+                persist_config=False,
+            )
+            self.namespace = self._loader.current_context["context"].get("namespace") or "default"
+        self._configuration = configuration
+
+    async def _reread(self) -> None:
+        if self._loader is not None:
+            # It keeps what has not expired, see its load_from_exec_plugin.
+            await self._loader.load_and_set(self._configuration)
+        await self._remember()
+
+    async def _remember(self) -> None:
+        self._authorization = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        if self._authorization is not None:
+            self._authorization = self._authorization.strip()  # a token file may end in a newline, which no header may hold
+        self._read_at = time.monotonic()
+
+
+def _existing(paths: str) -> str:
+    if not any(Path(path).is_file() for path in paths.split(os.pathsep)):
+        raise FileNotFoundError(f"{paths} does not exist")
+    return paths
+
+
+def _pod_namespace() -> str:
+    try:
+        return Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text(encoding="utf-8").strip() or "default"
+    except OSError:
+        return "default"

@@ -1,0 +1,296 @@
+"""Which ApiKey is looked at next: after `handlers.py` and the caches said that something changed, before `apikey/reconcile.py`.
+
+One key never runs twice at once; repeats collapse; a key added while it runs is run once more. Keys wait for their time in one heap
+under one timer: no task and no timer a key, about 250 bytes for each that is scheduled. A time is a wall-clock instant
+(a rotation due on a Tuesday must survive a suspended machine), read from the injected clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from keyturn.base.clock import Clock
+from keyturn.base.errors import Conflict, OutcomeUnknown, RetryLater, UserMustAct
+from keyturn.base.log_output import get_logger
+from keyturn.base.names import Key
+
+Handle = Callable[[Key], Awaitable[datetime | None]]
+OnError = Callable[[Key, Exception], None]
+OnRun = Callable[["RunResult", float], None]
+
+FIRST_DELAY: Final = 1.0
+LONGEST_DELAY: Final = 60.0
+FIRST_SHORT_DELAY: Final = 0.1
+LONGEST_SHORT_DELAY: Final = 10.0
+_LOOK_AT_CLOCK_SECONDS: Final = 30.0
+"""A clock may be set; the timer never trusts one reading for longer."""
+
+log = get_logger(__name__)
+
+
+class RunResult(StrEnum):
+    """How one run of the handler ended."""
+
+    DONE = "done"
+    """It returned."""
+    CONFLICT = "conflict"
+    """Somebody wrote first, or the outcome of a write is unknown: looked at again at once, then after a short while."""
+    RETRY = "retry"
+    """It passes by itself: backed off."""
+    USER_MUST_ACT = "user_must_act"
+    """Nothing to do until something changes."""
+    BUG = "bug"
+    """Any other exception: traceback in the log, backed off."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """The queue at a glance, for metrics and probes."""
+
+    depth: int
+    """Ready to run and not running."""
+    scheduled: int
+    """Waiting for their time."""
+    running: int
+    failing: int
+    """Keys whose last run failed."""
+    workers: int
+    """Alive; fewer than were asked for means that one died of a bug outside the handler."""
+    stuck_seconds: float
+    """Since a run last began or ended, while there is something to do; else 0."""
+
+
+def back_off_seconds(error: Exception, *, failures: int) -> float:
+    """How long a key waits after its `failures`-th failure in a row (from 1). The server's own Retry-After is a floor."""
+    steps = min(failures - 1, 16)
+    if isinstance(error, Conflict | OutcomeUnknown):
+        delay = 0.0 if failures == 1 else min(FIRST_SHORT_DELAY * 2 ** (steps - 1), LONGEST_SHORT_DELAY)
+    else:
+        delay = min(FIRST_DELAY * 2**steps, LONGEST_DELAY)
+    advice = error.after_seconds if isinstance(error, RetryLater) else None
+    return max(delay, advice or 0.0)
+
+
+def _ignore(_result: RunResult, _seconds: float, /) -> None:
+    return
+
+
+class WorkQueue:
+    """Runs `handle(key)` for every key added, `workers` at a time; the instant it returns is when the key is looked at again.
+
+    `on_error` is told of every failure, `on_run` of every run's result and length in seconds.
+    """
+
+    def __init__(self, handle: Handle, *, workers: int, clock: Clock, on_error: OnError, on_run: OnRun = _ignore) -> None:
+        self._handle = handle
+        self._workers = workers
+        self._clock = clock
+        self._on_error = on_error
+        self._on_run = on_run
+        self._ready = _FairOrder()
+        self._ready_count = asyncio.Semaphore(0)
+        self._running: set[Key] = set()
+        self._again: set[Key] = set()
+        self._failures: dict[Key, int] = {}
+        self._schedule = _Schedule()
+        self._sooner = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._nothing_runs = asyncio.Event()
+        self._nothing_runs.set()
+        self._stopping = False
+        self._progress_at = time.monotonic()
+
+    def start(self) -> None:
+        """Start the workers and the timer, in the running event loop."""
+        self._progress_at = time.monotonic()
+        self._tasks = [asyncio.create_task(self._work(), name=f"worker-{number}") for number in range(self._workers)]
+        self._tasks.append(asyncio.create_task(self._keep_time(), name="worker-timer"))
+
+    async def stop(self, timeout: timedelta) -> bool:  # noqa: ASYNC109 - how long the running work may take to finish
+        """Start nothing new, let running work finish, then cancel what is left; True if everything finished."""
+        self._stopping = True
+        finished = True
+        try:
+            async with asyncio.timeout(timeout.total_seconds()):
+                await self._nothing_runs.wait()
+        except TimeoutError:
+            finished = False
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        return finished
+
+    def add(self, key: Key, at: datetime | None = None) -> None:
+        """Look at the key now, or at an instant; of several instants the earliest counts."""
+        if at is not None and at > self._clock():
+            if self._schedule.put(key, at.timestamp()):
+                self._sooner.set()
+            return
+        self._schedule.drop(key)
+        if key in self._running:
+            self._again.add(key)
+        elif self._ready.add(key):
+            self._ready_count.release()
+
+    def look_at_clock(self) -> None:
+        """The clock was moved (a test's, a demo's): see at once what is due."""
+        self._sooner.set()
+
+    @property
+    def stats(self) -> QueueStats:
+        """The queue at this moment."""
+        return QueueStats(
+            depth=len(self._ready),
+            scheduled=len(self._schedule),
+            running=len(self._running),
+            failing=len(self._failures),
+            workers=sum(not task.done() for task in self._tasks[:-1]),
+            stuck_seconds=time.monotonic() - self._progress_at if len(self._ready) or self._running else 0.0,
+        )
+
+    async def _work(self) -> None:
+        while True:
+            await self._ready_count.acquire()
+            if self._stopping:
+                return
+            key = self._ready.take()
+            self._running.add(key)
+            self._nothing_runs.clear()
+            self._schedule.drop(key)  # the run says anew when to look again
+            self._progress_at = started = time.monotonic()
+            try:
+                result = await self._run(key)
+            finally:
+                self._ended(key)
+            self._on_run(result, time.monotonic() - started)
+
+    async def _run(self, key: Key) -> RunResult:
+        try:
+            look_again = await self._handle(key)
+        except UserMustAct as error:
+            self._failures.pop(key, None)
+            self._on_error(key, error)
+            return RunResult.USER_MUST_ACT
+        except RetryLater as error:
+            self._back_off(key, error)
+            return RunResult.CONFLICT if isinstance(error, Conflict | OutcomeUnknown) else RunResult.RETRY
+        except Exception as error:  # the one of the project: a bug in one key's path must not end the others
+            log.exception("Reconcile failed with a bug", namespace=key.namespace, name=key.name, error=type(error).__name__)
+            self._back_off(key, error)
+            return RunResult.BUG
+        self._failures.pop(key, None)
+        if look_again is not None:
+            self.add(key, at=look_again)
+        return RunResult.DONE
+
+    def _back_off(self, key: Key, error: Exception) -> None:
+        failures = self._failures.get(key, 0) + 1
+        self._failures[key] = failures
+        self._on_error(key, error)
+        delay = back_off_seconds(error, failures=failures)
+        self.add(key, at=self._clock() + timedelta(seconds=delay) if delay else None)
+
+    def _ended(self, key: Key) -> None:
+        self._progress_at = time.monotonic()
+        self._running.discard(key)
+        if not self._running:
+            self._nothing_runs.set()
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._sooner.clear()
+            now = self._clock().timestamp()
+            while (key := self._schedule.take_due(now)) is not None:
+                self.add(key)
+            due = self._schedule.earliest()
+            delay = _LOOK_AT_CLOCK_SECONDS if due is None else min(max(due - now, 0.001), _LOOK_AT_CLOCK_SECONDS)
+            try:
+                async with asyncio.timeout(delay):
+                    await self._sooner.wait()
+            except TimeoutError:
+                continue
+
+
+class _Schedule:
+    """Keys by the time they are due: a heap whose stale entries are passed over, and swept out when they are the majority."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, Key]] = []
+        self._due: dict[Key, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def put(self, key: Key, due: float) -> bool:
+        """Keep the earlier of two times for a key; True if it is now the earliest of all."""
+        known = self._due.get(key)
+        if known is not None and known <= due:
+            return False
+        self._due[key] = due
+        if len(self._heap) > 2 * len(self._due) + 64:
+            self._heap = [(when, which) for which, when in self._due.items()]
+            heapq.heapify(self._heap)
+        else:
+            heapq.heappush(self._heap, (due, key))
+        return self._heap[0][0] == due
+
+    def drop(self, key: Key) -> None:
+        """Forget a key's time."""
+        self._due.pop(key, None)
+
+    def earliest(self) -> float | None:
+        """When the next key is due."""
+        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def take_due(self, now: float) -> Key | None:
+        """The next key whose time has come, taken out."""
+        due = self.earliest()
+        if due is None or due > now:
+            return None
+        _, key = heapq.heappop(self._heap)
+        del self._due[key]
+        return key
+
+
+class _FairOrder:
+    """Keys that are ready: in order of arrival within a namespace, namespaces in turn, so that a large one cannot starve the others."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, deque[Key]] = OrderedDict()
+        self._members: set[Key] = set()
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def add(self, key: Key) -> bool:
+        """Put a key at the end of its namespace's line; False if it stands there already."""
+        if key in self._members:
+            return False
+        self._members.add(key)
+        self._waiting.setdefault(key.namespace, deque()).append(key)
+        return True
+
+    def take(self) -> Key:
+        """The first key of the namespace whose turn it is."""
+        namespace, line = next(iter(self._waiting.items()))
+        key = line.popleft()
+        self._members.discard(key)
+        if line:
+            self._waiting.move_to_end(namespace)
+        else:
+            del self._waiting[namespace]
+        return key
