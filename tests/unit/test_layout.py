@@ -54,7 +54,7 @@ GOOD: Final = (
     "workload/web",
     "$HOME/work/keyturn",
     "https://kubernetes.io/docs/home/",
-    "a XXXL shirt",
+    "a size of XXXL",
     "require golang.org/x/net v0.50.0",
 )
 
