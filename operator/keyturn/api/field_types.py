@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import AwareDatetime, BeforeValidator, Field, PlainSerializer, Strict, WithJsonSchema
+from pydantic.config import JsonDict
 
 from keyturn.base.clock import parse_time
 from keyturn.base.duration import format_duration, parse_duration
@@ -15,11 +16,11 @@ from keyturn.base.duration import format_duration, parse_duration
 DURATION_PATTERN: Final = "^([0-9]{1,5}(h|m|s)){1,3}$"
 _DURATION: Final = re.compile(DURATION_PATTERN.removesuffix("$"))
 
-TIME_PATTERN: Final = (
-    "^2[0-9]{3}-[0-1][0-9]-[0-3][0-9]T([0-1][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-]([0-1][0-9]|2[0-3]):[0-5][0-9])$"
+TIME_PATTERN: Final = "^2[0-9:T-]{18}([.][0-9]{1,9})?(Z|[+-][01][0-9]:[0-5][0-9])$"
+"""Beside `format: date-time`, which checks the date but reads the rest loosely: `2026-01-01t00:00:00zt and more` passes it."""
+_TIME: Final = re.compile(
+    "2[0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-][01][0-9]:[0-5][0-9])"
 )
-"""Beside `format: date-time`, which the API server reads loosely: it lets `2026-01-01t00:00:00zt and more` pass."""
-_TIME: Final = re.compile(TIME_PATTERN.removesuffix("$"))
 
 SUBDOMAIN_PATTERN: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 """RFC 1123 subdomain, as Kubernetes wants it of names: `billing`, `billing-v2.internal`."""
@@ -77,9 +78,9 @@ StatusTime = Annotated[AwareDatetime, BeforeValidator(_as_instant), PlainSeriali
 
 _MAX_INT32: Final = 2**31 - 1
 _MAX_INT64: Final = 2**63 - 1
-INT32: Final = {"format": "int32"}
+INT32: Final[JsonDict] = {"format": "int32"}
 """`json_schema_extra` of a field of 32 bits; its bounds must then be within them."""
-_INT64: Final = {"format": "int64"}
+_INT64: Final[JsonDict] = {"format": "int64"}
 WholeNumber: Final = BeforeValidator(_as_integer)
 """Last in the annotation of an integer field."""
 

@@ -130,10 +130,6 @@ class ListOf:
         return items
 
 
-ATOMIC_LIST: dict[str, str] = {"x-kubernetes-list-type": "atomic"}
-"""`json_schema_extra` of a list that has one writer, who always writes the whole."""
-
-
 def broken_transitions(rules: Iterable[TransitionRule[T]], old: T, new: T, *, path: str) -> list[str]:
     """Say which rules a change from old to new would break: sentences that begin with the field, as the API server's do."""
     return [f"{path}{rule.field_path}: {rule.message}" for rule in rules if not rule.check(old, new)]

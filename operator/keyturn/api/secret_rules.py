@@ -48,7 +48,7 @@ def _no_annotation_is_reserved(annotations: Entries) -> bool:
 
 
 def _annotations_fit(annotations: Entries) -> bool:
-    return sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) <= _ANNOTATION_BYTES
+    return sum(len(value.encode()) for value in annotations.values()) <= _ANNOTATION_BYTES
 
 
 def _data_keys_are_valid(data: Entries) -> bool:
@@ -86,7 +86,7 @@ ANNOTATION_RULES: Final = (
         _all_qualified,
     ),
     Rule[Entries](
-        f"self.map(k, size(bytes(k)) + size(bytes(self[k]))).sum() <= {_ANNOTATION_BYTES}",
+        f"self.map(k, size(bytes(self[k]))).sum() <= {_ANNOTATION_BYTES}",
         "annotations are larger than 200 KiB in all, and Kubernetes would refuse the Secret: shorten them or put the text into data",
         _annotations_fit,
     ),
@@ -100,7 +100,7 @@ DATA_RULES: Final = (
     ),
     Rule[Entries](
         "self.all(k, size(k) <= 253 && k.matches('^[-._a-zA-Z0-9]+$') && k != '.' && !k.startsWith('..'))",
-        "a key is no valid key of a Secret: write a file name of letters, digits, '-', '_', '.' (at most 253) that does not start with '..'",
+        "a key is no valid key of a Secret: write a file name of letters, digits, '-', '_', '.' (at most 253) not starting with '..'",
         _data_keys_are_valid,
     ),
 )

@@ -79,14 +79,14 @@ class Restrictions(ApiModel):
 class SecretTemplate(ApiModel):
     """What the credential Secret carries beside the key."""
 
-    labels: Annotated[dict[str, LabelValue], DropsNulls, Field(max_length=32), Obeys(LABEL_RULES)] | None = None
+    labels: Annotated[dict[str, LabelValue], Field(max_length=32), Obeys(LABEL_RULES), DropsNulls] | None = None
     """Labels for the Secret, for example team: payments. keyturn.dev/*, app.kubernetes.io/managed-by, app.kubernetes.io/instance and
     argocd.argoproj.io/* are reserved."""
     annotations: (
-        Annotated[dict[str, Annotated[str, Field(max_length=4096)]], DropsNulls, Field(max_length=32), Obeys(ANNOTATION_RULES)] | None
+        Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=32), Obeys(ANNOTATION_RULES), DropsNulls] | None
     ) = None
     """Annotations for the Secret. keyturn.dev/*, argocd.argoproj.io/* and kubectl.kubernetes.io/last-applied-configuration are reserved."""
-    data: Annotated[dict[str, Annotated[str, Field(max_length=8192)]], DropsNulls, Field(max_length=16), Obeys(DATA_RULES)] | None = None
+    data: Annotated[dict[str, Annotated[str, Field(max_length=8192)]], Field(max_length=16), Obeys(DATA_RULES), DropsNulls] | None = None
     """Further entries of the Secret, rendered from text, for clients that want a file of their own format; for example
     config.ini: "[api]\\nkey=$(API_KEY)\\n". Four words are replaced: $(API_KEY) by the key, $(KEY_ID) by its public ID, $(VERSION) by its
     number, $(PREVIOUS_API_KEY) by the key before it, which is empty outside an overlap and needs keepPrevious. All else is kept as written;
@@ -144,7 +144,7 @@ class RotationSpec(ApiModel):
         ),
         Rule["RotationSpec"](
             "!has(self.timeZone) || has(self.schedule)",
-            "timeZone is the zone that schedule is read in, and there is no schedule: add schedule or remove timeZone (a window has its own)",
+            "timeZone is the zone that schedule is read in, and there is no schedule: add schedule or remove timeZone; a window has its own",
             lambda self: self.time_zone is None or self.schedule is not None,
             ".timeZone",
         ),
@@ -193,9 +193,7 @@ class RolloutSpec(ApiModel):
 
 
 class ApiKeySpec(ApiModel):
-    """What is asked for. An empty spec works: a key for the default audience without scopes, in a Secret of the ApiKey's name,
-    replaced every ninety days.
-    """
+    """What is asked for."""
 
     display_name: Annotated[str, Field(max_length=128)] | None = None
     """A name for people, shown in reports. No meaning to Keyturn."""

@@ -75,7 +75,7 @@ class Reason(StrEnum):
     WAITING_FOR_SPACING = "WaitingForSpacing"
     """Reconciling: the key was rotated moments ago; the next rotation follows after --minimum-rotation-spacing."""
     CLOCK_SKEWED = "ClockSkewed"
-    """Reconciling: the clocks of operator and API server differ by more than 5 s, so nothing is done by time. Synchronise the nodes' clocks."""
+    """Reconciling: the clocks of operator and API server differ by over 5 s, so nothing is done by time. Synchronise them."""
 
     # Rollout
     ROLLOUT_IN_PROGRESS = "RolloutInProgress"
@@ -90,7 +90,7 @@ class Reason(StrEnum):
     NO_WORKLOADS = "NoWorkloads"
     """RolloutComplete: nothing in the namespace references the Secret."""
     TARGET_NOT_ALLOWED = "TargetNotAllowed"
-    """RolloutComplete: a workload in rollout.targets does not carry the annotation keyturn.dev/rollout: allow. Add it, or remove the target."""
+    """RolloutComplete: a workload in rollout.targets lacks the annotation keyturn.dev/rollout: allow. Add it, or remove the target."""
     TARGET_NOT_FOUND = "TargetNotFound"
     """RolloutComplete: a workload in rollout.targets does not exist. Create it, or remove the target."""
 
