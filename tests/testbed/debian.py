@@ -1,0 +1,62 @@
+"""Debian packages, fetched with apt and unpacked into a folder; nothing is installed and no root is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+from tempfile import mkdtemp
+
+from testbed.cache import Stopwatch, cache_folder, only_one, say
+
+
+def unpacked(*packages: str) -> Path:
+    """A folder with the files of exactly these packages (not of what they depend on), made once."""
+    key = hashlib.sha256(" ".join(sorted(packages)).encode()).hexdigest()[:12]
+    folder = cache_folder() / "debian" / f"{packages[0]}-{key}"
+    with only_one(f"debian-{folder.name}"):
+        if not folder.is_dir():
+            _unpack(packages, folder)
+    return folder
+
+
+def _unpack(packages: tuple[str, ...], folder: Path) -> None:
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise RuntimeError(
+            f"{packages[0]} is taken from a Debian package, and this machine has no apt: use --testbed=kwok, or --testbed=kind with Docker"
+        )
+    watch = Stopwatch()
+    say(f"unpacking Debian's {', '.join(packages)} (once)")
+    folder.parent.mkdir(exist_ok=True)
+    scratch = Path(mkdtemp(prefix="deb-", dir=folder.parent))
+    try:
+        _download(packages, scratch)
+        root = scratch / "root"
+        for package in sorted(scratch.glob("*.deb")):
+            subprocess.run(["dpkg-deb", "--extract", package, root], check=True)
+        root.chmod(0o755)
+        root.rename(folder)
+    finally:
+        shutil.rmtree(scratch)
+    say(f"unpacked after {watch}")
+
+
+def _download(packages: tuple[str, ...], folder: Path) -> None:
+    """Fetch with the machine's package lists; where they are missing or stale, with fresh lists of our own."""
+    if _apt("download", *packages, folder=folder).returncode == 0:
+        return
+    lists = cache_folder() / "debian" / "lists"
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    options = ("-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={lists}")
+    _apt(*options, "update", folder=folder)
+    done = _apt(*options, "download", *packages, folder=folder)
+    if done.returncode:
+        raise RuntimeError(f"apt-get cannot fetch {' '.join(packages)}:\n{done.stderr[-1000:]}")
+
+
+def _apt(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    # as root apt would fetch as the user _apt, who may not write into our folder
+    return subprocess.run(
+        ["apt-get", "-q", "-o", "APT::Sandbox::User=root", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
