@@ -10,6 +10,9 @@ SHELL := bash
 PYTHON ?= python3
 KEEP ?=
 ARGS ?=
+# The Kubernetes under test: kwok (a control plane, pods that run nothing), node (one real node), kind, or kubeconfig ($KUBECONFIG).
+TESTBED ?= kwok
+SHORT := not slow$(if $(filter kwok,$(TESTBED)), and not node)
 BIN := .venv/bin
 READY := .venv/.stamp
 GENERATED := build/generated
@@ -40,18 +43,18 @@ test-unit: $(READY) ## Decisions, formats and laws, in plain Python: no sockets,
 
 .PHONY: test-cluster
 test-cluster: $(READY) ## User stories against a real API server and etcd, about 2 min
-	@echo '== Cluster tests: a real API server and etcd, about 2 min. The first run on a machine builds both from source'
-	@echo '   (several minutes on two cores); they are kept outside the checkout for all later runs'
-	@$(BIN)/pytest tests/cluster -m 'not slow' $(ARGS)
+	@echo '== Cluster tests: a real API server and etcd, about 2 min. The first run on a machine builds them from source'
+	@echo '   (about ten minutes on two cores, downloads included); they are kept in ~/.cache/keyturn for all checkouts'
+	@$(BIN)/pytest tests/cluster --testbed=$(TESTBED) -m '$(SHORT)' $(ARGS)
 
 .PHONY: test-e2e
-test-e2e: $(READY) ## The whole product on a cluster, the short form, under 3 min
+test-e2e: $(READY) ## The whole product on a cluster, the short form, under 3 min (TESTBED=node: with real pods)
 	@echo '== End-to-end tests: the operator as a process of its own; the slow parts are real rollouts and real waiting, about 3 min'
-	@$(BIN)/pytest tests/e2e -m 'not slow and not kind' $(ARGS)
+	@$(BIN)/pytest tests/e2e --testbed=$(TESTBED) -m '$(SHORT)' $(ARGS)
 
 .PHONY: kind-test
 kind-test: $(READY) ## The end-to-end tests on kind (needs kind and a container runtime)
-	@$(BIN)/pytest tests/e2e -m kind $(ARGS)
+	@$(BIN)/pytest tests/e2e --testbed=kind -m 'not slow' $(ARGS)
 
 .PHONY: chaos
 chaos: $(READY) ## The long accidents: kills after every call, frozen leaders, half-open watches; about 10 min
