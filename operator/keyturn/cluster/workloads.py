@@ -12,8 +12,9 @@ from typing import Any, Final, TypeVar, cast
 
 from keyturn.api.workloads import Operator, Pod, Requirement, Selector, Strategy, Workload
 from keyturn.base.clock import parse_time
+from keyturn.base.errors import Conflict
 from keyturn.base.names import ROLLOUT_ALLOW_ANNOTATION, ROLLOUT_ANNOTATION_PREFIX
-from keyturn.cluster.api_errors import NotFound
+from keyturn.cluster.api_errors import Invalid, NotFound
 from keyturn.cluster.client import METADATA_ONLY, Client
 
 Raw = dict[str, Any]
@@ -30,6 +31,7 @@ _COLLECTIONS: Final = {
 }
 _KNOWN_GROUPS: Final = frozenset({"v1", "apps", "batch", "argoproj.io"})
 _CONTAINER_LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
+_UID_FIELD: Final = "metadata.uid"
 _KIND_LIMIT: Final = 63
 """Of `status.rollout.pending[].kind`."""
 
@@ -71,10 +73,16 @@ async def annotate_workload(client: Client, namespace: str, *, kind: str, name: 
     """Make a workload roll out. Raises Conflict if it is another one of the same name by now, NotFound, Forbidden (the fence).
 
     A merge patch and not an apply: several ApiKeys may share a workload, and an apply would take the other's annotation off.
+    To a merge patch with another uid the API server does not answer 409 but 422, metadata.uid is immutable.
     """
     annotations = {ROLLOUT_ANNOTATION_PREFIX + apikey_name: key_id}
     body = {"metadata": {"uid": uid}, "spec": {"template": {"metadata": {"annotations": annotations}}}}
-    await client.patch_merge(f"{_COLLECTIONS[kind].format(namespace)}/{name}", body, accept=METADATA_ONLY)
+    try:
+        await client.patch_merge(f"{_COLLECTIONS[kind].format(namespace)}/{name}", body, accept=METADATA_ONLY)
+    except Invalid as refused:
+        if _UID_FIELD in refused.fields:
+            raise Conflict(f"{kind} {namespace}/{name} is another one by now") from refused
+        raise
 
 
 def decode_workload(raw: Raw, kind: str, *, secret_name: str, apikey_name: str) -> Workload:
