@@ -16,6 +16,8 @@ SHORT := not slow$(if $(filter kwok,$(TESTBED)), and not node)
 BIN := .venv/bin
 READY := .venv/.stamp
 GENERATED := build/generated
+WRITE_CRDS := $(BIN)/python -m keyturn.api.crd_generation
+WRITE_REFERENCE := $(BIN)/python -m keyturn.api.reference_pages
 
 ##@ Use it
 
@@ -87,8 +89,8 @@ check-layers: $(READY)
 check-generated: $(READY)
 	@rm -rf $(GENERATED)
 	@mkdir -p $(GENERATED)/crds $(GENERATED)/reference
-	@$(BIN)/python -m keyturn.api.crd_generation $(GENERATED)/crds
-	@$(BIN)/python -m keyturn.cli.reference_pages $(GENERATED)/reference
+	@$(WRITE_CRDS) $(GENERATED)/crds
+	@$(WRITE_REFERENCE) $(GENERATED)/reference
 	@diff -r -u crds $(GENERATED)/crds || { echo 'crds/ is not what operator/keyturn/api says: run make crds'; exit 1; }
 	@for page in $(GENERATED)/reference/*; do \
 	    diff -u "docs/reference/$$(basename "$$page")" "$$page" || { echo 'A reference page is out of date: run make docs'; exit 1; }; \
@@ -101,12 +103,14 @@ fmt: $(READY) ## Format the code, fix what can be fixed by itself
 
 .PHONY: crds
 crds: $(READY) ## Make crds/ anew from operator/keyturn/api
+	@mkdir -p crds
 	@rm -f crds/*.yaml
-	@$(BIN)/python -m keyturn.api.crd_generation crds
+	@$(WRITE_CRDS) crds
 
 .PHONY: docs
 docs: $(READY) ## Make the reference pages anew: resources, settings, conditions, metrics
-	@$(BIN)/python -m keyturn.cli.reference_pages docs/reference
+	@mkdir -p docs/reference
+	@$(WRITE_REFERENCE) docs/reference
 
 .PHONY: lock
 lock: $(READY) ## Make requirements.lock anew after a change in pyproject.toml (ARGS=--upgrade: newest versions)
