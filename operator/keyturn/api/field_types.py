@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import AwareDatetime, BeforeValidator, Field, PlainSerializer, Strict, WithJsonSchema
 from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
 
+from keyturn.api.rules import Obeys, Rule
 from keyturn.base.clock import parse_time
 from keyturn.base.duration import format_duration, parse_duration
 
@@ -30,16 +33,17 @@ def _as_length(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if not isinstance(value, str) or len(value) > 32 or not _DURATION.fullmatch(value):  # noqa: PLR2004 - the maxLength below
-        raise ValueError('must be a duration in h, m and s, for example 720h or 1h30m ("30d" is not one: write 720h)')
+        raise PydanticCustomError("duration", 'must be a duration in h, m and s, for example 720h or 1h30m ("30d" is none: write 720h)')
     return parse_duration(value)
 
 
 def _as_instant(value: object) -> datetime:
     if isinstance(value, datetime):
         return value
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        raise ValueError("must be a date and time with a time zone, for example 2027-01-31T18:00:00Z")
-    return parse_time(value)
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        with suppress(ValueError):  # 2027-02-30
+            return parse_time(value)
+    raise PydanticCustomError("instant", "must be a date and time with a time zone, for example 2027-01-31T18:00:00Z")
 
 
 def _write_instant(instant: datetime) -> str:
@@ -68,12 +72,30 @@ GoDuration = Annotated[
 ]
 """A length of time, written as Go does: 720h, 1h30m."""
 
-_TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time", "pattern": TIME_PATTERN})
+Time = Annotated[
+    AwareDatetime,
+    BeforeValidator(_as_instant),
+    PlainSerializer(_write_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": TIME_PATTERN}),
+    Obeys(
+        (
+            Rule[datetime](
+                "self >= timestamp('2000-01-01T00:00:00Z')",
+                "must be a date and time after the year 2000, for example 2027-01-31T18:00:00Z",
+                lambda instant: instant >= datetime(2000, 1, 1, tzinfo=UTC),
+            ),
+        )
+    ),
+]
+"""An instant that a user wrote: RFC 3339, years 2000 to 2999. The rule is also what refuses a list: where there is a `format`,
+the API server's schema validation takes a list for a string."""
 
-Time = Annotated[AwareDatetime, BeforeValidator(_as_instant), PlainSerializer(_write_instant), _TIME_SCHEMA]
-"""An instant that a user wrote: RFC 3339, years 2000 to 2999."""
-
-StatusTime = Annotated[AwareDatetime, BeforeValidator(_as_instant), PlainSerializer(_write_whole_seconds), _TIME_SCHEMA]
+StatusTime = Annotated[
+    AwareDatetime,
+    BeforeValidator(_as_instant),
+    PlainSerializer(_write_whole_seconds),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 """An instant that Keyturn wrote: whole seconds, UTC."""
 
 _MAX_INT32: Final = 2**31 - 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -64,6 +64,13 @@ class ApiModel(BaseModel):
 
     RULES: ClassVar[tuple[Rule[Any], ...]] = ()
     TRANSITION_RULES: ClassVar[tuple[TransitionRule[Any], ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: object) -> object:
+        if isinstance(value, dict) and None in value.values():
+            return {field: entry for field, entry in value.items() if entry is not None}
+        return value
 
     @model_validator(mode="after")
     def _obeys_its_rules(self) -> Self:
@@ -137,7 +144,23 @@ def broken_transitions(rules: Iterable[TransitionRule[T]], old: T, new: T, *, pa
 
 def explain_invalid(error: ValidationError) -> list[str]:
     """Turn a failed validation into one line a mistake: `spec.rotation.interval: <what is wrong>`, values left out."""
-    return [f"{_path(entry['loc'])}: {entry['msg']}" for entry in error.errors(include_url=False, include_input=False)]
+    return [
+        f"{_path(entry['loc'])}: {_PLAIN_WORDS.get(entry['type'], entry['msg'])}"
+        for entry in error.errors(include_url=False, include_input=False)
+    ]
+
+
+_PLAIN_WORDS: Final = {
+    "missing": "is missing and must be given",
+    "extra_forbidden": "is not known here: remove it",
+    "string_type": "must be a text; put a number or true/false in quotes",
+    "bool_type": "must be true or false, without quotes",
+    "int_type": "must be a whole number, without quotes",
+    "tuple_type": "must be a list",
+    "dict_type": "must be an object: names with texts",
+    "model_type": "must be an object",
+}
+"""pydantic speaks of Python's types; users write YAML."""
 
 
 def _path(location: Iterable[int | str]) -> str:

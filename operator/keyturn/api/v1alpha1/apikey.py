@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
-from keyturn.api.field_types import Time
+from keyturn.api.field_types import StatusTime
 from keyturn.api.resource_kind import Column, ResourceKind
 from keyturn.api.rules import ApiModel, broken_transitions
 from keyturn.api.v1alpha1.apikey_spec import (
@@ -79,9 +79,9 @@ class ObjectMeta(ApiModel):
     """Grows with each change of the spec."""
     resource_version: str = ""
     """Changes with each write."""
-    creation_timestamp: Time | None = None
+    creation_timestamp: StatusTime | None = None
     """When it was created."""
-    deletion_timestamp: Time | None = None
+    deletion_timestamp: StatusTime | None = None
     """When its deletion was asked for."""
     labels: dict[str, str] = Field(default_factory=dict)
     """Its labels."""
@@ -99,6 +99,15 @@ class ApiKey(ApiModel):
     replaced every ninety days."""
     status: ApiKeyStatus | None = None
     """What is. Written by Keyturn; may be deleted at any time, and comes back the same."""
+
+    @field_validator("status", mode="wrap")
+    @classmethod
+    def _unreadable_status_is_none(cls, value: object, read: ValidatorFunctionWrapHandler) -> object:
+        """A status that somebody damaged must not stop the work on the key: it is written anew."""
+        try:
+            return read(value)
+        except ValidationError:
+            return None
 
     @property
     def key(self) -> Key:

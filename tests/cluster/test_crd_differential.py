@@ -1,0 +1,218 @@
+"""The models and the API server agree: what one takes the other takes, what one refuses the other refuses.
+
+If the model took less, an ApiKey that was stored could not be read. If it took more, the CLI would promise what the
+API server then refuses, and a spec's mistake would show late.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from http.client import HTTPSConnection
+from itertools import product
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given, settings
+from pydantic import ValidationError
+
+from gen.schema_edges import edges
+from gen.spec_values import SPECS
+from keyturn.api.crd_generation import generate_crds, structural_schema
+from keyturn.api.rules import explain_invalid
+from keyturn.api.v1alpha1.apikey import APIKEY, ApiKey, ApiKeyStatus, check_update
+from testbed.cluster import Cluster, wait_until
+
+Json = dict[str, Any]
+SCHEMA: Final = cast("Json", structural_schema(APIKEY))["properties"]
+NAME: Final = "differential"
+
+
+class Server:
+    """The API server's side: one kept connection, dry runs, HTTP status and answer."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        login = cluster.login
+        self._connection = HTTPSConnection(urlsplit(login.url).netloc, timeout=10, context=login.tls)
+        self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {login.token}"} if login.token else {})}
+        self.namespace = namespace
+        self._folder = f"/apis/keyturn.dev/v1alpha1/namespaces/{namespace}/apikeys"
+
+    def create(self, body: Json, *, dry: bool = True) -> tuple[int, Json]:
+        return self._ask("POST", "", body, dry=dry)
+
+    def update(self, body: Json, *, name: str, part: str = "") -> tuple[int, Json]:
+        return self._ask("PUT", f"/{name}{part}", body, dry=True)
+
+    def is_ready(self) -> bool:
+        return self.create(apikey({}))[0] == 201
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _ask(self, method: str, path: str, body: Json, *, dry: bool) -> tuple[int, Json]:
+        self._connection.request(method, f"{self._folder}{path}{'?dryRun=All' if dry else ''}", json.dumps(body), self._headers)
+        answer = self._connection.getresponse()
+        text = answer.read()
+        return answer.status, json.loads(text) if text.startswith(b"{") else {"message": text.decode()}
+
+
+@pytest.fixture(scope="module")
+def server(plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder: Path = tmp_path_factory.mktemp("crds")
+    generate_crds(folder)
+    plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(folder))
+    namespace = f"differential-{time.time_ns()}"
+    plane.kubectl("create", "namespace", namespace)
+    server = Server(plane, namespace)
+    wait_until(server.is_ready, patience=20, what="the CRD to be served")
+    yield server
+    server.close()
+    plane.delete_namespace(namespace)
+
+
+def apikey(spec: object, *, name: str = NAME) -> Json:
+    return {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKey", "metadata": {"name": name}, "spec": spec}
+
+
+def read(body: Json) -> tuple[ApiKey | None, list[str]]:
+    try:
+        return ApiKey.model_validate(body), []
+    except ValidationError as error:
+        return None, explain_invalid(error)
+
+
+def disagreement(body: Json, answer: tuple[int, Json], *, part: str) -> str | None:
+    """What differs between model and server about one object, if anything; on success also what they understood."""
+    status, stored = answer
+    model, complaints = read(body)
+    if status == 422 and model is None:
+        return None
+    if status not in {200, 201} or model is None:
+        return f"{json.dumps(body[part])[:1000]}\n  server {status}: {stored.get('message')}\n  model: {complaints or 'accepts'}"
+    understood, _ = read(stored)
+    if understood is None or getattr(understood, part) != getattr(model, part):
+        return f"{json.dumps(body[part])[:1000]}\n  was stored as {json.dumps(stored.get(part))[:1000]}"
+    return None
+
+
+def test_every_limit_of_every_field_of_the_spec_is_the_same(server: Server) -> None:
+    bodies = [apikey(value) for value in edges(SCHEMA["spec"])]
+    found = [text for body in bodies if (text := disagreement(body, server.create(body), part="spec"))]
+    assert found == []
+    assert len(bodies) > 500
+
+
+def test_every_limit_of_every_field_of_the_status_is_the_same(server: Server) -> None:
+    status, stored = server.create(apikey({}, name="status"), dry=False)
+    assert status == 201
+    found, values = [], [value for value in edges(SCHEMA["status"]) if isinstance(value, dict)]
+    for value in values:
+        code, answer = server.update({**stored, "status": value}, name="status", part="/status")
+        assert code in {200, 422}, answer
+        try:
+            model = ApiKeyStatus.model_validate(value)
+        except ValidationError as error:
+            # Where there is a format, the API server takes a list for a string. Such a status is read as none at all.
+            if code == 200 and not has_a_list_for_a_time(value):
+                found.append((value, answer["status"], explain_invalid(error)))
+        else:
+            if code != 200 or ApiKey.model_validate(answer).status != model:
+                found.append((value, answer, model))
+    assert found == []
+    assert len(values) > 500
+
+
+def has_a_list_for_a_time(value: object, key: str = "") -> bool:
+    if isinstance(value, dict):
+        return any(has_a_list_for_a_time(entry, name) for name, entry in value.items())
+    if isinstance(value, list):
+        return key == "notAfter" or key.lower().endswith("time") or any(has_a_list_for_a_time(entry) for entry in value)
+    return False
+
+
+def test_a_status_that_the_server_takes_and_the_model_does_not_is_read_as_none(server: Server) -> None:
+    """Somebody who may write status must not be able to stop the work on a key."""
+    status, stored = server.create(apikey({}, name="damaged"), dry=False)
+    assert status == 201
+    for value in (
+        {"lastUsedTime": []},
+        {"nextRotationTime": "2027-01-31t18:00:00zt and more"},
+        {"lastUsedTime": "2027-01-31T18:00:00+99:00"},
+    ):
+        code, answer = server.update({**stored, "status": value}, name="damaged", part="/status")
+        assert (code, ApiKey.model_validate(answer).status) == (200, None)
+
+
+@settings(max_examples=500, deadline=None)
+@given(spec=SPECS)
+def test_any_spec_is_taken_by_both_or_refused_by_both(server: Server, spec: Json) -> None:
+    body = apikey(spec)
+    assert disagreement(body, server.create(body), part="spec") is None
+
+
+def test_annotations_that_are_too_large_together_are_refused_by_both(server: Server) -> None:
+    for letter, size, count in product("aä𐍈", (1600, 2133, 3200, 4096), (15, 24, 32)):
+        body = apikey({"secretTemplate": {"annotations": {f"note-{number}": letter * size for number in range(count)}}})
+        assert disagreement(body, server.create(body), part="spec") is None
+
+
+def test_length_of_a_name_has_the_same_limit(server: Server) -> None:
+    for size in (62, 63, 64):
+        body = apikey({}, name="a" * size)
+        assert disagreement(body, server.create(body), part="spec") is None
+
+
+def test_a_broken_rule_is_told_in_the_same_words(server: Server) -> None:
+    body = apikey({"rotation": {"interval": "1h", "schedule": "0 3 1 * *"}})
+    _, complaints = read(body)
+    assert [text.partition(": ")[2] for text in complaints] != []
+    assert all(text.partition(": ")[2] in server.create(body)[1]["message"] for text in complaints)
+
+
+VARIANTS: Final = tuple(
+    {key: value for key, value in zip(("productRef", "secretName", "minVersion"), values, strict=True) if value is not None}
+    for values in product((None, {"name": "p"}, {"name": "p", "namespace": "other"}), (None, "s", "t"), (None, 1, 2))
+)
+
+
+def test_every_change_is_allowed_by_both_or_refused_by_both(server: Server) -> None:
+    """Update of every combination of the immutable fields to every other one."""
+    found = []
+    for number, before in enumerate(VARIANTS):
+        name = f"change-{number}"
+        status, old = server.create(apikey(before, name=name), dry=False)
+        assert status == 201
+        for after in VARIANTS:
+            new = {**old, "spec": {**after, "displayName": "changed"}}
+            status, answer = server.update(new, name=name)
+            refused = check_update(ApiKey.model_validate(old), ApiKey.model_validate(new))
+            told = answer["message"] if status == 422 else ""
+            if (status == 200) != (refused == []) or not all(text.partition(": ")[2] in told for text in refused):
+                found.append((before, after, status, answer, refused))
+    assert found == []
+
+
+def test_the_columns_are_the_ones_people_were_promised(server: Server, plane: Cluster) -> None:
+    assert server.is_ready()
+    server.create(apikey({}, name="columns"), dry=False)
+    table = plane.kubectl("-n", server.namespace, "get", "akey", "columns", "-o", "wide").splitlines()[0]
+    assert table.split("  ")[0].strip() == "NAME"
+    assert [word.strip() for word in table.split("  ") if word.strip()] == [
+        "NAME", "READY", "PRODUCT", "VERSION", "KEY ID", "NEXT ROTATION", "AGE", "SECRET", "PLAN", "LAST USED", "REASON", "MESSAGE",
+    ]  # fmt: skip
+
+
+def test_keys_are_found_by_their_id(server: Server, plane: Cluster) -> None:
+    """Whose key is this? The question of every incident, answered without listing the cluster."""
+    status, stored = server.create(apikey({}, name="leaked"), dry=False)
+    assert status == 201
+    key_id = server.namespace.rpartition("-")[2]
+    patch = json.dumps({"status": {"keyID": key_id}})
+    plane.kubectl("-n", server.namespace, "patch", "apikey", "leaked", "--subresource=status", "--type=merge", "-p", patch)
+    found = plane.kubectl("get", "apikeys", "-A", f"--field-selector=status.keyID={key_id}", "-o", "name")
+    assert found.split() == ["apikey.keyturn.dev/leaked"]
+    assert stored["spec"] == {"deletionPolicy": "Revoke"}
