@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from keyturn.base.errors import Conflict, OutcomeUnknown, RetryLater, UserMustAct
+from keyturn.base.metrics import RunResult
 from keyturn.base.names import Key
-from keyturn.controller.workqueue import RunResult, WorkQueue, _Schedule, back_off_seconds
+from keyturn.controller.workqueue import WorkQueue, _Schedule, back_off_seconds
 
 A, B = Key("team-a", "a"), Key("team-a", "b")
 OTHER = Key("team-b", "a")

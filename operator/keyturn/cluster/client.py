@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from keyturn.base.clock import Clock, utc_now
 from keyturn.base.errors import KeyturnError, RetryLater
 from keyturn.base.names import FIELD_MANAGER
 from keyturn.cluster.api_errors import no_answer_error, read_refusal, refusal_error
-from keyturn.cluster.login import Login
+from keyturn.cluster.login import Credentials, Login
 from keyturn.cluster.request_target import parse_path
 
 Json = dict[str, object]
@@ -105,6 +105,11 @@ class Client:
     def namespace(self) -> str:
         """The kubeconfig's or the pod's own namespace."""
         return self._login.namespace
+
+    async def credentials(self) -> Credentials:
+        """Our login of this moment, for Kopf's own connections."""
+        await self._login.fresh()
+        return self._login.credentials()
 
     async def close(self) -> None:
         """End all connections."""
@@ -203,7 +208,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         accept: str | None = None,
         idle_timeout: timedelta,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The lines of a watch, without their ends, until the server ends it. Close it with `contextlib.aclosing`.
 
         TimeoutError when nothing came for `idle_timeout` (a half-open connection, or a quiet server); else as `request`.
@@ -219,6 +224,8 @@ class Client:
                     raise _error(_Answer(response.status, await response.read(), _retry_after(response)), call=call)
                 async for line in _lines(response.content):
                     yield line
+        except aiohttp.ConnectionTimeoutError as error:
+            raise no_answer_error("watch", target=call.target, what=_word_for(error), sent=False) from None
         except TimeoutError:
             raise TimeoutError(f"watch {call.target}: silent for {idle_timeout.total_seconds():g} s") from None
         except (aiohttp.ClientError, OSError) as error:

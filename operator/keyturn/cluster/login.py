@@ -10,6 +10,7 @@ import asyncio
 import os
 import ssl
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,21 @@ _REREAD_SECONDS: Final = 60.0
 
 class NoClusterAccess(KeyturnError):
     """There is no usable kubeconfig and this is no pod, or the login plugin failed."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """A login as it is now; without a repr, since it holds the token."""
+
+    server: str
+    ca_file: str | None
+    certificate_file: str | None
+    key_file: str | None
+    insecure: bool
+    scheme: str | None
+    token: str | None
+    proxy: str | None
+    namespace: str
 
 
 class Login:
@@ -74,6 +90,22 @@ class Login:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+    def credentials(self) -> Credentials:
+        """The same login for a library that opens connections of its own."""
+        settings = self._configuration
+        scheme, _, token = (self._authorization or "").partition(" ")
+        return Credentials(
+            server=self.server,
+            ca_file=settings.ssl_ca_cert or None,
+            certificate_file=settings.cert_file or None,
+            key_file=settings.key_file or None,
+            insecure=not settings.verify_ssl,
+            scheme=scheme or None,
+            token=token or None,
+            proxy=self.proxy,
+            namespace=self.namespace,
+        )
 
     async def fresh(self) -> str | None:
         """The Authorization header's value, at most a minute old; None with a client certificate."""

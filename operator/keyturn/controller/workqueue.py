@@ -14,17 +14,17 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 from keyturn.base.clock import Clock
 from keyturn.base.errors import Conflict, OutcomeUnknown, RetryLater, UserMustAct
 from keyturn.base.log_output import get_logger
+from keyturn.base.metrics import RunResult, count_run
 from keyturn.base.names import Key
 
 Handle = Callable[[Key], Awaitable[datetime | None]]
 OnError = Callable[[Key, Exception], None]
-OnRun = Callable[["RunResult", float], None]
+OnRun = Callable[[RunResult, float], None]
 
 FIRST_DELAY: Final = 1.0
 LONGEST_DELAY: Final = 60.0
@@ -34,21 +34,6 @@ _LOOK_AT_CLOCK_SECONDS: Final = 30.0
 """A clock may be set; the timer never trusts one reading for longer."""
 
 log = get_logger(__name__)
-
-
-class RunResult(StrEnum):
-    """How one run of the handler ended."""
-
-    DONE = "done"
-    """It returned."""
-    CONFLICT = "conflict"
-    """Somebody wrote first, or the outcome of a write is unknown: looked at again at once, then after a short while."""
-    RETRY = "retry"
-    """It passes by itself: backed off."""
-    USER_MUST_ACT = "user_must_act"
-    """Nothing to do until something changes."""
-    BUG = "bug"
-    """Any other exception: traceback in the log, backed off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +64,13 @@ def back_off_seconds(error: Exception, *, failures: int) -> float:
     return max(delay, advice or 0.0)
 
 
-def _ignore(_result: RunResult, _seconds: float, /) -> None:
-    return
-
-
 class WorkQueue:
     """Runs `handle(key)` for every key added, `workers` at a time; the instant it returns is when the key is looked at again.
 
     `on_error` is told of every failure, `on_run` of every run's result and length in seconds.
     """
 
-    def __init__(self, handle: Handle, *, workers: int, clock: Clock, on_error: OnError, on_run: OnRun = _ignore) -> None:
+    def __init__(self, handle: Handle, *, workers: int, clock: Clock, on_error: OnError, on_run: OnRun = count_run) -> None:
         self._handle = handle
         self._workers = workers
         self._clock = clock

@@ -1,0 +1,120 @@
+"""Every metric of the operator, defined once, in a registry of our own. Served at /metrics by `controller/probes.py`.
+
+Every label value that is known beforehand starts at 0: an alert on `increase(…)` must see the first event, not miss it
+because the series was born with it. Names and labels are API: docs/reference/metrics.md lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from itertools import product
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
+
+from keyturn.base.log_output import redactions
+from keyturn.base.version_state import Cause
+
+REGISTRY: Final = CollectorRegistry()
+
+
+class RunResult(StrEnum):
+    """How one run of a reconcile ended."""
+
+    DONE = "done"
+    """It returned."""
+    CONFLICT = "conflict"
+    """Somebody wrote first, or the outcome of a write is unknown: looked at again at once, then after a short while."""
+    RETRY = "retry"
+    """It passes by itself: backed off."""
+    USER_MUST_ACT = "user_must_act"
+    """Nothing to do until something changes."""
+    BUG = "bug"
+    """Any other exception: traceback in the log, backed off."""
+
+
+STEP_KINDS: Final = ("Stage", "SaveRecord", "Deliver", "RenderSecret", "Annotate", "Announce")
+"""The names of the steps in `lifecycle/plan.py`; a test holds the two together."""
+DEAD_REASONS: Final = (
+    "Superseded",
+    "OverlapLimit",
+    "NeverDelivered",
+    "SecretLost",
+    "SecretTampered",
+    "MinVersion",
+    "Revoked",
+    "Expired",
+    "ApiKeyDeleted",
+    "OldRecordRestored",
+)
+"""Why a version ends, as lifecycle/ words it in the record's tombstones."""
+STEP_RESULTS: Final = ("done", "conflict", "failed")
+EVENT_RESULTS: Final = ("posted", "refused")
+AUDIT_RESULTS: Final = ("written", "failed")
+NO_ANSWER: Final = "none"
+
+RECONCILES: Final = Counter("keyturn_reconcile", "Reconciles by how they ended", ["result"], registry=REGISTRY)
+RECONCILE_SECONDS: Final = Histogram(
+    "keyturn_reconcile_duration_seconds",
+    "How long a reconcile took",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
+)
+STEPS: Final = Counter("keyturn_steps", "Writes to the cluster by kind of step and result", ["kind", "result"], registry=REGISTRY)
+API_REQUESTS: Final = Counter(
+    "keyturn_api_requests", "Requests to the API server; code none: no answer", ["verb", "resource", "code"], registry=REGISTRY
+)
+ROTATIONS: Final = Counter("keyturn_rotations", "Key versions minted, by cause", ["cause"], registry=REGISTRY)
+VERSIONS_DEAD: Final = Counter("keyturn_versions_dead", "Key versions that ended: Retired or Revoked", ["reason"], registry=REGISTRY)
+ROLLOUTS_STALLED: Final = Gauge(
+    "keyturn_rollouts_stalled", "ApiKeys whose rollout does not finish: their old key lives on", registry=REGISTRY
+)
+SECRET_CONFLICTS: Final = Counter(
+    "keyturn_secret_conflicts", "Times an ApiKey's Secret turned out to be somebody else's", registry=REGISTRY
+)
+RECORDS_DAMAGED: Final = Counter("keyturn_records_damaged", "Verifier records that could not be read or verified", registry=REGISTRY)
+EVENTS: Final = Counter("keyturn_events", "Kubernetes Events by result", ["result"], registry=REGISTRY)
+AUDIT_LINES: Final = Counter("keyturn_audit_lines", "Audit lines by result", ["result"], registry=REGISTRY)
+QUEUE_DEPTH: Final = Gauge("keyturn_queue_depth", "ApiKeys that wait for a worker", registry=REGISTRY)
+QUEUE_SCHEDULED: Final = Gauge("keyturn_queue_scheduled", "ApiKeys that wait for their time", registry=REGISTRY)
+QUEUE_RUNNING: Final = Gauge("keyturn_queue_running", "ApiKeys being worked on", registry=REGISTRY)
+QUEUE_FAILING: Final = Gauge("keyturn_queue_failing", "ApiKeys whose last reconcile failed", registry=REGISTRY)
+LEADER: Final = Gauge("keyturn_leader", "1 while this process leads", registry=REGISTRY)
+CLOCK_SKEW: Final = Gauge("keyturn_clock_skew_seconds", "Own clock minus the API server's", registry=REGISTRY)
+EVENT_LOOP_LAG: Final = Gauge("keyturn_event_loop_lag_seconds", "Longest delay of the event loop in the last 30 seconds", registry=REGISTRY)
+LOG_REDACTIONS: Final = Gauge(
+    "keyturn_log_redactions", "Things that looked like a key, kept out of the log; above 0 is a bug", registry=REGISTRY
+)
+
+
+def count_request(verb: str, resource: str, status: int) -> None:
+    """One request to the API server; a status of 0 is none."""
+    API_REQUESTS.labels(verb=verb, resource=resource, code=str(status) if status else NO_ANSWER).inc()
+
+
+def count_run(result: RunResult, seconds: float) -> None:
+    """One reconcile."""
+    RECONCILES.labels(result=result.value).inc()
+    RECONCILE_SECONDS.observe(seconds)
+
+
+def _start_at_zero() -> None:
+    known: tuple[tuple[Counter, str, Iterable[str]], ...] = (
+        (RECONCILES, "result", RunResult),
+        (ROTATIONS, "cause", Cause),
+        (VERSIONS_DEAD, "reason", DEAD_REASONS),
+        (EVENTS, "result", EVENT_RESULTS),
+        (AUDIT_LINES, "result", AUDIT_RESULTS),
+    )
+    for counter, label, values in known:
+        for value in values:
+            counter.labels(**{label: str(value)})
+    for kind, result in product(STEP_KINDS, STEP_RESULTS):
+        STEPS.labels(kind=kind, result=result)
+    LOG_REDACTIONS.set_function(lambda: float(redactions.caught))
+
+
+_start_at_zero()
+ProcessCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
