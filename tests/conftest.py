@@ -6,12 +6,19 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 import pytest
+from _pytest.capture import CaptureManager
 
+from testbed import images
+from testbed.binaries import kwok_stages, programs
 from testbed.cluster import Cluster, connect
+from testbed.node import CannotRunNode, NodePlane, what_is_missing
 from testbed.plane import Plane
+from testbed.recipes import CONTROL_PLANE, NODE
 
 HERE = Path(__file__).parent
 MARKED_FOLDERS = {"cluster": "cluster", "gateways": "cluster"}
@@ -42,6 +49,64 @@ def plane(pytestconfig: pytest.Config) -> Iterator[Cluster]:
     cluster.stop()
 
 
+@pytest.fixture(scope="session")
+def node(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A Kubernetes whose pods really run: `plane` where that is one, otherwise one real node started for it. Mark the test `node`."""
+    if pytestconfig.getoption("--testbed") != "kwok":
+        yield request.getfixturevalue("plane")
+        return
+    if what_is_missing():
+        yield connect(Path("/nowhere"))  # no body gets to see it, see pytest_pyfunc_call
+        return
+    cluster = NodePlane.start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Where no real node can run, its tests are not skipped in silence: they prove that the message says why."""
+    config = pyfuncitem.config
+    if pyfuncitem.get_closest_marker("node") is None or config.getoption("--testbed") not in {"kwok", "node"}:
+        return None
+    missing = what_is_missing()
+    if missing is None:
+        return None
+    with pytest.raises(CannotRunNode, match="A real node needs"):
+        NodePlane.start()
+    config.stash[_CANNOT].append(f"{pyfuncitem.nodeid}: {missing}")
+    return True
+
+
+_CANNOT = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_CANNOT] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[_CANNOT]:
+        terminalreporter.section("proved only that this machine cannot run a real node")
+        for line in config.stash[_CANNOT]:
+            terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Build what is missing before any test's time runs: the first build takes minutes."""
+    folders = {item.path.relative_to(HERE).parts[0] for item in session.items if item.path.is_relative_to(HERE)}
+    if session.config.option.collectonly or folders <= {"unit", "typing", "chart"}:
+        return
+    capture = cast("CaptureManager | None", session.config.pluginmanager.getplugin("capturemanager"))
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        programs(*CONTROL_PLANE)
+        kwok_stages()
+        if any(item.get_closest_marker("node") for item in session.items) and what_is_missing() is None:
+            programs(*NODE)
+            images.prepare()
+
+
 @pytest.fixture
 def namespace(plane: Cluster) -> Iterator[str]:
     """A namespace of this test's own, in which pods can be created. Its end is asked for and not waited for."""
@@ -54,8 +119,6 @@ def namespace(plane: Cluster) -> Iterator[str]:
 def _start(flavour: str) -> Cluster:
     match flavour:
         case "node":
-            from testbed.node import NodePlane
-
             return NodePlane.start()
         case "kind":
             from testbed.kind import KindCluster

@@ -107,6 +107,15 @@ def test_restoring_a_snapshot_undoes_what_came_after(tmp_path: Path) -> None:
         assert not plane.answers("/api/v1/namespaces/after")
 
 
+def test_a_machine_that_cannot_run_a_real_node_is_told_why() -> None:
+    program = "from testbed.node import what_is_missing; print(what_is_missing())"
+    command = [sys.executable, "-c", program]
+    nobody = 65534 if os.geteuid() == 0 else None
+    done = subprocess.run(command, env={"PYTHONPATH": str(TESTS)}, user=nobody, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("A real node needs root, and this is user ")
+    assert "make kind-test" in done.stdout
+
+
 def test_a_kept_plane_outlives_its_command_and_ends_on_demand(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     name = f"test-{os.getpid()}"

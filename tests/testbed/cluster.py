@@ -59,6 +59,9 @@ class Login:
 class Cluster:
     """A running Kubernetes, whoever started it."""
 
+    busybox = "docker.io/library/busybox:1.37"
+    """An image with a shell that its nodes can run; with --testbed=kubeconfig they pull it."""
+
     def __init__(self, *, kubeconfig: Path, login: Login) -> None:
         self.kubeconfig = kubeconfig
         self.login = login

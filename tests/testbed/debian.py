@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -19,6 +20,13 @@ def unpacked(*packages: str) -> Path:
         if not folder.is_dir():
             _unpack(packages, folder)
     return folder
+
+
+def with_dependencies(package: str) -> list[str]:
+    """The names of a package and of all it depends on, for `unpacked`."""
+    options = [f"--no-{relation}" for relation in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
+    listed = _with_package_lists(lambda lists: _run("apt-cache", *lists, "depends", "--recurse", *options, package, folder=cache_folder()))
+    return sorted({line for line in listed.splitlines() if line[:1].isalnum()})
 
 
 def _unpack(packages: tuple[str, ...], folder: Path) -> None:
@@ -43,20 +51,23 @@ def _unpack(packages: tuple[str, ...], folder: Path) -> None:
 
 
 def _download(packages: tuple[str, ...], folder: Path) -> None:
-    """Fetch with the machine's package lists; where they are missing or stale, with fresh lists of our own."""
-    if _apt("download", *packages, folder=folder).returncode == 0:
-        return
-    lists = cache_folder() / "debian" / "lists"
-    (lists / "partial").mkdir(parents=True, exist_ok=True)
-    options = ("-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={lists}")
-    _apt(*options, "update", folder=folder)
-    done = _apt(*options, "download", *packages, folder=folder)
-    if done.returncode:
-        raise RuntimeError(f"apt-get cannot fetch {' '.join(packages)}:\n{done.stderr[-1000:]}")
-
-
-def _apt(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     # as root apt would fetch as the user _apt, who may not write into our folder
-    return subprocess.run(
-        ["apt-get", "-q", "-o", "APT::Sandbox::User=root", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+    _with_package_lists(lambda lists: _run("apt-get", "-q", "-o", "APT::Sandbox::User=root", *lists, "download", *packages, folder=folder))
+
+
+def _with_package_lists(ask: Callable[[tuple[str, ...]], subprocess.CompletedProcess[str]]) -> str:
+    """Ask with the machine's package lists; where they are missing or stale, with fresh lists of our own."""
+    done = ask(())
+    if done.returncode:
+        lists = cache_folder() / "debian" / "lists"
+        (lists / "partial").mkdir(parents=True, exist_ok=True)
+        options = ("-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={lists}")
+        _run("apt-get", "-q", "-o", "APT::Sandbox::User=root", *options, "update", folder=lists)
+        done = ask(options)
+    if done.returncode:
+        raise RuntimeError(f"apt cannot serve what the testbed needs:\n{done.stderr[-1000:]}")
+    return done.stdout
+
+
+def _run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -7,6 +7,7 @@ import ipaddress
 import json
 import random
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -74,7 +75,7 @@ class Layout:
         return self.folder / "log" / "audit.jsonl"
 
 
-def lay_out(shape: Shape, folder: Path) -> Layout:
+def lay_out(shape: Shape, folder: Path, *, issue_more: Callable[[Authority], object] | None = None) -> Layout:
     """Write all files of a new plane into `folder`."""
     pki = folder / "pki"
     for part in (folder, pki, folder / "log"):
@@ -96,6 +97,8 @@ def lay_out(shape: Shape, folder: Path) -> Layout:
         group = "system:masters" if name == "kwok" else None  # it plays every node at once
         pair = authority.issue_client(name, user=f"system:{name}", group=group)
         write_kubeconfig(folder / f"{name}.kubeconfig", url=url, authority=authority.pair, client=pair)
+    if issue_more:
+        issue_more(authority)
     (folder / "audit-policy.json").write_text(json.dumps(shape.audit_policy))
     commands = {"etcd": _etcd(folder, client, peer), "kube-apiserver": _apiserver(shape, folder, f"http://127.0.0.1:{client}", url)}
     others = {"kube-controller-manager": _controller_manager(shape, folder), "kube-scheduler": _scheduler(folder), "kwok": _kwok(folder)}
@@ -165,7 +168,8 @@ def _apiserver(shape: Shape, folder: Path, etcd: str, url: str) -> list[str | Pa
         "--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group",
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
         f"--proxy-client-cert-file={pki}/front-proxy-client.crt", f"--proxy-client-key-file={pki}/front-proxy-client.key",
-        "--kubelet-preferred-address-types=InternalIP,Hostname", "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+        "--kubelet-preferred-address-types=InternalIP,Hostname", "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
         *endpoints, *audit, *shape.apiserver_flags,
     ]  # fmt: skip
 

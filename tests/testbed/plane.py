@@ -21,6 +21,7 @@ from typing import Self
 
 from testbed.binaries import programs
 from testbed.cache import Stopwatch, say
+from testbed.certificates import Authority
 from testbed.cluster import ApiFailed, Cluster, Login, wait_until
 from testbed.layout import Layout, Shape, lay_out
 from testbed.processes import Component, Group, kill_group
@@ -47,14 +48,19 @@ class Plane(Cluster):
         }
 
     @classmethod
-    def start(cls, shape: Shape | None = None, *, folder: Path | None = None) -> Self:
-        """Start a plane and wait until pods could be created. Without `folder` it lives in one that is removed when it stops."""
+    def start(
+        cls, shape: Shape | None = None, *, folder: Path | None = None, issue_more: Callable[[Authority], object] | None = None
+    ) -> Self:
+        """Start a plane and wait until pods could be created. Without `folder` it lives in one that is removed when it stops.
+
+        `issue_more` may issue further certificates into <folder>/pki before anything starts.
+        """
         shape = shape or Shape()
         programs("etcd", "kube-apiserver", "kubectl", *shape.components)
         watch = Stopwatch()
         own = folder is None
         home = (Path(mkdtemp(prefix="keyturn-plane-")) if folder is None else folder).resolve()
-        plane = cls(shape=shape, layout=lay_out(shape, home), group=Group(*([home] if own else [])))
+        plane = cls(shape=shape, layout=lay_out(shape, home, issue_more=issue_more), group=Group(*([home] if own else [])))
         try:
             plane._come_up()
         except BaseException:

@@ -18,11 +18,19 @@ class Component:
     """One program of a plane. It can be killed, frozen and started again with the same arguments, ports and data."""
 
     def __init__(
-        self, name: str, *, group: Group, command: Sequence[str | Path], log: Path, environment: dict[str, str] | None = None
+        self,
+        name: str,
+        *,
+        group: Group,
+        command: Sequence[str | Path],
+        log: Path,
+        environment: dict[str, str] | None = None,
+        inherited: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.log = log
         self._group, self._command, self._environment = group, [str(word) for word in command], environment
+        self._inherited = inherited
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -39,7 +47,7 @@ class Component:
         """Start it (again); its log is appended to."""
         if self.is_running:
             raise RuntimeError(f"{self.name} runs already")
-        self._process = self._group.spawn(self._command, log=self.log, environment=self._environment)
+        self._process = self._group.spawn(self._command, log=self.log, environment=self._environment, inherited=self._inherited)
 
     def freeze(self) -> None:
         """Stop it in its tracks (SIGSTOP): connections stay open, nothing answers."""
@@ -76,11 +84,19 @@ class Group:
         self.identity = self._watchdog.pid
         self._children: list[subprocess.Popen[bytes]] = []
 
-    def spawn(self, command: Sequence[str], *, log: Path, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start a process that ends with this group. A terminal's Ctrl-C does not reach it."""
+    def spawn(
+        self, command: Sequence[str], *, log: Path, environment: dict[str, str] | None = None, inherited: Sequence[int] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start a process that ends with this group. A terminal's Ctrl-C does not reach it. `inherited`: file descriptors it gets."""
         with log.open("ab") as output:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, process_group=self.identity, env=environment
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=self.identity,
+                env=environment,
+                pass_fds=inherited,
             )
         self._children.append(process)
         return process

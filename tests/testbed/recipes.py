@@ -46,7 +46,8 @@ RECIPES: Final = {
         Recipe("containerd", "ctd", f"{_CONTAINERD}containerd", "2 to 3"),
         Recipe("containerd-shim-runc-v2", "ctd", f"{_CONTAINERD}containerd-shim-runc-v2", "0.5"),
         Recipe("ctr", "ctd", f"{_CONTAINERD}ctr", "0.5"),
-        Recipe("runc", "runc", "github.com/opencontainers/runc", "0.5", cgo=True, tags="seccomp"),
+        Recipe("runc", "runc", "github.com/opencontainers/runc", "0.5", cgo=True, tags="seccomp,netgo,osusergo,urfave_cli_no_docs"),
+        Recipe("pause", "pause", ".", "0.1"),
         Recipe("bridge", "cni", f"{_CNI}main/bridge", "0.5"),
         Recipe("loopback", "cni", f"{_CNI}main/loopback", "0.2"),
         Recipe("host-local", "cni", f"{_CNI}ipam/host-local", "0.2"),
@@ -58,6 +59,7 @@ RECIPES: Final = {
 
 CONTROL_PLANE: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok")
 CNI_PLUGINS: Final = ("bridge", "loopback", "host-local", "portmap")
+NODE: Final = ("kubelet", "kube-proxy", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "pause", *CNI_PLUGINS)
 
 
 def version_of(module: str, requirement: str) -> str:
@@ -85,6 +87,8 @@ def link_flags(module: str) -> str:
         }
         packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
         stamps = tuple(f"-X {package}.{key}={value}" for package in packages for key, value in values.items())
+    if module == "runc":
+        stamps = ("-extldflags -static",)  # it must also run where there is no libseccomp
     return " ".join(("-s", "-w", *stamps))
 
 

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
         os.setpgid(0, 0)
         _kill(group)
         for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
 
 
 def _kill(group: int) -> None:
@@ -40,6 +41,15 @@ def _kill(group: int) -> None:
         for _ in range(500):
             os.killpg(group, signal.SIGKILL)  # frozen ones die of it too
             time.sleep(0.01)
+
+
+def _remove(folder: str) -> None:
+    """Also a control group: its files cannot be removed, the folder can, as soon as its last process is gone."""
+    for _ in range(100):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not Path(folder).exists():
+            return
+        time.sleep(0.1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,80 @@
+"""What a pod really reads: Secrets as environment and as files, on a node that runs containers."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, cast
+
+import pytest
+
+from testbed.cluster import Cluster, wait_until
+
+pytestmark = pytest.mark.node
+
+_READ_BOTH = "echo env=$API_KEY file=$(cat /keys/api-key); trap exit TERM; sleep 3600 & wait"
+
+
+@pytest.fixture
+def pods_namespace(node: Cluster, request: pytest.FixtureRequest) -> str:
+    name = f"e2e-{abs(hash(request.node.name)) % 10**8}"
+    node.create_namespace(name)
+    return name
+
+
+def consumer(*, image: str, secret: str, replicas: int = 1) -> str:
+    """A Deployment whose pods read `api-key` of a Secret both ways and say what they read."""
+    container = {
+        "name": "app",
+        "image": image,
+        "command": ["sh", "-c", _READ_BOTH],
+        "env": [{"name": "API_KEY", "valueFrom": {"secretKeyRef": {"name": secret, "key": "api-key"}}}],
+        "volumeMounts": [{"name": "keys", "mountPath": "/keys", "readOnly": True}],
+    }
+    pod = {"containers": [container], "volumes": [{"name": "keys", "secret": {"secretName": secret}}]}
+    template = {"metadata": {"labels": {"app": "consumer"}}, "spec": pod}
+    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "consumer"}}, "template": template}
+    return json.dumps({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "consumer"}, "spec": spec})
+
+
+def write_secret(node: Cluster, namespace: str, *, value: str) -> None:
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "key"},
+        "data": {"api-key": base64.b64encode(value.encode()).decode()},
+    }
+    node.kubectl("-n", namespace, "apply", "-f", "-", input=json.dumps(secret))
+
+
+def pods_of(node: Cluster, namespace: str) -> list[str]:
+    listed = json.loads(node.kubectl("-n", namespace, "get", "pods", "-l", "app=consumer", "-o", "json"))
+    pods = cast("list[dict[str, Any]]", listed["items"])
+    return sorted(str(pod["metadata"]["name"]) for pod in pods)
+
+
+def test_a_pod_reads_its_secret_as_environment_and_as_file(node: Cluster, pods_namespace: str) -> None:
+    write_secret(node, pods_namespace, value="first")
+    node.kubectl("-n", pods_namespace, "apply", "-f", "-", input=consumer(image=node.busybox, secret="key"))
+    node.kubectl("-n", pods_namespace, "rollout", "status", "deployment/consumer", "--timeout=120s")
+    wait_until(
+        lambda: "env=first file=first" in node.kubectl("-n", pods_namespace, "logs", "deployment/consumer"), patience=10, what="the log"
+    )
+    assert node.kubectl("-n", pods_namespace, "exec", "deployment/consumer", "--", "cat", "/keys/api-key") == "first"
+
+
+def test_new_pods_read_the_new_secret_once_the_template_is_annotated(node: Cluster, pods_namespace: str) -> None:
+    """The file of a running pod follows its Secret sooner or later, its environment never: only a rollout is sure."""
+    write_secret(node, pods_namespace, value="first")
+    node.kubectl("-n", pods_namespace, "apply", "-f", "-", input=consumer(image=node.busybox, secret="key", replicas=2))
+    node.kubectl("-n", pods_namespace, "rollout", "status", "deployment/consumer", "--timeout=120s")
+    old = pods_of(node, pods_namespace)
+    write_secret(node, pods_namespace, value="second")
+    assert node.kubectl("-n", pods_namespace, "exec", old[0], "--", "sh", "-c", "echo $API_KEY").strip() == "first"
+    annotation = {"spec": {"template": {"metadata": {"annotations": {"rollout.keyturn.dev/key": "id-of-the-second"}}}}}
+    node.kubectl("-n", pods_namespace, "patch", "deployment", "consumer", "-p", json.dumps(annotation))
+    node.kubectl("-n", pods_namespace, "rollout", "status", "deployment/consumer", "--timeout=120s")
+    wait_until(lambda: not set(old) & set(pods_of(node, pods_namespace)), patience=60, what="the old pods to be gone")
+    for pod in pods_of(node, pods_namespace):
+        assert node.kubectl("-n", pods_namespace, "exec", pod, "--", "sh", "-c", "echo $API_KEY").strip() == "second"
+        assert node.kubectl("-n", pods_namespace, "exec", pod, "--", "cat", "/keys/api-key") == "second"

@@ -1,0 +1,3 @@
+module keyturn.local/pause
+
+go 1.26.0

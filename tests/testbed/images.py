@@ -1,0 +1,107 @@
+"""The images pods of the real node run: made here from Debian packages and from what we built, kept in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from testbed import debian
+from testbed.binaries import program
+from testbed.cache import Stopwatch, cache_folder, only_one, say
+from testbed.oci import Image, Layer, write_image
+
+BUSYBOX: Final = "testbed.local/busybox:1"
+PYTHON: Final = "testbed.local/python:1"
+PAUSE: Final = "testbed.local/pause:1"
+
+_NOT_NEEDED: Final = frozenset(
+    (
+        "dpkg",
+        "tar",
+        "perl",
+        "perl-base",
+        "perl-modules-5.36",
+        "libperl5.36",
+        "install-info",
+        "libdb5.3",
+        "mailcap",
+        "media-types",
+        "mime-support",
+    )
+)
+
+
+def busybox() -> Path:
+    """A shell and the usual commands in one static program of 2 MB."""
+
+    def fill(root: Path) -> None:
+        (root / "bin").mkdir()
+        source = debian.unpacked("busybox-static")
+        busy = root / "bin" / "busybox"
+        shutil.copy(next(file for file in source.rglob("busybox") if file.is_file() and file.parent.name == "bin"), busy)
+        for applet in subprocess.run([busy, "--list"], capture_output=True, text=True, check=True).stdout.split():
+            if applet != busy.name:
+                busy.with_name(applet).symlink_to(busy.name)
+        (root / "tmp").mkdir(mode=0o1777)
+
+    return _kept("busybox", lambda root: Image(BUSYBOX, (Layer(root),), command=("sh",)), fill)
+
+
+def python() -> Path:
+    """Debian's Python with its standard library."""
+
+    def fill(root: Path) -> None:
+        packages = [package for package in debian.with_dependencies("python3") if package not in _NOT_NEEDED]
+        shutil.copytree(debian.unpacked(*packages), root, symlinks=True, dirs_exist_ok=True)
+        for name in ("share/doc", "share/man", "share/locale"):
+            shutil.rmtree(root / "usr" / name, ignore_errors=True)
+        for top in ("bin", "sbin", "lib", "lib64"):  # what Debian's base-files would do: /lib is /usr/lib
+            _merge_into_usr(root, top)
+        (root / "tmp").mkdir(mode=0o1777, exist_ok=True)
+
+    return _kept("python", lambda root: Image(PYTHON, (Layer(root),), command=("python3",)), fill)
+
+
+def prepare() -> list[Path]:
+    """All archives every node gets."""
+    return [pause(), busybox(), python()]
+
+
+def pause() -> Path:
+    """What holds a pod's namespaces open."""
+
+    def fill(root: Path) -> None:
+        shutil.copy(program("pause"), root / "pause")
+
+    return _kept("pause", lambda root: Image(PAUSE, (Layer(root),), entrypoint=("/pause",), user="65535:65535"), fill)
+
+
+def _kept(name: str, image: Callable[[Path], Image], fill: Callable[[Path], None]) -> Path:
+    key = hashlib.sha256(Path(__file__).read_bytes() + Path(write_image.__code__.co_filename).read_bytes()).hexdigest()[:12]
+    file = cache_folder() / "images" / f"{name}-{key}.tar"
+    with only_one(f"image-{file.name}"):
+        if not file.is_file():
+            watch = Stopwatch()
+            file.parent.mkdir(exist_ok=True)
+            with TemporaryDirectory(prefix="image-", dir=cache_folder()) as scratch:
+                root = Path(scratch)
+                root.chmod(0o755)
+                fill(root)
+                write_image(image(root), file)
+            say(f"made the image {name} in {watch}")
+    return file
+
+
+def _merge_into_usr(root: Path, top: str) -> None:
+    own, usr = root / top, root / "usr" / top
+    usr.mkdir(parents=True, exist_ok=True)
+    if own.is_dir() and not own.is_symlink():
+        shutil.copytree(own, usr, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(own)
+    if not own.is_symlink():
+        own.symlink_to(f"usr/{top}")

@@ -1,0 +1,156 @@
+"""A cluster with one real node, without Docker: containerd, runc, kubelet and kube-proxy in namespaces of their own.
+
+Needs root on Linux, or a machine that lets root make namespaces. Nothing of the machine's network, mounts or sysctls changes. Tests outside
+reach the API server through a small forwarder; `forward` makes others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Final, Self
+
+from testbed import forward, images
+from testbed.binaries import program, programs
+from testbed.cache import Stopwatch, say
+from testbed.cluster import Cluster, read_kubeconfig, wait_until
+from testbed.node_settings import ADDRESS, PORT, SOCKET
+from testbed.processes import Component, Group
+from testbed.recipes import CONTROL_PLANE, NODE
+
+_NAMESPACES: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--uts", "--ipc", "--mount-proc")
+_CGROUPS: Final = Path("/sys/fs/cgroup")
+
+
+class CannotRunNode(RuntimeError):
+    """The machine cannot run a real node; the message says what it lacks and what to do instead."""
+
+
+def what_is_missing() -> str | None:
+    """Why this machine cannot run a real node, in a sentence for people; None if it can."""
+    instead = "Run these tests as root on a Linux machine, or on kind with a Docker engine (make kind-test); the other tests need neither."
+    if sys.platform != "linux":
+        return f"A real node needs Linux. {instead}"
+    if os.geteuid() != 0:
+        return f"A real node needs root, and this is user {os.geteuid()}. {instead}"
+    for command in ("unshare", "nsenter", "ip", "mount"):
+        if shutil.which(command) is None:
+            return f"A real node needs the command {command} (Debian: util-linux, iproute2). {instead}"
+    tried = subprocess.run([*_NAMESPACES, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        return f"A real node needs namespaces of its own, and the kernel says: {tried.stderr.strip()}. {instead}"
+    if not os.access(_CGROUPS, os.W_OK) or not any(_CGROUPS.iterdir()):
+        return f"A real node needs control groups that can be written at {_CGROUPS}. {instead}"
+    return None
+
+
+class NodePlane(Cluster):
+    """A running cluster whose pods really run. Made by `NodePlane.start`."""
+
+    busybox = images.BUSYBOX
+
+    def __init__(self, *, folder: Path, group: Group, cgroups: Sequence[Path]) -> None:
+        self.folder = folder
+        self.start_seconds = 0.0
+        self._group, self._cgroups = group, cgroups
+        self._outer: Component | None = None
+
+    @classmethod
+    def start(cls, *, archives: Sequence[Path] = (), kwok_nodes: int = 0) -> Self:
+        """Start it and wait until the node is Ready. `archives`: further image archives beside busybox, python and pause."""
+        if missing := what_is_missing():
+            raise CannotRunNode(missing)
+        programs(*CONTROL_PLANE, *NODE)
+        all_images = [*images.prepare(), *archives]
+        watch = Stopwatch()
+        folder = Path(mkdtemp(prefix="keyturn-node-")).resolve()
+        cgroups = _make_cgroups(folder.name)
+        wanted = {"cgroup": folder.name, "images": [str(archive) for archive in all_images], "kwok_nodes": kwok_nodes}
+        (folder / "wanted.json").write_text(json.dumps(wanted))
+        node = cls(folder=folder, group=Group(folder, *cgroups), cgroups=cgroups)
+        try:
+            node._come_up()
+        except BaseException:
+            node._group.kill()
+            raise
+        node.start_seconds = watch.seconds
+        say(f"Kubernetes with a real node ready after {watch} at {node.url} ({folder})")
+        return node
+
+    def load_image(self, archive: Path) -> None:
+        """Make an image (an archive as `oci.write_image` or `docker save` write it) known to the node."""
+        self.enter(str(program("ctr")), "--address", SOCKET, "--namespace=k8s.io", "images", "import", str(archive))
+
+    def enter(self, *command: str) -> str:
+        """Run a command inside the node's namespaces as root and give back what it printed."""
+        return subprocess.run([*self._door("-m", "-n", "-p", "-u", "-i"), *command], capture_output=True, text=True, check=True).stdout
+
+    def forward(self, host: str, port: int) -> int:
+        """A port on this machine's loopback behind which the node's `host`:`port` answers, for example a Service's address."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            descriptor = listening.fileno()
+            command = [*self._door("-n"), sys.executable, "-I", "-S", forward.__file__, str(descriptor), host, str(port)]
+            self._group.spawn(command, log=self.folder / "forward.log", inherited=(descriptor,))
+            return int(listening.getsockname()[1])
+
+    def stop(self) -> None:
+        """End every process of it, then remove its folder and control groups."""
+        self._group.kill()
+        wait_until(lambda: not any([*map(_is_still_there, self._cgroups)]), patience=10, what="the node's processes to be gone", pause=0.02)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _come_up(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+        command = [*_NAMESPACES, sys.executable, "-m", "testbed.node_inside", str(self.folder)]
+        self._outer = Component("node", group=self._group, command=command, log=self.folder / "node.log", environment=environment)
+        self._outer.start()
+        outer = self._outer
+
+        def is_up() -> bool:
+            if (self.folder / "failed").exists():
+                raise RuntimeError(f"the node did not come up: {(self.folder / 'failed').read_text()}\nIts logs are in {self.folder}")
+            outer.complain_if_dead()
+            return (self.folder / "ready").exists()
+
+        wait_until(is_up, patience=180, what=f"the real node; its logs are in {self.folder}")
+        inner = json.loads((self.folder / "plane" / "kubeconfig").read_text())
+        inner["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{self.forward(ADDRESS, PORT)}"
+        kubeconfig = self.folder / "kubeconfig"
+        kubeconfig.touch(mode=0o600)
+        kubeconfig.write_text(json.dumps(inner))
+        super().__init__(kubeconfig=kubeconfig, login=read_kubeconfig(kubeconfig))
+        wait_until(self.is_ready, patience=10, what="the forwarder to the API server")
+
+    def _door(self, *namespaces: str) -> list[str]:
+        assert self._outer
+        outer = self._outer.pid
+        first = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()[0]
+        return ["nsenter", "-t", first, *namespaces, "--"]
+
+
+def _make_cgroups(name: str) -> list[Path]:
+    """The node's own control group: version 1 has one folder in each hierarchy, version 2 one in all."""
+    if (_CGROUPS / "cgroup.controllers").exists():
+        own = [_CGROUPS / name]
+        own[0].mkdir()
+        return own
+    made = [hierarchy / name for hierarchy in sorted(_CGROUPS.iterdir()) if hierarchy.name != "unified" and not hierarchy.is_symlink()]
+    for group in made:
+        group.mkdir()
+        for file in ("cpuset.cpus", "cpuset.mems"):  # empty in a new group, and then nothing can run in it
+            if (group / file).exists():
+                (group / file).write_text((group.parent / file).read_text())
+    return made
+
+
+def _is_still_there(cgroup: Path) -> bool:
+    """Remove a control group and its children; whether it is still there because something lives in it."""
+    shutil.rmtree(cgroup, ignore_errors=True)
+    return cgroup.exists()
