@@ -17,7 +17,7 @@ BIN := .venv/bin
 READY := .venv/.stamp
 GENERATED := build/generated
 WRITE_CRDS := $(BIN)/python -m keyturn.api.crd_generation
-WRITE_REFERENCE := $(BIN)/python -m keyturn.api.reference_pages
+WRITE_REFERENCE := $(BIN)/python -m keyturn.api.reference_docs
 
 ##@ Use it
 
