@@ -17,7 +17,7 @@ BIN := .venv/bin
 READY := .venv/.stamp
 GENERATED := build/generated
 WRITE_CRDS := $(BIN)/python -m keyturn.api.crd_generation
-WRITE_REFERENCE := $(BIN)/python -m keyturn.api.reference_docs
+WRITE_REFERENCE := $(BIN)/python -c 'import pathlib, sys; from keyturn.api.reference_docs import write_reference as w; w(pathlib.Path(sys.argv[1]))'
 
 ##@ Use it
 
