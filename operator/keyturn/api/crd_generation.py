@@ -1,6 +1,6 @@
 """The CRDs, made from the models: pydantic's JSON schema, translated into what Kubernetes calls a structural schema.
 
-`make crds` runs this; `docs_generation.py` prints the same schema for people. A model that uses what a structural schema
+`make crds` runs this; `reference_docs.py` prints the same schema for people. A model that uses what a structural schema
 cannot say fails here, with the place named.
 """
 
@@ -105,14 +105,14 @@ def structural_schema(kind: ResourceKind) -> Schema:
     """The schema of whole objects. Of the metadata it says only what Kubernetes allows: the name's length."""
     raw = kind.model.model_json_schema(by_alias=True)
     whole = _Translator(raw.get("$defs", {})).translate(raw, at=kind.kind)
-    fields = _mapping(whole["properties"])
-    name = _mapping(_mapping(_mapping(fields["metadata"])["properties"])["name"])
+    fields = as_mapping(whole["properties"])
+    name = as_mapping(as_mapping(as_mapping(fields["metadata"])["properties"])["name"])
     metadata: Schema = {"type": "object", "properties": {"name": {"type": "string", "maxLength": name["maxLength"]}}}
     head: Schema = {
         "apiVersion": {"description": _API_VERSION, "type": "string"},
         "kind": {"description": _KIND.format(kind=kind.kind), "type": "string"},
     }
-    required = [field for field in _sequence(whole["required"]) if field != "metadata"]
+    required = [field for field in as_sequence(whole["required"]) if field != "metadata"]
     return {**whole, "required": required, "properties": {**head, **fields, "metadata": metadata}}
 
 
@@ -130,25 +130,25 @@ class _Translator:
             raise TypeError(f"{at}: a structural schema has no {sorted(unknown)}")
         _drop_implied(flat)
         if "properties" in flat:
-            fields = _mapping(flat["properties"])
-            flat["properties"] = {name: self.translate(_mapping(field), at=f"{at}.{name}") for name, field in fields.items()}
+            fields = as_mapping(flat["properties"])
+            flat["properties"] = {name: self.translate(as_mapping(field), at=f"{at}.{name}") for name, field in fields.items()}
         for child in ("items", "additionalProperties"):
             if child in flat:
-                flat[child] = self.translate(_mapping(flat[child]), at=f"{at}.{child}")
-                _mapping(flat[child]).pop("description", None)  # the list's or map's own description says it
+                flat[child] = self.translate(as_mapping(flat[child]), at=f"{at}.{child}")
+                as_mapping(flat[child]).pop("description", None)  # the list's or map's own description says it
         return {key: flat[key] for key in _KEPT if key in flat}
 
     def _flatten(self, schema: Schema, *, at: str) -> Schema:
         """Replace references and `X or null` by the schema meant; what stands beside them wins over what is meant."""
         flat = dict(schema)
         if "anyOf" in flat:
-            options = [option for option in map(_mapping, _sequence(flat.pop("anyOf"))) if option.get("type") != "null"]
+            options = [option for option in map(as_mapping, as_sequence(flat.pop("anyOf"))) if option.get("type") != "null"]
             if len(options) != 1:
                 raise TypeError(f"{at}: a structural schema has no unions")
             flat = {**options[0], **flat}
         if "$ref" in flat:
             name = str(flat.pop("$ref")).rpartition("/")[2]
-            flat = {**_mapping(self._definitions[name]), **flat}
+            flat = {**as_mapping(self._definitions[name]), **flat}
         return flat
 
 
@@ -170,13 +170,15 @@ def _column(column: Column) -> Schema:
     return {"name": column.name, "type": column.type, **wide, "jsonPath": column.json_path}
 
 
-def _mapping(value: JsonValue) -> Schema:
+def as_mapping(value: JsonValue) -> Schema:
+    """The value, known to be an object from here on; TypeError if it is none."""
     if not isinstance(value, dict):
         raise TypeError(f"expected an object in the JSON schema, found {value!r}")
     return value
 
 
-def _sequence(value: JsonValue) -> list[JsonValue]:
+def as_sequence(value: JsonValue) -> list[JsonValue]:
+    """The value, known to be a list from here on; TypeError if it is none."""
     if not isinstance(value, list):
         raise TypeError(f"expected a list in the JSON schema, found {value!r}")
     return value

@@ -81,7 +81,7 @@ Time = Annotated[
         (
             Rule[datetime](
                 "self >= timestamp('2000-01-01T00:00:00Z')",
-                "must be a date and time after the year 2000, for example 2027-01-31T18:00:00Z",
+                "must be a date and time in the year 2000 or later, for example 2027-01-31T18:00:00Z",
                 lambda instant: instant >= datetime(2000, 1, 1, tzinfo=UTC),
             ),
         )

@@ -144,7 +144,7 @@ class RotationSpec(ApiModel):
         ),
         Rule["RotationSpec"](
             "!has(self.timeZone) || has(self.schedule)",
-            "timeZone is the zone that schedule is read in, and there is no schedule: add schedule or remove it; a window has its own",
+            "timeZone is the zone that schedule is read in, and there is no schedule: add schedule or remove it",
             lambda self: self.time_zone is None or self.schedule is not None,
             ".timeZone",
         ),

@@ -43,7 +43,7 @@ class Reason(StrEnum):
     DISABLED = "Disabled"
     """Ready, Disabled: spec.disabled is true, so no version is accepted. Remove it to accept the key again."""
     EXPIRED = "Expired"
-    """Ready, Stalled, Disabled: expirationTime has passed and every version ended. Set a later one, or delete the ApiKey."""
+    """Ready, Stalled, Disabled: spec.expirationTime has passed and every version ended. Set a later one, or delete the ApiKey."""
     PAUSED = "Paused"
     """Reconciling: the annotation keyturn.dev/paused stops all work on this key; the key goes on being accepted. Remove it to go on."""
     RETAINED = "Retained"
