@@ -1,0 +1,180 @@
+"""An ApiKey as the commands show it, read leniently: also an object that is older than a rule of today's must be shown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from keyturn.base.clock import parse_time
+from keyturn.base.names import PAUSED_ANNOTATION, ROTATE_ANNOTATION
+from keyturn.base.version_state import VersionState
+from keyturn.cluster.raw import mapping_of, text_of, texts_of
+
+Raw = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionView:
+    """One condition."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    last_transition_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One key version."""
+
+    number: int
+    key_id: str
+    state: str
+    staged_time: datetime | None
+    active_time: datetime | None
+    not_after: datetime | None
+    end_time: datetime | None
+    end_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PendingView:
+    """Something that still uses the replaced key."""
+
+    kind: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyView:
+    """What the commands know of an ApiKey. Absent texts are empty."""
+
+    namespace: str
+    name: str
+    uid: str
+    created: datetime | None
+    generation: int
+    labels: tuple[tuple[str, str], ...]
+    annotations: tuple[tuple[str, str], ...]
+    product: str
+    secret_name: str
+    disabled: bool
+    rotation: tuple[tuple[str, str], ...]
+    """The texts of spec.rotation as written: interval, schedule, timeZone, policy, gracePeriod …"""
+    expiration_time: datetime | None
+    has_status: bool
+    observed_generation: int
+    active_version: int
+    key_id: str
+    plan: str
+    effective: tuple[tuple[str, str], ...]
+    last_rotation_time: datetime | None
+    next_rotation_time: datetime | None
+    last_used_time: datetime | None
+    conditions: tuple[ConditionView, ...]
+    versions: tuple[VersionView, ...]
+    rollout_summary: str
+    rollout_pending: tuple[PendingView, ...]
+
+    def condition(self, type_: str) -> ConditionView | None:
+        """The condition of that type, if it was written yet."""
+        return next((condition for condition in self.conditions if condition.type == type_), None)
+
+    def holds(self, type_: str) -> ConditionView | None:
+        """The condition of that type if it is True."""
+        found = self.condition(type_)
+        return found if found is not None and found.status == "True" else None
+
+    def in_state(self, state: VersionState) -> tuple[VersionView, ...]:
+        """The versions in one state, lowest number first."""
+        return tuple(sorted((each for each in self.versions if each.state == state), key=lambda each: each.number))
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the operator leaves it alone."""
+        return dict(self.annotations).get(PAUSED_ANNOTATION, "").lower() == "true"
+
+    @property
+    def rotate_requested_at(self) -> str:
+        """The annotation that `keyturn rotate` writes."""
+        return dict(self.annotations).get(ROTATE_ANNOTATION, "")
+
+
+def decode_apikey(raw: Raw) -> ApiKeyView:
+    """Read the API server's JSON; what has another shape counts as absent."""
+    metadata, spec, status = mapping_of(raw, "metadata"), mapping_of(raw, "spec"), mapping_of(raw, "status")
+    rollout = mapping_of(status, "rollout")
+    return ApiKeyView(
+        namespace=text_of(metadata, "namespace"),
+        name=text_of(metadata, "name"),
+        uid=text_of(metadata, "uid"),
+        created=_time(metadata, "creationTimestamp"),
+        generation=_number(metadata, "generation"),
+        labels=tuple(texts_of(metadata, "labels").items()),
+        annotations=tuple(texts_of(metadata, "annotations").items()),
+        product=text_of(mapping_of(spec, "productRef"), "name"),
+        secret_name=text_of(spec, "secretName") or text_of(metadata, "name"),
+        disabled=spec.get("disabled") is True,
+        rotation=tuple(texts_of(spec, "rotation").items()),
+        expiration_time=_time(spec, "expirationTime"),
+        has_status=bool(status),
+        observed_generation=_number(status, "observedGeneration"),
+        active_version=_number(status, "activeVersion"),
+        key_id=text_of(status, "keyID"),
+        plan=text_of(mapping_of(status, "effective"), "plan"),
+        effective=tuple(texts_of(status, "effective").items()),
+        last_rotation_time=_time(status, "lastRotationTime"),
+        next_rotation_time=_time(status, "nextRotationTime"),
+        last_used_time=_time(status, "lastUsedTime"),
+        conditions=tuple(map(_condition, items_of(status, "conditions"))),
+        versions=tuple(map(_version, items_of(status, "versions"))),
+        rollout_summary=text_of(rollout, "summary"),
+        rollout_pending=tuple(
+            PendingView(text_of(each, "kind"), text_of(each, "name"), text_of(each, "reason")) for each in items_of(rollout, "pending")
+        ),
+    )
+
+
+def items_of(raw: Raw, name: str) -> list[Raw]:
+    """A list of objects; empty if it is absent or something else."""
+    value = raw.get(name)
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def time_of(text: str) -> datetime | None:
+    """An instant; None if the text is none."""
+    try:
+        return parse_time(text) if text else None
+    except ValueError:
+        return None
+
+
+def _condition(raw: Raw) -> ConditionView:
+    return ConditionView(
+        text_of(raw, "type"), text_of(raw, "status"), text_of(raw, "reason"), text_of(raw, "message"), _time(raw, "lastTransitionTime")
+    )
+
+
+def _version(raw: Raw) -> VersionView:
+    return VersionView(
+        number=_number(raw, "number"),
+        key_id=text_of(raw, "keyID"),
+        state=text_of(raw, "state"),
+        staged_time=_time(raw, "stagedTime"),
+        active_time=_time(raw, "activeTime"),
+        not_after=_time(raw, "notAfter"),
+        end_time=_time(raw, "endTime"),
+        end_reason=text_of(raw, "endReason"),
+    )
+
+
+def _time(raw: Raw, name: str) -> datetime | None:
+    return time_of(text_of(raw, name))
+
+
+def _number(raw: Raw, name: str) -> int:
+    value = raw.get(name)
+    return value if isinstance(value, int) else 0
