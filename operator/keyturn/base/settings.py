@@ -43,26 +43,44 @@ class Settings(BaseModel):
     records_namespace: str = Field("keyturn-verifiers", description="Namespace of the verifier records, and of nothing else")
     watch_namespaces: str = Field("", description="Comma-separated namespaces whose ApiKeys are managed; empty: all")
     root_secret: str = Field("keyturn-root", description="Name of the root Secret, created once if it does not exist")
-    key_prefix: str = Field("kt", min_length=2, max_length=16, pattern=r"^[a-z0-9]+(_[a-z0-9]+)?$", description="Prefix of new keys: 2 to 16 of a-z and 0-9, one inner _ allowed")
+    key_prefix: str = Field(
+        "kt",
+        min_length=2,
+        max_length=16,
+        pattern=r"^[a-z0-9]+(_[a-z0-9]+)?$",
+        description="Prefix of new keys: 2 to 16 of a-z and 0-9, one inner _ allowed",
+    )
     rotation_interval: Duration = Field(timedelta(hours=2160), description="How often a key rotates that says nothing about it")
     minimum_interval: Duration = Field(timedelta(hours=1), description="Shortest rotation interval an ApiKey may ask for")
     minimum_grace_period: Duration = Field(timedelta(minutes=5), description="Shortest grace period an ApiKey may ask for")
     minimum_rotation_spacing: Duration = Field(timedelta(minutes=10), description="Least time between two rotations of one key")
-    propagation_delay: Duration = Field(timedelta(seconds=5), description="How long a staged key waits before it is delivered, where no verifier acknowledges")
-    settle: Duration = Field(timedelta(seconds=15), description="Pause between the switch of the Secret and the rollout (kubelets may still serve the old one)")
+    propagation_delay: Duration = Field(
+        timedelta(seconds=5), description="How long a staged key waits before it is delivered, where no verifier acknowledges"
+    )
+    settle: Duration = Field(
+        timedelta(seconds=15), description="Pause between the switch of the Secret and the rollout (kubelets may still serve the old one)"
+    )
     orphan_wait: Duration = Field(timedelta(seconds=30), description="How long a staged key that another process minted is waited for")
     replace_within: Duration = Field(timedelta(hours=1), description="How long a key ended by minVersion lives on while its consumers move")
-    quiet_period: Duration = Field(timedelta(hours=1), description="How long an old key must be unused before it retires, where verifiers report use")
+    quiet_period: Duration = Field(
+        timedelta(hours=1), description="How long an old key must be unused before it retires, where verifiers report use"
+    )
     stall_timeout: Duration = Field(timedelta(minutes=10), description="After how long an unfinished rollout counts as stalled")
     rotation_rate: float = Field(2.0, gt=0, description="Scheduled rotations that may start a second, over all namespaces")
     rotation_burst: int = Field(20, ge=1, description="Scheduled rotations that may start at once")
     namespace_rotation_rate: float = Field(0.5, gt=0, description="Scheduled rotations that may start a second in one namespace")
     namespace_rotation_burst: int = Field(10, ge=1, description="Scheduled rotations that may start at once in one namespace")
     workers: int = Field(64, ge=1, le=1024, description="ApiKeys that are worked on at the same time")
-    sweep_interval: Duration = Field(timedelta(minutes=5), description="How often records are held against ApiKeys, to find missed deletions")
-    lease_duration: Duration = Field(timedelta(seconds=15), ge=timedelta(milliseconds=300), description="How long a leader that fell silent keeps the lead")
+    sweep_interval: Duration = Field(
+        timedelta(minutes=5), description="How often records are held against ApiKeys, to find missed deletions"
+    )
+    lease_duration: Duration = Field(
+        timedelta(seconds=15), ge=timedelta(milliseconds=300), description="How long a leader that fell silent keeps the lead"
+    )
     request_timeout: Duration = Field(timedelta(seconds=10), description="Longest wait for one answer of the API server")
-    probe_address: str = Field("127.0.0.1:0", description="Where /healthz, /readyz and /metrics are served; port 0: any free one, named in the log")
+    probe_address: str = Field(
+        "127.0.0.1:0", description="Where /healthz, /readyz and /metrics are served; port 0: any free one, named in the log"
+    )
     audit_log: str = Field("-", description="File the audit lines are appended to; -: standard output; empty: none")
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="console for people, json for machines")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")

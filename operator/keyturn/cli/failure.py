@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from keyturn.base.errors import Conflict, KeyturnError, OutcomeUnknown, RetryLater
 from keyturn.cli.exit_code import ExitCode
@@ -17,33 +18,32 @@ class Failure:
     code: ExitCode
 
 
+_NO_SUCH_KIND: Final = "This cluster has no ApiKeys. Install Keyturn, or the resource alone: keyturn crds | kubectl apply --server-side -f -"
+
+_SENTENCES: Final[tuple[tuple[type[KeyturnError], str], ...]] = (
+    (NotFound, "{refusal}. To see what there is: keyturn get -A"),
+    (AlreadyExists, "{refusal}. Choose another name, or look at it: keyturn describe"),
+    (Invalid, "The API server refused it: {refusal}"),
+    (Conflict, "Somebody changed it at the same moment: {refusal}. Try again"),
+    (OutcomeUnknown, "Nobody knows whether it worked: {text}. Look with keyturn get, then try again"),
+    (RetryLater, "The API server cannot be reached: {text}. Try: kubectl cluster-info"),
+)
+"""The first kind that fits is taken: special ones stand before their families."""
+
+
 def failure_of(error: KeyturnError) -> Failure:
     """Explain an error that ended a command, or one key's part of it."""
     text = str(error)
     match error:
         case Forbidden():
-            return Failure(f"Not allowed: {_refusal(text)}{_hint_for_forbidden(error)}", ExitCode.NOT_ALLOWED)
+            return Failure(f"Not allowed: {_refusal(text)}{_hint(error)}", ExitCode.NOT_ALLOWED)
         case Unauthorized():
             return Failure(f"The cluster does not know you: {text}. Log in again, or choose another --context", ExitCode.NOT_ALLOWED)
         case NotFound() if "apikeys" in text and "apikeys.keyturn.dev" not in text:
-            return Failure(
-                "This cluster has no ApiKeys. Install Keyturn, or the resource alone: keyturn crds | kubectl apply --server-side -f -",
-                ExitCode.FAILED,
-            )
-        case NotFound():
-            return Failure(f"{_refusal(text)}. To see what there is: keyturn get -A", ExitCode.FAILED)
-        case AlreadyExists():
-            return Failure(f"{_refusal(text)}. To see it: keyturn describe; for another key choose another name", ExitCode.FAILED)
-        case Invalid():
-            return Failure(f"The API server refused it: {_refusal(text)}", ExitCode.FAILED)
-        case Conflict():
-            return Failure(f"Somebody changed it at the same moment: {_refusal(text)}. Try again", ExitCode.FAILED)
-        case OutcomeUnknown():
-            return Failure(f"Nobody knows whether it worked: {text}. Look with keyturn get, then try again", ExitCode.FAILED)
-        case RetryLater():
-            return Failure(f"The API server cannot be reached: {text}. Try: kubectl cluster-info", ExitCode.FAILED)
+            return Failure(_NO_SUCH_KIND, ExitCode.FAILED)
         case _:
-            return Failure(text, ExitCode.FAILED)
+            sentence = next((sentence for kind, sentence in _SENTENCES if isinstance(error, kind)), "{text}")
+            return Failure(sentence.format(text=text, refusal=_refusal(text)), ExitCode.FAILED)
 
 
 def worst(codes: list[ExitCode]) -> ExitCode:
@@ -51,12 +51,12 @@ def worst(codes: list[ExitCode]) -> ExitCode:
     return max(codes, default=ExitCode.FINE)
 
 
-def _hint_for_forbidden(error: Forbidden) -> str:
+def _hint(error: Forbidden) -> str:
     if error.policy:
         return f" (admission policy {error.policy})"
     if error.quota_exceeded or error.namespace_terminating:
         return ""
-    return ". Ask for a role of Keyturn's in this namespace"
+    return ". Ask for one of Keyturn's roles in this namespace"
 
 
 def _refusal(text: str) -> str:

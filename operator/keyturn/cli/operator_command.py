@@ -34,7 +34,7 @@ class SettingOption:
 def setting_options() -> Iterator[SettingOption]:
     """Every setting, in the model's order."""
     schema = Settings.model_json_schema()
-    defaults = Settings().model_dump(mode="json")
+    defaults = Settings.model_validate({}).model_dump(mode="json")
     for name, field in Settings.model_fields.items():
         kind = schema["properties"][name]
         yield SettingOption(

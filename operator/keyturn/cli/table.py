@@ -10,7 +10,7 @@ import click
 
 _GAP: Final = "   "
 _NOTHING: Final = "-"
-_UNPRINTABLE: Final = {code: "\ufffd" for code in (*range(32), *range(127, 160))}
+_UNPRINTABLE: Final = dict.fromkeys((*range(32), *range(127, 160)), "�")
 """A status or a label is written by somebody else: no control sequence of theirs reaches the terminal."""
 
 

@@ -96,6 +96,9 @@ def read_refusal(code: int, body: bytes, *, target: Target) -> Refusal:
 def refusal_error(refusal: Refusal, *, verb: str, target: Target, after_seconds: float | None = None) -> KeyturnError:
     """The exception for an answer of 400 and above."""
     sentence = _sentence(refusal, verb=verb, target=target)
+    if refusal.fields == ("metadata.uid",):
+        # A patch that names a uid and meets another object: the API server calls it a change of an immutable field.
+        return Conflict(sentence)
     match refusal.code:
         case 400 | 413 | 415 | 422:
             return Invalid(sentence, fields=refusal.fields, policy=refusal.policy)

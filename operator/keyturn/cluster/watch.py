@@ -35,8 +35,6 @@ IDLE_TIMEOUT: Final = timedelta(seconds=100)
 WATCH_TIMEOUT: Final = timedelta(seconds=290)
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 15.0
-_LIST_AGAIN_AFTER: Final = 3
-"""Watches that failed to start in a row: perhaps the resource version itself is the trouble (a store that went back)."""
 
 log = get_logger(__name__)
 
@@ -79,6 +77,8 @@ class Reflector(Generic[T]):
         self._heard_at = float("-inf")
         self._failures = 0
         self.synced = asyncio.Event()
+        self.went_back = asyncio.Event()
+        """Set when the store turned out to be older than what was seen: a restore. Whatever else was remembered is in doubt then."""
         self.lists = 0
         """How often the whole collection was read."""
 
@@ -96,6 +96,8 @@ class Reflector(Generic[T]):
                 if must_list:
                     await self._list()
                     must_list = False
+                else:
+                    await self._compare()
                 await self._watch()
                 await asyncio.sleep(FIRST_PAUSE)  # a proxy that ends every stream at once must not turn this into a storm
             except Gone:
@@ -103,7 +105,6 @@ class Reflector(Generic[T]):
             except TimeoutError:
                 log.debug("Watch fell silent and was opened again", path=self._collection.path)
             except KeyturnError as error:
-                must_list = must_list or self._failures >= _LIST_AGAIN_AFTER
                 await self._pause(error)
 
     async def _pause(self, error: KeyturnError) -> None:
@@ -128,6 +129,19 @@ class Reflector(Generic[T]):
         for key in changed:
             self._on_change(key)
         self.synced.set()
+
+    async def _compare(self) -> None:
+        """Before a watch goes on: is the store still the one we know? Raises Gone if it went back.
+
+        A store restored from a backup counts from lower versions, and a watch from a version that does not exist yet is no error
+        for the API server: it stays silent until the count gets there. One item, quorum read, is enough to tell.
+        """
+        answer = await self._client.get(self._collection.path, query={"limit": "1"}, accept=METADATA_LIST)
+        if resource_version_of(answer) < self._cache.seen_through:
+            log.warning("Store went back to an earlier state and is read anew", path=self._collection.path)
+            self.went_back.set()
+            raise Gone("list: the store went back")
+        self._heard_at = time.monotonic()  # but failures stay counted: only a watch that works ends them
 
     async def _pages(self, listing: list[tuple[Key, Entry[T]]], *, first: bool) -> int:
         if first:

@@ -7,7 +7,6 @@ moved to another name, namespace or installation, or with another version or tok
 from __future__ import annotations
 
 import hmac
-from hashlib import sha256
 from typing import Final
 
 from keyturn.base.verdict import Comparison, Match, Mismatch
@@ -20,8 +19,7 @@ _DOMAIN: Final = b"keyturn.dev/adoption-tag/v1\0"
 def adoption_tag(tag_key: TagKey, *, installation: str, namespace: str, name: str, key_id: str, version: int, token_digest: str) -> str:
     """The tag for one version of one ApiKey; `token_digest` is `digest_token` of the token in the Secret."""
     message = _DOMAIN + b"".join(_sized(part) for part in (installation, namespace, name, key_id, str(version), token_digest))
-    mac = hmac.digest(tag_key.secret.reveal(), message, sha256)
-    return f"hmac-sha256:{tag_key.key_id}:{encode_base64url(mac)}"
+    return f"hmac-sha256:{tag_key.key_id}:{encode_base64url(tag_key.mac(message))}"
 
 
 def tag_matches(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from keyturn.base.clock import format_time, parse_time
 from keyturn.base.errors import KeyturnError
@@ -19,7 +19,13 @@ from keyturn.keys.record import FORMAT, DeadEntry, Record, SecretFingerprint, Ve
 # ASCII only, so that every Record has an encoding, whatever is in its texts. Made once: json.dumps would make one a call.
 _JSON: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
+# Tables, since calling an enum class costs a microsecond a time.
+_LIVE_STATES: Final = {state.value: state for state in VersionState if not state.is_dead}
+_DEAD_STATES: Final = {state.value: state for state in VersionState if state.is_dead}
+_CAUSES: Final = {cause.value: cause for cause in Cause}
+
 _Fields = dict[str, object]
+_Member = TypeVar("_Member", VersionState, Cause)
 
 
 class RecordDamaged(KeyturnError):
@@ -47,8 +53,8 @@ def decode_record(data: bytes) -> Record:
         raise RecordTooNew(found)
     try:
         return _read_record(fields)
-    except (ValueError, OverflowError) as error:  # a time, state or cause that is none
-        raise RecordDamaged("a field of the record has an impossible value") from error
+    except (ValueError, OverflowError) as error:
+        raise RecordDamaged("a time in the record is none") from error
 
 
 def _present(fields: _Fields) -> _Fields:
@@ -170,32 +176,26 @@ def _read_record(fields: _Fields) -> Record:
 
 
 def _read_version(fields: _Fields) -> VersionEntry:
-    state = VersionState(_text(fields, "state"))
-    if state.is_dead:
-        raise RecordDamaged("a dead version is listed as live")
     return VersionEntry(
         number=_number(fields, "number"),
         key_id=_text(fields, "keyID"),
         digest=_text(fields, "digest"),
-        state=state,
+        state=_one_of(_LIVE_STATES, fields, "state"),
         staged_time=parse_time(_text(fields, "stagedTime")),
-        cause=Cause(_text(fields, "cause")),
+        cause=_one_of(_CAUSES, fields, "cause"),
         active_time=_time_or_none(fields, "activeTime"),
         not_after=_time_or_none(fields, "notAfter"),
     )
 
 
 def _read_dead(fields: _Fields) -> DeadEntry:
-    state = VersionState(_text(fields, "state"))
-    if not state.is_dead:
-        raise RecordDamaged("a live version is listed as dead")
     return DeadEntry(
         number=_number(fields, "number"),
         key_id=_text(fields, "keyID"),
         end_time=parse_time(_text(fields, "endTime")),
-        state=state,
+        state=_one_of(_DEAD_STATES, fields, "state"),
         reason=_text(fields, "reason"),
-        cause=Cause(_text(fields, "cause")),
+        cause=_one_of(_CAUSES, fields, "cause"),
     )
 
 
@@ -224,6 +224,13 @@ def _text(fields: _Fields, name: str) -> str:
 
 def _text_or_none(fields: _Fields, name: str) -> str | None:
     return None if fields.get(name) is None else _text(fields, name)
+
+
+def _one_of(table: dict[str, _Member], fields: _Fields, name: str) -> _Member:
+    member = table.get(_text(fields, name))
+    if member is None:
+        raise RecordDamaged(f"{name} is none that may stand there")
+    return member
 
 
 def _number(fields: _Fields, name: str) -> int:

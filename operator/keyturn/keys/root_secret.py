@@ -7,7 +7,9 @@ Verifiers hold public keys only: `verification_keys.py`.
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Final, final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -43,10 +45,14 @@ class SigningKey:
 @final
 @dataclass(frozen=True, slots=True)
 class TagKey:
-    """Makes and checks adoption tags."""
+    """Makes adoption tags. `mac` is all it does; the key itself is not shown."""
 
     key_id: str
-    secret: SecretBytes
+    _secret: SecretBytes
+
+    def mac(self, message: bytes) -> bytes:
+        """The 32 bytes of HMAC-SHA256. The message carries its own domain prefix."""
+        return hmac.digest(self._secret.reveal(), message, sha256)
 
 
 @final

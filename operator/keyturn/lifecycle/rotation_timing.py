@@ -13,15 +13,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from keyturn.api.v1alpha1.apikey import RotationPolicy, RotationSpec, Window
+from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import DAY, HOUR, MILLISECOND
 from keyturn.base.duration import format_duration
 from keyturn.base.errors import UserMustAct
 from keyturn.base.settings import Settings
-from keyturn.lifecycle.schedule import INVALID_SCHEDULE, ConstantDelay, CronSchedule, Schedule, parse_schedule, smallest_gap
+from keyturn.lifecycle.schedule import ConstantDelay, CronSchedule, Schedule, parse_schedule, smallest_gap
 
-GRACE_PERIOD_TOO_LONG: Final = "GracePeriodTooLong"
-GRACE_PERIOD_TOO_SHORT: Final = "GracePeriodTooShort"
-INTERVAL_TOO_SHORT: Final = "IntervalTooShort"
 LONGEST_DEFAULT_OVERLAP: Final = 7 * DAY
 LONGEST_DEFAULT_GRACE: Final = 24 * HOUR
 JITTER_DIVISOR: Final = 10
@@ -122,7 +120,7 @@ def _cadence(asked: RotationSpec, *, settings: Settings) -> tuple[timedelta | No
         schedule = parse_schedule(asked.schedule, time_zone=asked.time_zone, field="rotation.schedule")
         gap = smallest_gap(schedule)
         if gap is None:
-            raise UserMustAct(f"rotation.schedule {asked.schedule!r} never runs: {_NEVER_RUNS}", reason=INVALID_SCHEDULE)
+            raise UserMustAct(f"rotation.schedule {asked.schedule!r} never runs: {_NEVER_RUNS}", reason=Reason.INVALID_SCHEDULE)
         if gap < floor:
             _refuse_short(f"rotation.schedule {asked.schedule!r} has runs only {format_duration(gap)} apart", floor=floor)
         return None, schedule
@@ -135,7 +133,7 @@ def _cadence(asked: RotationSpec, *, settings: Settings) -> tuple[timedelta | No
 
 def _refuse_short(what: str, *, floor: timedelta) -> None:
     message = f"{what}: write one of at least {format_duration(floor)} (the operator's --minimum-interval)"
-    raise UserMustAct(message, reason=INTERVAL_TOO_SHORT)
+    raise UserMustAct(message, reason=Reason.INTERVAL_TOO_SHORT)
 
 
 def _default_interval(settings: Settings) -> timedelta:
@@ -149,16 +147,16 @@ def _overlap_limit(asked: RotationSpec, *, gap: timedelta, bounded: bool, floor:
     for name, length in (("gracePeriod", grace), ("overlapLimit", limit)):
         if length is not None and length < floor:
             least = f"write at least {format_duration(floor)} (the operator's --minimum-grace-period)"
-            raise UserMustAct(f"rotation.{name} is {format_duration(length)}: {least}", reason=GRACE_PERIOD_TOO_SHORT)
+            raise UserMustAct(f"rotation.{name} is {format_duration(length)}: {least}", reason=Reason.GRACE_PERIOD_TOO_SHORT)
         if length is not None and length >= gap and bounded:
             most = f"write less than the {format_duration(gap)} between two rotations, which have to end before the next one starts"
-            raise UserMustAct(f"rotation.{name} is {format_duration(length)}: {most}", reason=GRACE_PERIOD_TOO_LONG)
+            raise UserMustAct(f"rotation.{name} is {format_duration(length)}: {most}", reason=Reason.GRACE_PERIOD_TOO_LONG)
     if grace is not None and limit is not None and grace > limit:
         message = f"rotation.gracePeriod is {format_duration(grace)}: write at most the overlapLimit, {format_duration(limit)}"
-        raise UserMustAct(message, reason=GRACE_PERIOD_TOO_LONG)
+        raise UserMustAct(message, reason=Reason.GRACE_PERIOD_TOO_LONG)
     if floor >= gap and bounded:
         message = f"two rotations are only {format_duration(gap)} apart: write a longer rotation.interval or a rarer rotation.schedule"
-        raise UserMustAct(f"{message}, the old key lives on for at least {format_duration(floor)}", reason=INTERVAL_TOO_SHORT)
+        raise UserMustAct(f"{message}, the old key lives on for at least {format_duration(floor)}", reason=Reason.INTERVAL_TOO_SHORT)
     if limit is not None:
         return limit
     return _longest((_whole_milliseconds(min(LONGEST_DEFAULT_OVERLAP, gap / 2)), floor, grace))
@@ -177,9 +175,9 @@ def _window(window: Window, *, field: str) -> EffectiveWindow:
     opens = parse_schedule(window.cron, time_zone=window.time_zone, field=f"{field}.cron")
     if isinstance(opens, ConstantDelay):
         message = f'{field}.cron {window.cron!r} does not say at what times: write for example "0 22 * * 1-5"'
-        raise UserMustAct(message, reason=INVALID_SCHEDULE)
+        raise UserMustAct(message, reason=Reason.INVALID_SCHEDULE)
     if smallest_gap(opens) is None:
-        raise UserMustAct(f"{field}.cron {window.cron!r} never runs: {_NEVER_RUNS}", reason=INVALID_SCHEDULE)
+        raise UserMustAct(f"{field}.cron {window.cron!r} never runs: {_NEVER_RUNS}", reason=Reason.INVALID_SCHEDULE)
     if window.window_duration <= timedelta(0):
-        raise UserMustAct(f"{field}.windowDuration is 0s, so the window never opens: write for example 4h", reason=INVALID_SCHEDULE)
+        raise UserMustAct(f"{field}.windowDuration is 0s, so the window never opens: write for example 4h", reason=Reason.INVALID_SCHEDULE)
     return EffectiveWindow(opens, window.window_duration)

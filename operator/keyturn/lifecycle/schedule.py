@@ -2,7 +2,7 @@
 
 Kubernetes leaves cron to https://github.com/robfig/cron (v3, `ParseStandard`), which walks the local calendar in whole steps.
 Around a change of the clocks the outcome depends on how it walks, so `calendar_walk.py` walks alike; `tests/vectors/cron.json` holds
-what the Go library answers. croniter and cronsim answer otherwise on those days, and croniter and cronsim both take a 7 for Sunday.
+what the Go library answers. The packages croniter and cronsim differ from it on those days, and read a 7 as Sunday.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import DAY, HOUR, MINUTE, SECOND
 from keyturn.base.duration import parse_duration
 from keyturn.base.errors import UserMustAct
 from keyturn.lifecycle.calendar_walk import CalendarWalk
 
-INVALID_SCHEDULE: Final = "InvalidSchedule"
-UNKNOWN_TIME_ZONE: Final = "UnknownTimeZone"
 YEARS_SEARCHED: Final = 5
 """A schedule without a run in so many years has none, says robfig/cron."""
 _EVERY: Final = "@every "
@@ -144,9 +143,9 @@ def parse_schedule(text: str, *, time_zone: str | None, field: str) -> Schedule:
         message = (
             f"{field.rpartition('.')[0]}.timeZone: there is no time zone {time_zone!r}: write an IANA name such as Europe/Zurich, or UTC"
         )
-        raise UserMustAct(message, reason=UNKNOWN_TIME_ZONE) from error
+        raise UserMustAct(message, reason=Reason.UNKNOWN_TIME_ZONE) from error
     except ValueError as error:
-        raise UserMustAct(f"{field} {text!r}: {error}", reason=INVALID_SCHEDULE) from error
+        raise UserMustAct(f"{field} {text!r}: {error}", reason=Reason.INVALID_SCHEDULE) from error
 
 
 @lru_cache(maxsize=4096)

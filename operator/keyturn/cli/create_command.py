@@ -1,0 +1,103 @@
+"""`keyturn create`: an ApiKey from options; what is wrong with it is said before the cluster is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from keyturn.cli.command import Command, Example
+from keyturn.cli.deps import Deps, run_with_deps
+from keyturn.cli.exit_code import ExitCode
+from keyturn.cli.place import Place, with_place
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from keyturn.cli.manifest import Wish
+    from keyturn.cluster.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to create, and what to say of it."""
+
+    place: Place
+    wish: Wish
+    dry_run: str = ""
+    """client: ask nobody; server: ask, but nothing is stored; empty: do it."""
+    form: str = ""
+    """json, yaml, name; empty: a sentence."""
+    wait: bool = False
+    timeout: timedelta | None = None
+
+
+def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    for value in values:
+        if "=" not in value.lstrip("="):
+            raise click.BadParameter(f"{value!r} is no pair: write KEY=VALUE", param=parameter)
+    return tuple((key, text) for key, _, text in (value.partition("=") for value in values))
+
+
+@click.command(
+    cls=Command,
+    bare={"--dry-run": "client"},
+    examples=[
+        Example("A key that rotates every thirty days; workloads find it in Secret billing", "keyturn create billing -n team-a --interval 720h"),
+        Example("The same as a file for Git", "keyturn create billing -n team-a --interval 720h --dry-run=client -o yaml > billing.yaml"),
+        Example(
+            "At three in the morning on the first of the month, in a file of its client's own format",
+            "keyturn create billing --schedule '0 3 1 * *' --time-zone Europe/Berlin --secret-data 'auth.ini=key=$(API_KEY)'",
+        ),
+    ],
+)
+@click.argument("name")
+@with_place()
+@click.option("--interval", metavar="DURATION", help="How old a key may become, in h, m and s: 720h. Unset: the platform's, 2160h.")
+@click.option("--schedule", metavar="CRON", help="When rotations are due, instead of --interval: '0 3 1 * *'.")
+@click.option("--time-zone", metavar="ZONE", help="Zone of --schedule, for example Europe/Berlin. Unset: UTC.")
+@click.option("--manual", is_flag=True, help="Rotate only when asked: keyturn rotate.")
+@click.option("--grace-period", metavar="DURATION", help="How long a replaced key lives on at least: 24h.")
+@click.option("--expires", metavar="TIME", help="When every version ends: 2027-01-31T18:00:00Z, or 720h from now. Unset: never.")
+@click.option("--secret-name", metavar="NAME", help="Secret that holds the key. Unset: the ApiKey's name.")
+@click.option("--secret-label", "secret_labels", metavar="KEY=VALUE", multiple=True, callback=_pairs, help="A label for the Secret; repeatable.")
+@click.option(
+    "--secret-data",
+    metavar="NAME=TEXT",
+    multiple=True,
+    callback=_pairs,
+    help="A further entry of the Secret; $(API_KEY), $(KEY_ID), $(VERSION) and $(PREVIOUS_API_KEY) are replaced. Repeatable.",
+)
+@click.option("--keep-previous", is_flag=True, help="While a replaced key is accepted, the Secret also holds it.")
+@click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, callback=_pairs, help="A label for the ApiKey; repeatable.")
+@click.option("--contact", metavar="TEXT", help="Whom to call when this key leaks.")
+@click.option("--dry-run", metavar="client|server", type=click.Choice(["client", "server"]), help="client: ask nobody. server: ask, store nothing.")
+@click.option("-o", "--output", "form", type=click.Choice(["yaml", "json", "name"]), help="Print the object instead of a sentence.")
+@click.option("--wait", is_flag=True, help="Wait until the Secret holds a key.")
+@click.option("--timeout", metavar="DURATION", default="5m", show_default=True, help="How long --wait waits.")
+def create(*, place: Place, dry_run: str | None, form: str | None, wait: bool, timeout: str, **wish: object) -> int:
+    """Ask for a new API key. Without options it rotates every ninety days, into a Secret of its own name."""
+    from pydantic import TypeAdapter
+
+    from keyturn.cli.manifest import Wish
+    from keyturn.cli.waiting import parse_timeout
+
+    if wait and dry_run:
+        raise click.UsageError("--wait and --dry-run exclude each other: a dry run makes nothing to wait for")
+    asked = TypeAdapter(Wish).validate_python(wish)
+    options = Options(place, asked, dry_run or "", form or "", wait, parse_timeout(timeout))
+    return run_with_deps(lambda deps: run(options, deps))
+
+
+async def run(options: Options, deps: Deps) -> int:
+    """Check, create, say so. Exit code 2 for what the model refuses: nothing was sent."""
+    from keyturn.cli.apikey_access import namespace_of
+    from keyturn.cli.manifest import apikey_manifest, mistakes_in
+
+    if options.dry_run == "client" and options.place.namespace:
+        return _created(options, _checked(options, options.place.namespace, deps), deps)
+    async with await deps.connect(options.place) as client:
+        manifest = _checked(options, namespace_of(client, options.place), deps)
+        return await _create(options, client, manifest, deps)

@@ -1,0 +1,175 @@
+"""Credential Secrets: the plaintext, in its consumer's namespace. The narrow port to Secrets that are not records.
+
+What is watched is metadata; a body is read only to check one that changed, or to render one anew, and kept by nobody.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from keyturn.base import names
+from keyturn.base.names import Key
+from keyturn.base.plaintext import Plaintext
+from keyturn.cluster.cache import Entry
+from keyturn.cluster.client import METADATA_ONLY, Client
+from keyturn.cluster.raw import mapping_of, resource_version_of, text_of, texts_of, uid_of
+
+CREDENTIAL_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.APIKEY_LABEL},!{names.NAMESPACE_LABEL}"
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialMetadata:
+    """What a credential Secret says about itself."""
+
+    managed: bool
+    apikey_name: str
+    key_id: str
+    version: int
+    adoption_tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialBody:
+    """A credential Secret read whole. `owned_*`: the names that our field manager has written."""
+
+    metadata: CredentialMetadata
+    secret_type: str
+    immutable: bool
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    owner_uids: frozenset[str]
+    data: Mapping[str, Plaintext]
+    owned_labels: frozenset[str]
+    owned_annotations: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The ApiKey a credential Secret goes with."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialWrite:
+    """What a credential Secret shall be. `drop_*`: names to take away."""
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    data: Mapping[str, Plaintext]
+    owner: Owner | None
+    drop_labels: frozenset[str] = frozenset()
+    drop_annotations: frozenset[str] = frozenset()
+    drop_data: frozenset[str] = frozenset()
+
+
+def decode_credential_metadata(raw: Mapping[str, object]) -> tuple[Key, CredentialMetadata] | None:
+    """Read a Secret's metadata, under its own namespace and name."""
+    metadata = mapping_of(raw, "metadata")
+    return Key(text_of(metadata, "namespace"), text_of(metadata, "name")), _metadata_of(metadata)
+
+
+def _metadata_of(metadata: Mapping[str, object]) -> CredentialMetadata:
+    labels, annotations = texts_of(metadata, "labels"), texts_of(metadata, "annotations")
+    version = annotations.get(names.VERSION_ANNOTATION, "")
+    return CredentialMetadata(
+        managed=labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY,
+        apikey_name=labels.get(names.APIKEY_LABEL, ""),
+        key_id=annotations.get(names.KEY_ID_ANNOTATION, ""),
+        version=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0,
+        adoption_tag=annotations.get(names.ADOPTION_TAG_ANNOTATION, ""),
+    )
+
+
+class CredentialSecrets:
+    """Reads and writes credential Secrets one at a time."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def create(self, where: Key, write: CredentialWrite) -> Entry[CredentialMetadata]:
+        """Create the Secret. Raises AlreadyExists: nothing of anybody's is ever overwritten by this."""
+        metadata: dict[str, object] = {"name": where.name, "namespace": where.namespace}
+        metadata |= {"labels": dict(write.labels), "annotations": dict(write.annotations)}
+        if write.owner is not None:
+            metadata["ownerReferences"] = [_owner_reference(write.owner)]
+        body = {"apiVersion": "v1", "kind": "Secret", "type": names.CREDENTIAL_TYPE, "metadata": metadata, "data": _encoded(write)}
+        return _entry(await self._client.post(_collection(where), body, accept=METADATA_ONLY))
+
+    async def replace(self, where: Key, write: CredentialWrite, *, uid: str, resource_version: str) -> Entry[CredentialMetadata]:
+        """Change the very Secret that was seen. Raises Conflict if it is not the newest any more."""
+        metadata = {
+            "uid": uid,
+            "resourceVersion": resource_version,
+            "labels": {**dict.fromkeys(write.drop_labels), **write.labels},
+            "annotations": {**dict.fromkeys(write.drop_annotations), **write.annotations},
+            "ownerReferences": [_owner_reference(write.owner)] if write.owner is not None else None,
+        }
+        body = {"metadata": metadata, "data": {**dict.fromkeys(write.drop_data), **_encoded(write)}}
+        return _entry(await self._client.patch_merge(_path(where), body, accept=METADATA_ONLY))
+
+    async def read_metadata(self, where: Key) -> Entry[CredentialMetadata]:
+        """Ask the API server itself what stands there now. Raises NotFound."""
+        return _entry(await self._client.get(_path(where), accept=METADATA_ONLY))
+
+    async def read(self, where: Key) -> tuple[Entry[CredentialMetadata], CredentialBody]:
+        """Read the whole Secret, plaintext and all. Raises NotFound."""
+        raw = await self._client.get(_path(where))
+        return _entry(raw), _body_of(raw)
+
+
+def _entry(raw: Mapping[str, object]) -> Entry[CredentialMetadata]:
+    return Entry(_metadata_of(mapping_of(raw, "metadata")), resource_version_of(raw), uid_of(raw))
+
+
+def _body_of(raw: Mapping[str, object]) -> CredentialBody:
+    metadata = mapping_of(raw, "metadata")
+    about = _metadata_of(metadata)
+    owners = metadata.get("ownerReferences")
+    listed = owners if isinstance(owners, list) else []
+    return CredentialBody(
+        metadata=about,
+        secret_type=text_of(raw, "type"),
+        immutable=raw.get("immutable") is True,
+        labels=texts_of(metadata, "labels"),
+        annotations=texts_of(metadata, "annotations"),
+        owner_uids=frozenset(text_of(owner, "uid") for owner in listed if isinstance(owner, Mapping)),
+        data={name: Plaintext(about.key_id, _decoded(value)) for name, value in texts_of(raw, "data").items()},
+        owned_labels=_owned(metadata, "f:labels"),
+        owned_annotations=_owned(metadata, "f:annotations"),
+    )
+
+
+def _owned(metadata: Mapping[str, object], field: str) -> frozenset[str]:
+    managers = metadata.get("managedFields")
+    ours = [m for m in managers if isinstance(m, Mapping) and m.get("manager") == names.FIELD_MANAGER] if isinstance(managers, list) else []
+    fields = [mapping_of(mapping_of(mapping_of(manager, "fieldsV1"), "f:metadata"), field) for manager in ours]
+    return frozenset(name.removeprefix("f:") for found in fields for name in found if name.startswith("f:"))
+
+
+def _decoded(value: str) -> str:
+    try:
+        return base64.b64decode(value, validate=True).decode("utf-8", "replace")
+    except binascii.Error:
+        return ""
+
+
+def _encoded(write: CredentialWrite) -> dict[str, str]:
+    return {name: base64.b64encode(value.reveal().encode()).decode() for name, value in write.data.items()}
+
+
+def _owner_reference(owner: Owner) -> dict[str, object]:
+    return {"apiVersion": f"{names.GROUP}/v1alpha1", "kind": "ApiKey", "name": owner.name, "uid": owner.uid, "controller": True}
+
+
+def _collection(where: Key) -> str:
+    return f"/api/v1/namespaces/{where.namespace}/secrets"
+
+
+def _path(where: Key) -> str:
+    return f"{_collection(where)}/{where.name}"

@@ -1,0 +1,32 @@
+"""Reading the API server's JSON without trusting its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def mapping_of(raw: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """A nested object; empty if it is absent or something else."""
+    value = raw.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def text_of(raw: Mapping[str, object], name: str) -> str:
+    """A text; empty if it is absent or something else."""
+    value = raw.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def texts_of(raw: Mapping[str, object], name: str) -> dict[str, str]:
+    """A map of texts: labels, annotations, data."""
+    return {key: value for key, value in mapping_of(raw, name).items() if isinstance(value, str)}
+
+
+def resource_version_of(raw: Mapping[str, object]) -> int:
+    """The object's resourceVersion, as the integer it is (KEP-5504)."""
+    return int(text_of(mapping_of(raw, "metadata"), "resourceVersion") or "0")
+
+
+def uid_of(raw: Mapping[str, object]) -> str:
+    """The object's uid."""
+    return text_of(mapping_of(raw, "metadata"), "uid")

@@ -1,0 +1,89 @@
+"""Verifier records as Secrets: stored bytes and signature, in a namespace of their own, name `<namespace>.<name>`.
+
+What is in the bytes is none of this module's business: `keys/record_signing.py` reads and signs them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from keyturn.base import names
+from keyturn.base.names import Key
+from keyturn.cluster.cache import Entry
+from keyturn.cluster.client import METADATA_ONLY, Client
+from keyturn.cluster.raw import resource_version_of, text_of, uid_of
+
+RECORD_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.NAMESPACE_LABEL}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as it stands in its Secret, not yet believed."""
+
+    data: bytes
+    signature: bytes
+
+
+def decode_stored_record(raw: Mapping[str, object]) -> tuple[Key, StoredRecord] | None:
+    """Read a Secret of the records namespace; None if its name is not the one of a record."""
+    metadata = raw.get("metadata")
+    data = raw.get("data") or {}
+    if not isinstance(metadata, Mapping) or not isinstance(data, Mapping):
+        return None
+    namespace, dot, name = text_of(metadata, "name").partition(".")
+    if not dot:
+        return None
+    return Key(namespace, name), StoredRecord(_bytes_of(data, "record"), _bytes_of(data, "signature"))
+
+
+def _bytes_of(data: Mapping[str, object], name: str) -> bytes:
+    try:
+        return base64.b64decode(text_of(data, name), validate=True)
+    except binascii.Error:
+        return b""
+
+
+class RecordSecrets:
+    """Writes records. Every write is conditional on the resourceVersion the writer saw (R4)."""
+
+    def __init__(self, client: Client, *, namespace: str) -> None:
+        self._client = client
+        self._path = f"/api/v1/namespaces/{namespace}/secrets"
+        self._namespace = namespace
+
+    async def create(self, key: Key, stored: StoredRecord) -> Entry[StoredRecord]:
+        """Write the first record of that name. Raises AlreadyExists."""
+        labels = self._labels(key)
+        metadata = {"name": key.record_name, "namespace": self._namespace, "labels": labels}
+        body = {"apiVersion": "v1", "kind": "Secret", "type": names.RECORD_TYPE, "metadata": metadata, "data": _data(stored)}
+        return _written(stored, await self._client.post(self._path, body, accept=METADATA_ONLY))
+
+    async def replace(self, key: Key, stored: StoredRecord, *, seen: Entry[StoredRecord]) -> Entry[StoredRecord]:
+        """Write the next record over the one that was seen. Raises Conflict if that is not the newest."""
+        metadata = {"uid": seen.uid, "resourceVersion": str(seen.resource_version), "labels": self._labels(key)}
+        answer = await self._client.patch_merge(
+            f"{self._path}/{key.record_name}", {"metadata": metadata, "data": _data(stored)}, accept=METADATA_ONLY
+        )
+        return _written(stored, answer)
+
+    async def read(self, key: Key) -> Entry[StoredRecord]:
+        """Read the newest record from the API server itself. Raises NotFound."""
+        raw = await self._client.get(f"{self._path}/{key.record_name}")
+        decoded = decode_stored_record(raw)
+        stored = decoded[1] if decoded is not None else StoredRecord(b"", b"")
+        return _written(stored, raw)
+
+    def _labels(self, key: Key) -> dict[str, str]:
+        return {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.APIKEY_LABEL: key.name, names.NAMESPACE_LABEL: key.namespace}
+
+
+def _data(stored: StoredRecord) -> dict[str, str]:
+    return {"record": base64.b64encode(stored.data).decode(), "signature": base64.b64encode(stored.signature).decode()}
+
+
+def _written(stored: StoredRecord, raw: Mapping[str, object]) -> Entry[StoredRecord]:
+    return Entry(stored, resource_version_of(raw), uid_of(raw))

@@ -1,0 +1,84 @@
+"""Audit line and Event of a record's last write. Told again after a crash, under the same names: at least once, and once in effect."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from keyturn.base import metrics
+from keyturn.base.log_output import get_logger
+from keyturn.base.names import Key
+from keyturn.cluster.api_errors import Forbidden
+from keyturn.cluster.events import Regarding, post_event
+from keyturn.controller.audit import AuditLine, AuditVersion
+from keyturn.controller.runtime import Runtime
+from keyturn.keys.record import Record
+from keyturn.lifecycle.announcement import ENDING_CHANGES, EventText, event_of, latest_dead, subject_of
+from keyturn.lifecycle.observed import Observed
+
+AUDITED_DEAD = 5
+"""Tombstones told again with each line."""
+
+log = get_logger(__name__)
+
+
+async def announce(rt: Runtime, seen: Observed, record: Record) -> None:
+    """Write the audit line, post the Event, and remember that both are done."""
+    rt.audit.write(audit_line(record, now=seen.now))
+    text = event_of(record)
+    if text is not None and seen.apikey is not None:
+        await post(rt, seen.key, record.uid, text, now=seen.now)
+    rt.memory.announced[seen.key] = record.serial
+    _count_ends(record)
+    log.info("Wrote record", namespace=record.namespace, name=record.name, change=record.change, serial=record.serial)
+
+
+def _count_ends(record: Record) -> None:
+    if record.change in ENDING_CHANGES:
+        last = latest_dead(record)
+        ended = [entry for entry in record.dead if last is not None and entry.end_time == last.end_time]
+        for entry in ended:
+            metrics.VERSIONS_DEAD.labels(reason=entry.reason).inc()
+
+
+async def post(rt: Runtime, key: Key, uid: str, text: EventText, *, now: datetime) -> None:
+    """Post one Event about an ApiKey. Where Events are refused (a namespace that is going away), the log has it."""
+    try:
+        await post_event(
+            rt.client,
+            regarding=Regarding("keyturn.dev/v1alpha1", "ApiKey", key.namespace, key.name, uid),
+            type=text.type,
+            reason=text.reason,
+            message=text.message,
+            action=text.action,
+            name_seed=text.seed,
+            now=now,
+        )
+    except Forbidden:
+        metrics.EVENTS.labels(result="refused").inc()
+        log.warning("Event was refused", namespace=key.namespace, name=key.name, reason=text.reason)
+        return
+    metrics.EVENTS.labels(result="posted").inc()
+
+
+def audit_line(record: Record, *, now: datetime) -> AuditLine:
+    """What an auditor is told of a write. Everything in it is public."""
+    live = [AuditVersion(e.number, e.key_id, e.state, e.cause, not_after=e.not_after) for e in record.versions]
+    dead = [AuditVersion(e.number, e.key_id, e.state, e.cause, reason=e.reason) for e in record.dead]
+    about = subject_of(record)
+    return AuditLine(
+        time=now,
+        change=record.change,
+        installation=record.installation,
+        namespace=record.namespace,
+        name=record.name,
+        uid=record.uid,
+        serial=record.serial,
+        version=about[0] if about else None,
+        key_id=about[1] if about else None,
+        product=record.product,
+        plan=record.plan,
+        audience=record.audience,
+        scopes=record.scopes,
+        disabled=record.disabled,
+        versions=(*live, *dead[-AUDITED_DEAD:]),
+    )

@@ -1,0 +1,143 @@
+"""Every read for one reconcile, into one frozen `Observed` with the one `now`. Decides nothing.
+
+Before it: `reconcile.py`. After it: `lifecycle/decide.py`. Usually nothing is asked of the API server: the caches know.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.api.workloads import RolloutView
+from keyturn.base.names import Key
+from keyturn.cluster import workloads
+from keyturn.cluster.api_errors import NotFound
+from keyturn.cluster.cache import Entry
+from keyturn.cluster.record_secrets import StoredRecord
+from keyturn.controller.apikey.manifest import compact_apikey, validation_message
+from keyturn.controller.apikey.secret_view import see_secret
+from keyturn.controller.runtime import Runtime
+from keyturn.keys.record_signing import Damaged, Forged, Genuine, TooNew, UnknownSigner, verify_record
+from keyturn.lifecycle.decide import situation
+from keyturn.lifecycle.observed import BadRecord, DelayedPropagation, GoodRecord, NoRecord, NoSecret, Observed, RecordSeen
+from keyturn.lifecycle.overlap import Look, look_wanted, remember
+from keyturn.lifecycle.rollout import targets_of
+from keyturn.lifecycle.situation import Situation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
+    """Gather what is known of one ApiKey."""
+    apikey, problem = await _see_apikey(rt, key)
+    record = _see_record(rt, key)
+    seen = Observed(
+        now=now,
+        key=key,
+        apikey=apikey,
+        record=record,
+        secret=NoSecret() if apikey is None else await see_secret(rt, apikey, record=record),
+        settings=rt.settings,
+        installation=rt.installation.id,
+        propagation=DelayedPropagation(rt.settings.propagation_delay),
+        held=frozenset((token.number, token.plaintext.key_id) for token in rt.memory.held.get(key, {}).values()),
+        rollout=rt.memory.rollouts.get(key),
+        pacer_time=rt.pacer_time(key.namespace, now),
+        announced_serial=rt.memory.announced_serial(key),
+        clock_is_off=rt.clock_is_off,
+        spec_problem=problem,
+    )
+    return await _with_rollout(rt, seen)
+
+
+async def _see_apikey(rt: Runtime, key: Key) -> tuple[ApiKey | None, str | None]:
+    entry = rt.apikeys.get(key)
+    if entry is None:
+        # Kopf may not have listed it yet, and a key is revoked for good when its ApiKey is gone: ask.
+        try:
+            raw = await rt.client.get(apikey_path(key))
+        except NotFound:
+            return None, None
+        compact, version, uid = compact_apikey(raw)
+        rt.apikeys.put(key, compact, version, uid)
+        entry = Entry(compact, version, uid)
+    return parse_apikey(json.loads(entry.value))
+
+
+def parse_apikey(raw: Mapping[str, object]) -> tuple[ApiKey | None, str | None]:
+    """Read an ApiKey; one that is being deleted counts as gone. The second value: why its spec cannot be used."""
+    problem: str | None = None
+    try:
+        apikey = ApiKey.model_validate(raw)
+    except ValidationError as error:
+        problem = validation_message(error)
+        apikey = ApiKey.model_validate({"metadata": raw.get("metadata"), "spec": {}})
+    return (None, None) if apikey.metadata.deletion_timestamp is not None else (apikey, problem)
+
+
+def apikey_path(key: Key) -> str:
+    """Where the API server keeps an ApiKey."""
+    return f"/apis/keyturn.dev/v1alpha1/namespaces/{key.namespace}/apikeys/{key.name}"
+
+
+def _see_record(rt: Runtime, key: Key) -> RecordSeen:
+    entry = rt.records.get(key)
+    if entry is None:
+        return NoRecord()
+    known = rt.memory.decoded.get(key)
+    if known is not None and known[0] == entry.resource_version:
+        return GoodRecord(known[1])
+    return _verified(rt, key, entry)
+
+
+def _verified(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> RecordSeen:
+    stored = entry.value
+    verdict = verify_record(
+        stored.data, signature=stored.signature, keys=rt.installation.verification_keys, expected=key, installation=rt.installation.id
+    )
+    match verdict:
+        case Genuine(record):
+            rt.memory.remember_decoded(key, entry.resource_version, record)
+            return GoodRecord(record)
+        case TooNew(number):
+            message = f"The record has format {number}, written by a newer Keyturn. Upgrade this operator; nothing was changed"
+            return BadRecord(Reason.RECORD_TOO_NEW, message, replaceable=False)
+        case UnknownSigner(key_id):
+            message = f"The record is signed by {key_id}, which is not this installation's root secret. Restore that root secret"
+            return BadRecord(Reason.UNKNOWN_SIGNER, message, replaceable=False)
+        case Forged(reason) | Damaged(reason):
+            return BadRecord(Reason.RECORD_DAMAGED, f"The record cannot be believed: {reason}", replaceable=True)
+
+
+async def _with_rollout(rt: Runtime, seen: Observed) -> Observed:
+    if seen.apikey is None or not isinstance(seen.record, GoodRecord) or seen.spec_problem is not None:
+        return seen
+    case = situation(seen, apikey=seen.apikey, record=seen.record.record)
+    look = look_wanted(case)
+    if look is Look.NOTHING:
+        if not case.retiring:
+            rt.memory.rollouts.pop(seen.key, None)
+        return seen
+    facts = remember(case, await _look(rt, case, look))
+    if facts is None:
+        return seen
+    rt.memory.rollouts[seen.key] = replace(facts, view=None)
+    return replace(seen, rollout=facts)
+
+
+async def _look(rt: Runtime, case: Situation, look: Look) -> RolloutView:
+    namespace, secret, name = case.seen.key.namespace, case.apikey.secret_name, case.seen.key.name
+    last = case.seen.rollout is not None and case.seen.rollout.memory.complete
+    everything = bool(targets_of(case.apikey))
+    pods = await workloads.list_pods(rt.client, namespace, secret_name=secret, apikey_name=name, everything=everything, consistent=last)
+    if look is Look.PODS and not everything:
+        return RolloutView(workloads=None, pods=pods)
+    listed = await workloads.list_workloads(rt.client, namespace, secret_name=secret, apikey_name=name, has_rollouts=rt.has_argo_rollouts)
+    return RolloutView(workloads=listed, pods=pods)

@@ -1,0 +1,76 @@
+"""The loop for one ApiKey, one screen: observe, decide, act, and again until the plan is empty; then the status.
+
+Before it: `controller/workqueue.py`. It never raises for a user's mistake; what it raises the queue backs off from.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.base.errors import Conflict, RetryLater
+from keyturn.base.names import Key
+from keyturn.cluster.api_errors import Forbidden, Invalid
+from keyturn.controller.apikey.act import act
+from keyturn.controller.apikey.observe import observe
+from keyturn.controller.apikey.write_status import write_status
+from keyturn.controller.runtime import Runtime
+from keyturn.lifecycle.conclude import Outcome
+from keyturn.lifecycle.decide import decide
+from keyturn.lifecycle.plan import Plan, Waiting
+from keyturn.lifecycle.situation import is_paused
+
+ROUNDS: Final = 12
+"""A whole issue takes five; more than this means that two rules disagree for ever."""
+SLOW_RETRY: Final = timedelta(seconds=30)
+
+
+async def reconcile(rt: Runtime, key: Key) -> datetime | None:
+    """Bring one ApiKey forward as far as it goes now; answers when to look again."""
+    for _ in range(ROUNDS):
+        if not rt.is_leading():
+            return None
+        seen = await observe(rt, key, now=rt.clock())
+        plan = decide(seen)
+        if not plan.steps:
+            break
+        try:
+            await act(rt, seen, plan.steps)
+        except Conflict:
+            continue
+        except (Forbidden, Invalid) as refused:
+            await write_status(rt, seen, plan, Outcome(failed=_explained(refused), user_must_act=not _passes(refused)))
+            raise RetryLater(str(refused), after_seconds=SLOW_RETRY.total_seconds()) from refused
+    else:
+        raise RetryLater(f"{key} did not come to rest in {ROUNDS} rounds")
+    if seen.apikey is None:
+        _bury(rt, key, plan)
+        return plan.look_again_time
+    if not is_paused(seen.apikey):
+        await write_status(rt, seen, plan, Outcome())
+    if plan.deferred is not None and plan.deferred.reason == Reason.WAITING_FOR_PACER:
+        return rt.pacer.turn(key, now=seen.now)
+    return plan.look_again_time
+
+
+def _explained(refused: Forbidden | Invalid) -> Waiting:
+    if isinstance(refused, Forbidden) and refused.namespace_terminating:
+        return Waiting(Reason.NAMESPACE_TERMINATING, "The namespace is being deleted; no key is issued into it")
+    if isinstance(refused, Forbidden):
+        return Waiting(Reason.PERMISSION_MISSING, f"{refused}. Apply the operator's RBAC rules again")
+    return Waiting(Reason.TEMPLATE_INVALID, f"The API server refuses what the spec asks for: {refused}. Correct the spec")
+
+
+def _passes(refused: Forbidden | Invalid) -> bool:
+    return isinstance(refused, Forbidden) and refused.namespace_terminating
+
+
+def _bury(rt: Runtime, key: Key, plan: Plan) -> None:
+    """The ApiKey is gone and everything about it is written: remember only that."""
+    entry = rt.records.get(key)
+    rt.memory.forget(key)
+    if entry is not None and plan.look_again_time is None:
+        rt.memory.buried[key] = entry.resource_version
+    elif entry is None:
+        rt.memory.buried.pop(key, None)

@@ -1,0 +1,44 @@
+"""The status, written once at the end of a reconcile and only if it differs. Before it: `lifecycle/conclude.py`."""
+
+from __future__ import annotations
+
+from keyturn.api.v1alpha1.apikey import ApiKey, status_to_json
+from keyturn.base.log_output import get_logger
+from keyturn.cluster.api_errors import NotFound
+from keyturn.cluster.merge_patch import merge_patch
+from keyturn.controller.apikey.announce import post
+from keyturn.controller.apikey.manifest import compact_apikey
+from keyturn.controller.apikey.observe import apikey_path
+from keyturn.controller.runtime import Runtime
+from keyturn.lifecycle.announcement import warnings_of
+from keyturn.lifecycle.conclude import Outcome, conclude
+from keyturn.lifecycle.observed import Observed
+from keyturn.lifecycle.plan import Plan
+
+log = get_logger(__name__)
+
+
+async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome) -> None:
+    """Patch the difference between the status that is and the one that should be; nothing if there is none."""
+    apikey = seen.apikey
+    if apikey is None:
+        return
+    status = conclude(seen, plan, outcome)
+    before = status_to_json(apikey.status) if apikey.status is not None else {}
+    patch = merge_patch(before, status_to_json(status))
+    if not patch:
+        return
+    # Events first: a crash in between repeats them under the same names, instead of losing them.
+    for text in warnings_of(apikey.status, status, uid=apikey.metadata.uid):
+        await post(rt, seen.key, apikey.metadata.uid, text, now=seen.now)
+    await _patch(rt, apikey, patch)
+
+
+async def _patch(rt: Runtime, apikey: ApiKey, patch: dict[str, object]) -> None:
+    body = {"metadata": {"uid": apikey.metadata.uid}, "status": patch}
+    try:
+        answer = await rt.client.patch_merge(f"{apikey_path(apikey.key)}/status", body)
+    except NotFound:
+        return  # it was deleted meanwhile; its deletion is on its way to us
+    compact, version, uid = compact_apikey(answer)
+    rt.apikeys.put(apikey.key, compact, version, uid)

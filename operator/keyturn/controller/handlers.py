@@ -1,0 +1,83 @@
+"""What Kopf calls: something changed, so its key goes on the queue. Nothing else happens here; the only importer of Kopf.
+
+After it: `workqueue.py`, then `apikey/reconcile.py`. Kopf delivers wake-ups and process life; why not more of it is told in
+docs/explanation/kopf.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import kopf
+
+from keyturn.base.clock import MINUTE, utc_now
+from keyturn.base.names import GROUP, Key
+from keyturn.controller.apikey.manifest import compact_apikey
+from keyturn.controller.runtime import Runtime
+
+LOGIN_LIFE = 5 * MINUTE
+"""Projected tokens are renewed about every hour; Kopf asks again before it uses an old one."""
+
+registry = kopf.OperatorRegistry()
+
+
+@kopf.on.event(GROUP, "v1alpha1", "apikeys", registry=registry)
+async def apikey_changed(event: kopf.RawEvent, namespace: str | None, name: str, memo: Runtime, **_: object) -> None:
+    """Keep the newest version of the ApiKey; where it is news, look at it."""
+    key = Key(namespace or "", name)
+    if take_apikey(memo, key, event):
+        memo.queue.add(key)
+
+
+def take_apikey(rt: Runtime, key: Key, event: Mapping[str, object]) -> bool:
+    """Put one event into the cache; False for the echo of our own status write, and for what is old."""
+    raw = event["object"]
+    if not isinstance(raw, Mapping):
+        return False
+    compact, version, uid = compact_apikey(raw)
+    if event["type"] == "DELETED":
+        rt.apikeys.remove(key, version)
+        return True
+    return rt.apikeys.put(key, compact, version, uid)
+
+
+async def run_kopf(rt: Runtime, *, stop: asyncio.Event, namespaces: tuple[str, ...]) -> None:
+    """Watch ApiKeys until `stop`."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    settings.queueing.idle_timeout = 0.5
+    settings.queueing.exit_timeout = 1.0
+    settings.watching.server_timeout = 290
+    settings.watching.client_timeout = 310
+    settings.networking.error_backoffs = [0.2, 0.5, 1, 2, 5, 10]
+    settings.process.ultimate_exiting_timeout = 10
+    await kopf.operator(
+        registry=registry,
+        settings=settings,
+        memo=rt,
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=stop,
+    )
+
+
+@kopf.on.login(registry=registry)
+async def log_in(memo: Runtime, **_: object) -> kopf.ConnectionInfo:
+    """Kopf speaks as who we are."""
+    login = await memo.client.credentials()
+    return kopf.ConnectionInfo(
+        server=login.server,
+        ca_path=login.ca_file,
+        certificate_path=login.certificate_file,
+        private_key_path=login.key_file,
+        insecure=login.insecure,
+        scheme=login.scheme,
+        token=login.token,
+        proxy_url=login.proxy,
+        default_namespace=login.namespace,
+        expiration=utc_now() + LOGIN_LIFE if login.token else None,
+    )

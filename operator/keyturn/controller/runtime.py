@@ -1,0 +1,148 @@
+"""What the reconcilers work with: the connection, the caches and the little that is remembered between two reconciles.
+
+Everything remembered may be lost at any moment: it costs a request or a repeat, never a key. Made by `run.py`, given to
+the handlers as Kopf's memo.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Self
+
+from keyturn.base.clock import Clock
+from keyturn.base.names import Key
+from keyturn.base.plaintext import Plaintext
+from keyturn.base.settings import Settings
+from keyturn.cluster.cache import Cache
+from keyturn.cluster.client import Client
+from keyturn.cluster.credential_secrets import CredentialMetadata, CredentialSecrets
+from keyturn.cluster.record_secrets import RecordSecrets, StoredRecord
+from keyturn.controller.audit import AuditLog
+from keyturn.controller.installation import Installation
+from keyturn.controller.workqueue import WorkQueue
+from keyturn.keys.record import Record, SecretFingerprint
+from keyturn.lifecycle.pacing import RotationPacer
+from keyturn.lifecycle.rollout_memory import RolloutFacts
+
+DECODED_LIMIT = 512
+CLOCK_SKEW_LIMIT = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldToken:
+    """A minted plaintext that was not delivered yet."""
+
+    number: int
+    plaintext: Plaintext
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSecret:
+    """What reading a credential Secret's body told, for as long as its resourceVersion stands."""
+
+    resource_version: int
+    uid: str
+    fingerprint: SecretFingerprint
+    intact: bool
+    token_digest: str | None
+    foreign: str | None = None
+
+
+@dataclass(slots=True)
+class Memory:
+    """What this process knows beside the cluster."""
+
+    held: dict[Key, dict[int, HeldToken]] = field(default_factory=dict)
+    checked: dict[Key, CheckedSecret] = field(default_factory=dict)
+    rollouts: dict[Key, RolloutFacts] = field(default_factory=dict)
+    announced: dict[Key, int] = field(default_factory=dict)
+    announced_before: int = 0
+    """Records with a serial up to this one were announced by an earlier process."""
+    unlabelled: set[Key] = field(default_factory=set)
+    """ApiKeys whose Secret's name is taken by something the watch does not show."""
+    secret_owners: dict[Key, str] = field(default_factory=dict)
+    """ApiKey names by Secret, where the two differ."""
+    buried: dict[Key, int] = field(default_factory=dict)
+    """Records, by resourceVersion, whose ApiKey is gone and which need nothing more."""
+    decoded: OrderedDict[Key, tuple[int, Record]] = field(default_factory=OrderedDict)
+
+    def announced_serial(self, key: Key) -> int:
+        """Up to which serial this record's changes were told."""
+        return self.announced.get(key, self.announced_before)
+
+    def hold(self, key: Key, token: HeldToken) -> None:
+        """Keep a plaintext until it is delivered."""
+        self.held.setdefault(key, {})[token.number] = token
+
+    def keep_held(self, key: Key, numbers: Iterable[int]) -> None:
+        """Drop every held plaintext but these."""
+        tokens = self.held.get(key)
+        if tokens is None:
+            return
+        wanted = set(numbers)
+        for number in [number for number in tokens if number not in wanted]:
+            del tokens[number]
+        if not tokens:
+            del self.held[key]
+
+    def remember_decoded(self, key: Key, version: int, record: Record) -> None:
+        """Keep the records being worked on in their decoded form."""
+        self.decoded[key] = (version, record)
+        self.decoded.move_to_end(key)
+        while len(self.decoded) > DECODED_LIMIT:
+            self.decoded.popitem(last=False)
+
+    def forget(self, key: Key) -> None:
+        """The ApiKey and its record are settled for good."""
+        for remembered in (self.held, self.checked, self.rollouts, self.announced, self.decoded):
+            remembered.pop(key, None)
+        self.unlabelled.discard(key)
+
+
+@dataclass(slots=True)
+class Runtime:
+    """One operator process."""
+
+    settings: Settings
+    clock: Clock
+    client: Client
+    installation: Installation
+    apikeys: Cache[bytes]
+    """ApiKeys as JSON, without what Keyturn never reads."""
+    records: Cache[StoredRecord]
+    credentials: Cache[CredentialMetadata]
+    """Credential Secrets by their own namespace and name."""
+    record_secrets: RecordSecrets
+    credential_secrets: CredentialSecrets
+    pacer: RotationPacer
+    audit: AuditLog
+    is_leading: Callable[[], bool]
+    has_argo_rollouts: bool = False
+    memory: Memory = field(default_factory=Memory)
+    queue: WorkQueue = field(init=False)
+
+    def __copy__(self) -> Self:
+        """Kopf copies the memo for every object; there is one runtime."""
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+    @property
+    def clock_is_off(self) -> bool:
+        """Whether the API server's clock and ours differ too much for steps that depend on the time."""
+        skew = self.client.clock_skew
+        return skew is not None and abs(skew) > CLOCK_SKEW_LIMIT
+
+    def pacer_time(self, namespace: str, now: datetime) -> datetime | None:
+        """When the next scheduled rotation of a namespace may start; None: at once."""
+        earliest = self.pacer.earliest(namespace, now=now)
+        return earliest if earliest > now else None
+
+    def apikey_of_secret(self, where: Key) -> Key:
+        """Whose credential Secret stands there."""
+        return Key(where.namespace, self.memory.secret_owners.get(where, where.name))

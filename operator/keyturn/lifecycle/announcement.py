@@ -1,0 +1,117 @@
+"""What people and auditors are told of a record's last write: `Record -> words`. Pure, so that it can be told again after a crash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from keyturn.api.v1alpha1.apikey import ApiKeyStatus
+from keyturn.api.v1alpha1.conditions import ConditionType, Reason
+from keyturn.base.clock import format_time
+from keyturn.base.version_state import Cause, VersionState
+from keyturn.keys.record import DeadEntry, Record
+from keyturn.lifecycle.plan import Change
+
+NORMAL: Final = "Normal"
+WARNING: Final = "Warning"
+ENDING_CHANGES: Final = frozenset({Change.RETIRED, Change.REVOKED, Change.EXPIRED, Change.ENDED})
+REPAIRS: Final = frozenset({Cause.SECRET_LOST, Cause.SECRET_TAMPERED, Cause.RECORD_LOST})
+
+
+@dataclass(frozen=True, slots=True)
+class EventText:
+    """A Kubernetes Event without its envelope. `seed` makes a repeat the same Event."""
+
+    type: str
+    reason: str
+    action: str
+    message: str
+    seed: str
+
+
+def event_of(record: Record) -> EventText | None:
+    """The Event of the record's last change; None for a change that only auditors care about."""
+    told = _told(record)
+    if told is None:
+        return None
+    kind, reason, action, message = told
+    return EventText(type=kind, reason=reason, action=action, message=message, seed=f"{record.uid}/{record.serial}")
+
+
+def _told(record: Record) -> tuple[str, str, str, str] | None:
+    match record.change:
+        case Change.ACTIVATED:
+            return _activated(record)
+        case Change.RETIRED:
+            return _retired(record)
+        case Change.REVOKED | Change.EXPIRED | Change.ENDED:
+            return WARNING if record.change == Change.REVOKED else NORMAL, str(record.change), "End", _ended(record)
+        case Change.RESTORED:
+            return WARNING, "RecordRestored", "Restore", "The verifier record was lost and was written again from status and Secret"
+        case Change.RETAINED:
+            return NORMAL, "Retained", "Retain", "The ApiKey is gone; its key stays in force, as deletionPolicy: Retain asks"
+        case Change.TAKEN_OVER:
+            return NORMAL, "TakenOver", "TakeOver", "This ApiKey took over the key that an earlier one of this name left behind"
+        case _:
+            return None
+
+
+def _activated(record: Record) -> tuple[str, str, str, str] | None:
+    active, retiring = record.active, record.in_state(VersionState.RETIRING)
+    if active is None:
+        return None
+    if not retiring:
+        return NORMAL, "Issued", "Issue", f"Version {active.number} ({active.key_id}) is in the Secret [{active.cause}]"
+    old = retiring[-1]
+    until = f", at most until {format_time(old.not_after)}" if old.not_after else ""
+    delivered = f"Version {active.number} ({active.key_id}) is in the Secret [{active.cause}]"
+    message = f"{delivered}; version {old.number} ({old.key_id}) still works{until}"
+    repaired = active.cause in REPAIRS
+    return WARNING if repaired else NORMAL, "Rotated", "Rotate", message
+
+
+def _retired(record: Record) -> tuple[str, str, str, str]:
+    last = latest_dead(record)
+    if last is None:
+        return NORMAL, "Retired", "Retire", "An old version ended"
+    message = f"Version {last.number} ({last.key_id}) is no longer accepted [{last.reason}]"
+    return NORMAL if last.reason == "Superseded" else WARNING, "Retired", "Retire", message
+
+
+def _ended(record: Record) -> str:
+    last = latest_dead(record)
+    if last is None:
+        return "No version is accepted any more"
+    return f"Version {last.number} ({last.key_id}) is no longer accepted [{last.reason}]"
+
+
+def subject_of(record: Record) -> tuple[int, str] | None:
+    """Number and key ID of the version that the record's last change was about."""
+    if record.change in ENDING_CHANGES:
+        dead = latest_dead(record)
+        return (dead.number, dead.key_id) if dead is not None else None
+    staged = record.in_state(VersionState.STAGED)
+    entry = staged[-1] if record.change == Change.STAGED and staged else record.active
+    return (entry.number, entry.key_id) if entry is not None else None
+
+
+def latest_dead(record: Record) -> DeadEntry | None:
+    """The tombstone written last."""
+    return max(record.dead, key=lambda entry: (entry.end_time, entry.number), default=None)
+
+
+def warnings_of(before: ApiKeyStatus | None, after: ApiKeyStatus, *, uid: str) -> tuple[EventText, ...]:
+    """The Events of conditions that turned bad with this status."""
+    old = before or ApiKeyStatus()
+    stalled, was_stalled = after.condition(ConditionType.STALLED), old.condition(ConditionType.STALLED)
+    rollout, was_rollout = after.condition(ConditionType.ROLLOUT_COMPLETE), old.condition(ConditionType.ROLLOUT_COMPLETE)
+    previous, was_previous = after.condition(ConditionType.PREVIOUS_VERSION_ACTIVE), old.condition(ConditionType.PREVIOUS_VERSION_ACTIVE)
+    told: list[EventText] = []
+    if stalled is not None and (was_stalled is None or was_stalled.reason != stalled.reason):
+        seed = f"{uid}/{stalled.reason}/{format_time(stalled.last_transition_time)}"
+        told.append(EventText(WARNING, stalled.reason, "Reconcile", stalled.message, seed))
+    for now, was, reason in ((rollout, was_rollout, Reason.ROLLOUT_STALLED), (previous, was_previous, Reason.ROTATION_DEFERRED)):
+        if now is not None and now.reason == reason and (was is None or was.reason != reason):
+            kind = WARNING if reason is Reason.ROLLOUT_STALLED else NORMAL
+            told.append(EventText(kind, reason, "Rotate", now.message, f"{uid}/{after.key_id}/{reason}"))
+    return tuple(told)

@@ -1,0 +1,129 @@
+"""What to tell people: `Observed x Plan x failure -> status`. Pure; the status is a projection that may be deleted at any time.
+
+Before it: `controller/apikey/act.py`. The conditions are in `conditions_of.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from keyturn.api.v1alpha1.apikey import (
+    ApiKey,
+    ApiKeyStatus,
+    EffectiveSettings,
+    PendingWorkload,
+    RolloutStatus,
+    SecretRef,
+    VersionStatus,
+)
+from keyturn.base.duration import format_duration
+from keyturn.keys.record import DeadEntry, Record, VersionEntry
+from keyturn.lifecycle.decide import situation
+from keyturn.lifecycle.observed import GoodRecord, Observed
+from keyturn.lifecycle.overlap import current_switch, rolls_out
+from keyturn.lifecycle.plan import Plan, Waiting
+from keyturn.lifecycle.readiness import conditions_of
+from keyturn.lifecycle.rollout_progress import rollout_summary
+from keyturn.lifecycle.rotation import next_due_time
+from keyturn.lifecycle.situation import Situation
+
+HISTORY: Final = 5
+PENDING_SHOWN: Final = 20
+VERSIONS_SHOWN: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How carrying out the last step ended. `failed`: why it did not work, in words for the status."""
+
+    failed: Waiting | None = None
+    user_must_act: bool = False
+    """Trying again will not help."""
+
+
+def conclude(seen: Observed, plan: Plan, outcome: Outcome) -> ApiKeyStatus:
+    """The whole status as it should read now. Needs a living ApiKey."""
+    apikey = seen.apikey
+    if apikey is None:
+        raise ValueError("an ApiKey that is gone has no status")
+    before = apikey.status or ApiKeyStatus()
+    record = seen.record.record if isinstance(seen.record, GoodRecord) else None
+    case = situation(seen, apikey=apikey, record=record) if record is not None else None
+    settled = outcome.user_must_act or (outcome.failed is None and not plan.steps)
+    return ApiKeyStatus(
+        observed_generation=apikey.metadata.generation if settled else before.observed_generation,
+        observed_trigger=record.trigger if record else None,
+        active_version=record.active.number if record and record.active else None,
+        key_id=record.active.key_id if record and record.active else None,
+        secret_ref=SecretRef(name=apikey.secret_name),
+        approved=before.approved,
+        effective=_effective(case) if case else before.effective,
+        versions=_versions(apikey, record) if record else (),
+        rollout=_rollout(case) if case else None,
+        last_rotation_time=_whole_second(record.active.active_time) if record and record.active else None,
+        next_rotation_time=_next_rotation_time(case) if case else None,
+        last_used_time=before.last_used_time,
+        conditions=conditions_of(seen, plan, outcome_failed=outcome.failed, stuck=outcome.user_must_act, case=case),
+    )
+
+
+def _effective(case: Situation) -> EffectiveSettings:
+    timing = case.timing
+    return EffectiveSettings(
+        rotation_interval=format_duration(timing.interval) if timing.interval is not None else None,
+        grace_period=format_duration(timing.grace_period),
+        overlap_limit=format_duration(timing.overlap_limit),
+        quiet_period=format_duration(timing.quiet_period),
+    )
+
+
+def _versions(apikey: ApiKey, record: Record) -> tuple[VersionStatus, ...]:
+    kept = apikey.spec.revision_history_limit or HISTORY
+    live = [_live(entry) for entry in record.versions]
+    dead = [_dead(entry) for entry in record.dead[-kept:]]
+    return tuple(sorted([*live, *dead], key=lambda entry: -entry.number)[:VERSIONS_SHOWN])
+
+
+def _live(entry: VersionEntry) -> VersionStatus:
+    return VersionStatus(
+        number=entry.number,
+        key_id=entry.key_id,
+        state=entry.state,
+        staged_time=_whole_second(entry.staged_time),
+        active_time=_whole_second(entry.active_time),
+        not_after=_whole_second(entry.not_after),
+    )
+
+
+def _dead(entry: DeadEntry) -> VersionStatus:
+    end_time = _whole_second(entry.end_time)
+    return VersionStatus(number=entry.number, key_id=entry.key_id, state=entry.state, end_time=end_time, end_reason=entry.reason)
+
+
+def _rollout(case: Situation) -> RolloutStatus | None:
+    switch = current_switch(case.record)
+    if switch is None or not rolls_out(case):
+        return None
+    facts = case.seen.rollout
+    start = switch.switch_time + case.seen.settings.settle
+    if facts is None or facts.memory.key_id != switch.active.key_id:
+        return RolloutStatus(key_id=switch.active.key_id, start_time=_whole_second(start))
+    pending = tuple(PendingWorkload(kind=p.kind, name=p.name, reason=p.reason) for p in facts.memory.pending[:PENDING_SHOWN])
+    return RolloutStatus(
+        key_id=switch.active.key_id,
+        start_time=_whole_second(start),
+        summary=rollout_summary(facts.memory.pending, total=facts.memory.total),
+        pending=pending,
+    )
+
+
+def _next_rotation_time(case: Situation) -> datetime | None:
+    if case.problem is not None:
+        return None
+    return _whole_second(next_due_time(case))
+
+
+def _whole_second(instant: datetime | None) -> datetime | None:
+    return instant.replace(microsecond=0) if instant is not None else None

@@ -1,0 +1,99 @@
+"""What to do next with one ApiKey: `Observed -> Plan`. Pure; reads like the page on rotation.
+
+Before it: `controller/apikey/observe.py`. After it: `controller/apikey/act.py` carries the steps out, then `conclude.py`.
+The rules stand in order; each is right on its own for any input, and the first one with an answer decides.
+Every plan holds steps that belong to one moment; the reconciler looks again after carrying them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.base.errors import UserMustAct
+from keyturn.keys.record import Record
+from keyturn.lifecycle import issuing, overlap, power, rotation
+from keyturn.lifecycle.deletion import decide_for_gone_apikey
+from keyturn.lifecycle.observed import BadRecord, GoodRecord, Observed
+from keyturn.lifecycle.plan import Announce, Plan, Waiting
+from keyturn.lifecycle.rotation_timing import EffectiveRotation, effective_rotation
+from keyturn.lifecycle.situation import Rule, Situation, is_paused
+
+RULES: Final[tuple[Rule, ...]] = (
+    power.another_apikey_had_this_record,
+    power.spec_differs_from_record,
+    power.key_has_expired,
+    overlap.old_version_reached_its_limit,
+    power.min_version_was_raised,
+    issuing.secret_belongs_to_somebody_else,
+    issuing.secret_is_ahead_of_the_record,
+    issuing.secret_holds_a_staged_version,
+    issuing.secret_lost_the_key,
+    issuing.staged_version_is_on_its_way,
+    issuing.secret_was_rendered_from_another_template,
+    issuing.fingerprint_moved,
+    overlap.workloads_use_the_old_key,
+    issuing.there_is_no_key,
+    rotation.rotation_is_due,
+)
+
+
+def decide(seen: Observed) -> Plan:
+    """The next steps, what is waited for, and when to look again."""
+    if seen.apikey is None:
+        return decide_for_gone_apikey(seen)
+    if is_paused(seen.apikey):
+        return Plan()
+    if isinstance(seen.record, BadRecord) and not seen.record.replaceable:
+        return Plan(stalled=Waiting(seen.record.reason, seen.record.message))
+    if isinstance(seen.record, GoodRecord) and seen.record.record.serial > seen.announced_serial:
+        return Plan((Announce(seen.record.record),))
+    if seen.spec_problem is not None:
+        return Plan(stalled=Waiting(Reason.INVALID_SPEC, seen.spec_problem))
+    if not isinstance(seen.record, GoodRecord):
+        return issuing.start_a_record(seen, apikey=seen.apikey, problem=_timing_and_problem(seen, seen.apikey)[1])
+    case = situation(seen, apikey=seen.apikey, record=seen.record.record)
+    return _with_alarms(case, _first_answer(case))
+
+
+def situation(seen: Observed, *, apikey: ApiKey, record: Record) -> Situation:
+    """Unpack what was seen of a living ApiKey for the rules."""
+    timing, problem = _timing_and_problem(seen, apikey)
+    return Situation.of(seen, apikey=apikey, record=record, timing=timing, problem=problem)
+
+
+def _timing_and_problem(seen: Observed, apikey: ApiKey) -> tuple[EffectiveRotation | None, Waiting | None]:
+    problem = issuing.product_problem(apikey)
+    try:
+        return effective_rotation(apikey.spec.rotation, settings=seen.settings), problem
+    except UserMustAct as refused:
+        return None, problem or Waiting(refused.reason, str(refused))
+
+
+def _first_answer(case: Situation) -> Plan:
+    for rule in RULES:
+        plan = rule(case)
+        if plan is not None:
+            return plan
+    return Plan()
+
+
+def _with_alarms(case: Situation, plan: Plan) -> Plan:
+    """Whatever rule answered: look again when a version or the key ends, and say what else stands in the way."""
+    if plan.steps:
+        return plan
+    ends = [entry.not_after for entry in case.retiring] + [case.record.expiration_time if case.record.versions else None]
+    future = [end for end in ends if end is not None and end > case.now]
+    return replace(
+        plan,
+        look_again_time=_earliest(plan.look_again_time, *future),
+        stalled=plan.stalled or power.min_version_problem(case) or case.problem,
+        deferred=plan.deferred or rotation.deferral(case),
+    )
+
+
+def _earliest(*times: datetime | None) -> datetime | None:
+    return min((time for time in times if time is not None), default=None)

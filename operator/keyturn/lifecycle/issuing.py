@@ -1,0 +1,232 @@
+"""Rules that bring a key into the credential Secret, and bring it back when record or Secret went missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.base.clock import HOUR, MINUTE, format_time
+from keyturn.base.version_state import Cause, VersionState
+from keyturn.keys.record import Record, VersionEntry
+from keyturn.lifecycle.credential_secret import keeps_previous, template_digest
+from keyturn.lifecycle.observed import ForeignSecret, NoRecord, NoSecret, Observed, OurSecret
+from keyturn.lifecycle.plan import Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Waiting
+from keyturn.lifecycle.power import shortest_overlap, with_power, with_requests
+from keyturn.lifecycle.situation import Situation
+from keyturn.lifecycle.versions import activate, bury, delivered
+
+CONFLICT_RECHECK: Final = MINUTE
+REPAIRS_AN_HOUR: Final = 3
+REPAIR_CAUSES: Final = frozenset({Cause.SECRET_LOST, Cause.SECRET_TAMPERED})
+
+
+def product_problem(apikey: ApiKey) -> Waiting | None:
+    """Scopes, plans and products are consented to by an ApiProduct; without one no such key is minted."""
+    spec = apikey.spec
+    asked = [name for name, value in (("productRef", spec.product_ref), ("plan", spec.plan), ("scopes", spec.scopes)) if value]
+    if not asked:
+        return None
+    fields = " and ".join(f"spec.{name}" for name in asked)
+    return Waiting(Reason.PRODUCT_UNAVAILABLE, f"{fields}: no ApiProduct can consent to this here. Create the ApiKey without it")
+
+
+def start_a_record(seen: Observed, *, apikey: ApiKey, problem: Waiting | None) -> Plan:
+    """There is no record to believe: restore it where status and Secret agree, otherwise begin above every number known."""
+    if isinstance(seen.secret, ForeignSecret):
+        return _conflict(seen.secret, now=seen.now)
+    base = _first_record(seen, apikey)
+    create = isinstance(seen.record, NoRecord)
+    restored = _restored(seen, apikey, base)
+    if restored is not None:
+        return Plan((SaveRecord(restored, create=create),))
+    if problem is not None:
+        return Plan(stalled=problem)
+    if base.expiration_time is not None and base.expiration_time <= seen.now:
+        return Plan(stalled=expired(base.expiration_time))
+    number = max(base.highest + 1, apikey.spec.min_version or 1)
+    return Plan((Stage(number, Cause.RECORD_LOST if base.highest else Cause.ISSUED, base, create=create),))
+
+
+def _first_record(seen: Observed, apikey: ApiKey) -> Record:
+    known = [entry.number for entry in (apikey.status.versions or ())] if apikey.status else []
+    if isinstance(seen.secret, OurSecret) and seen.secret.intact:
+        known.append(seen.secret.version)
+    highest = max(known, default=0)
+    record = Record(
+        installation=seen.installation,
+        namespace=seen.key.namespace,
+        name=seen.key.name,
+        uid=apikey.metadata.uid,
+        serial=0,
+        change=Change.STAGED,
+        highest=highest,
+        dead_through=highest,
+    )
+    return with_requests(with_power(record, apikey), apikey)
+
+
+def _restored(seen: Observed, apikey: ApiKey, base: Record) -> Record | None:
+    """A Secret alone proves nothing (it may be an old one put back); with a status that names the same version it does."""
+    secret, status = seen.secret, apikey.status
+    if not isinstance(secret, OurSecret) or not secret.intact or secret.token_digest is None or status is None:
+        return None
+    named = next((entry for entry in status.versions or () if entry.number == secret.version), None)
+    if status.active_version != secret.version or named is None or named.key_id != secret.key_id or named.state != "Active":
+        return None
+    entry = VersionEntry(
+        number=secret.version,
+        key_id=secret.key_id,
+        digest=secret.token_digest,
+        state=VersionState.ACTIVE,
+        staged_time=named.staged_time or seen.now,
+        active_time=named.active_time or seen.now,
+        cause=Cause.RECORD_LOST,
+    )
+    return replace(base, versions=(entry,), dead_through=secret.version - 1, secret=secret.fingerprint, change=Change.RESTORED)
+
+
+def secret_belongs_to_somebody_else(case: Situation) -> Plan | None:
+    """Nothing is ever written to a Secret that is not ours."""
+    return _conflict(case.seen.secret, now=case.now) if isinstance(case.seen.secret, ForeignSecret) else None
+
+
+def _conflict(secret: ForeignSecret, *, now: datetime) -> Plan:
+    return Plan(stalled=Waiting(Reason.SECRET_CONFLICT, secret.why), look_again_time=now + CONFLICT_RECHECK)
+
+
+def secret_is_ahead_of_the_record(case: Situation) -> Plan | None:
+    """R2 forbids it, so the record is an old one that somebody put back: what it calls live was over long ago."""
+    secret, record = case.seen.secret, case.record
+    if not isinstance(secret, OurSecret) or not secret.intact or secret.version <= record.highest:
+        return None
+    ended = bury(record, *record.versions, state=VersionState.REVOKED, reason="OldRecordRestored", now=case.now)
+    ended = replace(ended, highest=secret.version, dead_through=secret.version - 1)
+    restored = _restored(case.seen, case.apikey, ended)
+    if restored is not None:
+        return Plan((SaveRecord(restored),))
+    ended = replace(ended, dead_through=secret.version)
+    if case.problem is not None:
+        return Plan((SaveRecord(replace(ended, change=Change.REVOKED)),))
+    return Plan((Stage(secret.version + 1, Cause.RECORD_LOST, with_requests(ended, case.apikey)),))
+
+
+def secret_holds_a_staged_version(case: Situation) -> Plan | None:
+    """The switch has happened, by us or by one who crashed after it: the record follows."""
+    secret = case.seen.secret
+    if not isinstance(secret, OurSecret) or not secret.intact:
+        return None
+    entry = case.record.version(secret.version)
+    if entry is None or entry.state is not VersionState.STAGED or entry.key_id != secret.key_id:
+        return None
+    not_after = case.now + shortest_overlap(case, entry.cause)
+    return Plan((SaveRecord(activate(case.record, entry.number, secret=secret.fingerprint, not_after=not_after, now=case.now)),))
+
+
+def secret_lost_the_key(case: Situation) -> Plan | None:
+    """The Active version's plaintext is not where its consumers look: a new version is, after a while, the only remedy."""
+    active, staged = case.active, case.wanted_staged
+    if active is None or secret_holds(case, active):
+        return None
+    if staged is not None and staged.number > active.number:
+        return None
+    cause = Cause.SECRET_LOST if isinstance(case.seen.secret, NoSecret) else Cause.SECRET_TAMPERED
+    blocked = _too_many_repairs(case) or case.problem
+    if blocked is not None:
+        return Plan(stalled=blocked, look_again_time=case.now + MINUTE)
+    if case.retiring:
+        ended = bury(case.record, *case.retiring, state=VersionState.RETIRED, reason=str(cause), now=case.now)
+        return Plan((SaveRecord(replace(ended, change=Change.RETIRED)),))
+    return Plan((Stage(case.next_number, cause, with_requests(case.record, case.apikey)),))
+
+
+def secret_holds(case: Situation, entry: VersionEntry) -> bool:
+    """Whether the credential Secret holds exactly that version's token."""
+    secret = case.seen.secret
+    return isinstance(secret, OurSecret) and secret.intact and secret.version == entry.number and secret.key_id == entry.key_id
+
+
+def _too_many_repairs(case: Situation) -> Waiting | None:
+    since = case.now - HOUR
+    live = [entry for entry in case.record.versions if entry.cause in REPAIR_CAUSES and entry.staged_time > since]
+    dead = [entry for entry in case.record.dead if entry.cause in REPAIR_CAUSES and entry.end_time > since]
+    if len(live) + len(dead) < REPAIRS_AN_HOUR:
+        return None
+    return Waiting(
+        Reason.TOO_MANY_REPAIRS,
+        f"The credential Secret was lost or changed {REPAIRS_AN_HOUR} times within an hour; nothing is minted until an hour has passed."
+        " Find out who deletes or edits it (audit log of the API server)",
+    )
+
+
+def staged_version_is_on_its_way(case: Situation) -> Plan | None:
+    """Deliver behind the barrier; where the plaintext was lost with the process that minted it, mint the next number."""
+    staged = case.wanted_staged
+    if staged is None or len(delivered(case.record)) > 1:
+        return None
+    if (staged.number, staged.key_id) not in case.seen.held:
+        return _wait_for_another_process(case, staged)
+    reached = case.seen.propagation.reached_time(staged)
+    if case.now < reached:
+        message = f"Version {staged.number} is staged; waiting until every verifier can know it"
+        return Plan(waits_for=Waiting(Reason.PROPAGATION_PENDING, message), look_again_time=reached)
+    return Plan((_delivery(case, staged),))
+
+
+def _wait_for_another_process(case: Situation, staged: VersionEntry) -> Plan:
+    deadline = staged.staged_time + case.seen.settings.orphan_wait
+    if case.now < deadline:
+        message = f"Version {staged.number} was staged by a process that may still deliver it"
+        return Plan(waits_for=Waiting(Reason.PROPAGATION_PENDING, message), look_again_time=deadline)
+    return Plan((Stage(case.next_number, staged.cause, with_requests(case.record, case.apikey)),))
+
+
+def _delivery(case: Situation, staged: VersionEntry) -> Deliver:
+    active = case.active
+    previous = active.number if active is not None and keeps_previous(case.apikey) and secret_holds(case, active) else None
+    return Deliver(staged.number, staged.key_id, create=isinstance(case.seen.secret, NoSecret), previous_number=previous)
+
+
+def secret_was_rendered_from_another_template(case: Situation) -> Plan | None:
+    """Template, owner or keepPrevious changed, or an overlap ended: the same version is rendered anew, without a rollout."""
+    active, secret = case.active, case.seen.secret
+    if active is None or not isinstance(secret, OurSecret) or not secret_holds(case, active):
+        return None
+    held = secret.fingerprint.previous_version
+    live = {entry.number for entry in case.retiring}
+    previous = held if held is not None and keeps_previous(case.apikey) and held in live else None
+    if secret.fingerprint.template_digest == template_digest(case.apikey) and held == previous:
+        return None
+    return Plan((RenderSecret(active.number, active.key_id, previous_number=previous),))
+
+
+def fingerprint_moved(case: Situation) -> Plan | None:
+    """The Secret was rendered anew: the record notes it, so that a restart need not read every Secret."""
+    active, secret, noted = case.active, case.seen.secret, case.record.secret
+    if active is None or not isinstance(secret, OurSecret) or not secret_holds(case, active):
+        return None
+    fingerprint = secret.fingerprint
+    if noted is not None and replace(noted, resource_version=fingerprint.resource_version) == fingerprint:
+        return None
+    return Plan((SaveRecord(replace(case.record, secret=fingerprint, change=Change.RENDERED)),))
+
+
+def there_is_no_key(case: Situation) -> Plan | None:
+    """No version is in force or on its way."""
+    if case.active is not None or case.wanted_staged is not None:
+        return None
+    expiration = case.record.expiration_time
+    if expiration is not None and expiration <= case.now:
+        return Plan(stalled=expired(expiration))
+    if case.problem is not None:
+        return Plan(stalled=case.problem)
+    cause = Cause.REVOKED if case.record.highest and case.retiring else Cause.ISSUED
+    return Plan((Stage(case.next_number, cause, with_requests(case.record, case.apikey)),))
+
+
+def expired(expiration: datetime) -> Waiting:
+    """The key came to its planned end."""
+    text = format_time(expiration)
+    return Waiting(Reason.EXPIRED, f"The key ended at {text}. Set spec.expirationTime later to have a new one issued, or delete the ApiKey")

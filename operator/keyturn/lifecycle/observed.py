@@ -1,0 +1,109 @@
+"""Everything one decision may look at, frozen, with the one `now`.
+
+`controller/apikey/observe.py` fills it; `decide.py` and `conclude.py` read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.base.names import Key
+from keyturn.base.settings import Settings
+from keyturn.keys.record import Record, SecretFingerprint, VersionEntry
+from keyturn.lifecycle.rollout_memory import RolloutFacts
+
+
+@dataclass(frozen=True, slots=True)
+class NoRecord:
+    """There is no record of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoodRecord:
+    """A record whose signature, name and installation are ours."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """A record nobody may believe. `replaceable`: it may be overwritten; otherwise a person must look first."""
+
+    reason: str
+    message: str
+    replaceable: bool
+
+
+RecordSeen = NoRecord | GoodRecord | BadRecord
+
+
+@dataclass(frozen=True, slots=True)
+class NoSecret:
+    """There is no credential Secret, as far as the watch tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignSecret:
+    """A Secret of that name that is not ours: nothing is ever written to it."""
+
+    why: str
+    works: bool = False
+    """It holds the right token all the same: ours once, and made immutable since."""
+
+
+@dataclass(frozen=True, slots=True)
+class OurSecret:
+    """The credential Secret. `intact`: the token in it is the one that its key ID and version name, by adoption tag."""
+
+    fingerprint: SecretFingerprint
+    key_id: str
+    intact: bool
+    token_digest: str | None = None
+    """Of the token it holds, where that was read."""
+
+    @property
+    def version(self) -> int:
+        """The version it says it holds."""
+        return self.fingerprint.version
+
+
+SecretSeen = NoSecret | ForeignSecret | OurSecret
+
+
+@dataclass(frozen=True, slots=True)
+class DelayedPropagation:
+    """The barrier where no verifier acknowledges: a staged version counts as known everywhere after a delay."""
+
+    delay: timedelta
+
+    def reached_time(self, entry: VersionEntry) -> datetime:
+        """From when on the version may be delivered."""
+        return entry.staged_time + self.delay
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One ApiKey and all that belongs to it, as one reconcile sees it."""
+
+    now: datetime
+    key: Key
+    apikey: ApiKey | None
+    """None: it is gone, or going."""
+    record: RecordSeen
+    secret: SecretSeen
+    settings: Settings
+    installation: str
+    propagation: DelayedPropagation
+    held: frozenset[tuple[int, str]] = frozenset()
+    """(version, key ID) of the staged versions whose plaintext this process holds."""
+    rollout: RolloutFacts | None = None
+    pacer_time: datetime | None = None
+    """When the pacer lets the next scheduled rotation of this namespace start; None: at once."""
+    announced_serial: int = 0
+    """The record's serial up to which this process has written audit lines and Events."""
+    clock_is_off: bool = False
+    """Our clock and the API server's differ too much for any step that depends on the time."""
+    spec_problem: str | None = None
+    """The spec could not be read: why, and what to write."""

@@ -1,0 +1,110 @@
+"""The conditions of an ApiKey. kstatus: only Stalled is a failure; Ready=False alone means in progress."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from keyturn.api.v1alpha1.condition import Condition, ConditionStatus
+from keyturn.api.v1alpha1.conditions import ConditionType, Reason
+from keyturn.lifecycle.issuing import secret_holds
+from keyturn.lifecycle.observed import ForeignSecret, Observed
+from keyturn.lifecycle.overlap import current_switch, rolls_out
+from keyturn.lifecycle.plan import Plan, Waiting
+from keyturn.lifecycle.rollout_progress import rollout_summary
+from keyturn.lifecycle.situation import Situation
+
+Answer = tuple[str, str, str]
+"""Status, reason, message."""
+
+
+def conditions_of(
+    seen: Observed, plan: Plan, *, outcome_failed: Waiting | None, stuck: bool, case: Situation | None
+) -> tuple[Condition, ...]:
+    """All conditions, in a fixed order; an unchanged one keeps its transition time."""
+    stalled = plan.stalled or (outcome_failed if stuck else None)
+    answers: list[tuple[ConditionType, Answer | None]] = [
+        (ConditionType.READY, _ready(plan, case, stalled=stalled, failed=outcome_failed)),
+        (ConditionType.RECONCILING, _reconciling(plan, case, stalled=stalled, failed=outcome_failed)),
+        (ConditionType.STALLED, ("True", stalled.reason, stalled.message) if stalled else None),
+        (ConditionType.APPROVED, _approved(stalled)),
+        (ConditionType.DISABLED, _disabled(case)),
+        (ConditionType.PREVIOUS_VERSION_ACTIVE, _previous(plan, case)),
+        (ConditionType.ROLLOUT_COMPLETE, _rollout(plan, case)),
+    ]
+    apikey = seen.apikey
+    before = {c.type: c for c in apikey.status.conditions} if apikey and apikey.status else {}
+    generation = apikey.metadata.generation if apikey else None
+    told = ((kind, answer) for kind, answer in answers if answer is not None)
+    return tuple(_condition(kind, answer, before.get(kind), now=seen.now, generation=generation) for kind, answer in told)
+
+
+def _condition(kind: ConditionType, answer: Answer, before: Condition | None, *, now: datetime, generation: int | None) -> Condition:
+    status, reason, message = ConditionStatus(answer[0]), answer[1], answer[2]
+    since = before.last_transition_time if before is not None and before.status == status else now.replace(microsecond=0)
+    return Condition(type=kind, status=status, reason=reason, message=message, observed_generation=generation, last_transition_time=since)
+
+
+def key_works(case: Situation | None) -> bool:
+    """Whether the credential Secret holds a key that verifiers accept (when it is not disabled)."""
+    if case is None or case.active is None or has_expired(case):
+        return False
+    secret = case.seen.secret
+    return secret.works if isinstance(secret, ForeignSecret) else secret_holds(case, case.active)
+
+
+def has_expired(case: Situation) -> bool:
+    """Whether the whole key came to its planned end."""
+    return case.record.expiration_time is not None and case.record.expiration_time <= case.now
+
+
+def _ready(plan: Plan, case: Situation | None, *, stalled: Waiting | None, failed: Waiting | None) -> Answer:
+    if case is not None and key_works(case) and case.active is not None:
+        if case.record.disabled:
+            return "True", Reason.DISABLED, "The key is in place and refused everywhere, as spec.disabled asks"
+        message = f"Version {case.active.number} is in force"
+        return "True", Reason.ISSUED, f"{message}. {plan.deferred.message}" if plan.deferred else message
+    why = stalled or failed or plan.waits_for
+    return ("False", why.reason, why.message) if why else ("False", Reason.ISSUING, "The key is being issued")
+
+
+def _reconciling(plan: Plan, case: Situation | None, *, stalled: Waiting | None, failed: Waiting | None) -> Answer | None:
+    if stalled is not None or key_works(case):
+        return None
+    why = failed or plan.waits_for
+    return ("True", why.reason, why.message) if why else ("True", Reason.ISSUING, "The key is being issued")
+
+
+def _approved(stalled: Waiting | None) -> Answer:
+    if stalled is not None and stalled.reason == Reason.PRODUCT_UNAVAILABLE:
+        return "False", stalled.reason, stalled.message
+    return "True", Reason.NOT_REQUIRED, "A key without a product needs no approval"
+
+
+def _disabled(case: Situation | None) -> Answer:
+    if case is not None and case.record.disabled:
+        return "True", Reason.DISABLED, "No version is accepted while spec.disabled is true"
+    return "False", Reason.ENABLED, "The key is accepted"
+
+
+def _previous(plan: Plan, case: Situation | None) -> Answer:
+    switch = current_switch(case.record) if case is not None else None
+    if switch is None:
+        return "False", Reason.NO_PREVIOUS_VERSION, "Only one version is accepted"
+    if plan.deferred is not None:
+        return "True", Reason.ROTATION_DEFERRED, plan.deferred.message
+    waits = plan.waits_for
+    return "True", Reason.PREVIOUS_VERSION_RETIRING, waits.message if waits else f"Version {switch.retiring.number} is still accepted"
+
+
+def _rollout(plan: Plan, case: Situation | None) -> Answer:
+    switch = current_switch(case.record) if case is not None else None
+    if case is None or switch is None:
+        return "True", Reason.NO_PREVIOUS_VERSION, "No rollout is under way"
+    if not rolls_out(case):
+        return "True", Reason.ROLLOUT_DISABLED, "spec.rollout.policy is Disabled: consumers read the Secret anew by themselves"
+    facts = case.seen.rollout
+    if facts is not None and facts.memory.key_id == switch.active.key_id and facts.memory.complete:
+        reason = Reason.ROLLOUT_COMPLETE if facts.memory.total else Reason.NO_WORKLOADS
+        return "True", reason, rollout_summary((), total=facts.memory.total)
+    waits = plan.waits_for
+    return ("False", waits.reason, waits.message) if waits else ("False", Reason.ROLLOUT_IN_PROGRESS, "The rollout is under way")

@@ -1,0 +1,81 @@
+"""One living ApiKey with a record we believe: what every rule of `decide.py` gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.base import names
+from keyturn.base.version_state import VersionState
+from keyturn.keys.record import Record, VersionEntry
+from keyturn.lifecycle.observed import Observed
+from keyturn.lifecycle.plan import Plan, Waiting
+from keyturn.lifecycle.rotation_timing import EffectiveRotation, effective_rotation
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What was seen, unpacked."""
+
+    seen: Observed
+    apikey: ApiKey
+    record: Record
+    timing: EffectiveRotation
+    """In force; the defaults where the spec's own cannot be used."""
+    problem: Waiting | None
+    """Why nothing may be minted or rotated until a person acts."""
+
+    @classmethod
+    def of(cls, seen: Observed, *, apikey: ApiKey, record: Record, timing: EffectiveRotation | None, problem: Waiting | None) -> Situation:
+        """Unpack; `timing` None: use the defaults."""
+        usable = timing or effective_rotation(None, settings=seen.settings)
+        return cls(seen=seen, apikey=apikey, record=record, timing=usable, problem=problem)
+
+    @property
+    def now(self) -> datetime:
+        """The one now."""
+        return self.seen.now
+
+    @property
+    def active(self) -> VersionEntry | None:
+        """The version consumers should use."""
+        return self.record.active
+
+    @property
+    def retiring(self) -> tuple[VersionEntry, ...]:
+        """The versions on their way out: one at the most, unless the record was damaged."""
+        return self.record.in_state(VersionState.RETIRING)
+
+    @property
+    def wanted_staged(self) -> VersionEntry | None:
+        """The staged version a rotation under way is about.
+
+        An orphan that was staged before the latest switch is not wanted any more: it stays, harmless, until the next switch (R3).
+        """
+        staged = self.record.in_state(VersionState.STAGED)
+        if not staged:
+            return None
+        active = self.active
+        if active is not None and active.active_time is not None and staged[-1].staged_time <= active.active_time:
+            return None
+        return staged[-1]
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next version to mint: never one given out before, never one that minVersion has ended."""
+        return max(self.record.highest + 1, self.apikey.spec.min_version or 1)
+
+
+Rule = Callable[[Situation], Plan | None]
+
+
+def rotate_annotation(apikey: ApiKey) -> str | None:
+    """The value of `keyturn.dev/rotate-requested-at`."""
+    return (apikey.metadata.annotations or {}).get(names.ROTATE_ANNOTATION)
+
+
+def is_paused(apikey: ApiKey) -> bool:
+    """Whether reconciling was stopped by annotation (not to be confused with `disabled`)."""
+    return (apikey.metadata.annotations or {}).get(names.PAUSED_ANNOTATION, "false").lower() == "true"

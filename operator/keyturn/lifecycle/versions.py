@@ -1,0 +1,80 @@
+"""The state table of key versions, and the moves a record makes through it.
+
+The table is a law that tests check, not a driver: what happens next is decided in `decide.py` from what the cluster holds.
+The picture in docs/explanation/rotation.md is made from MOVES.
+
+    R1  the version in the credential Secret (S) only grows
+    R2  S moves to v only if the writer's view has v in the record (R)
+    R3  R retires v only if v is below the version S has in the writer's view; ends by intent may hit any version
+    R4  every write of R and S carries resourceVersion; after a 409 or a time-out one observes again
+    R5  S moves only if afterwards at most two delivered versions are accepted
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from keyturn.base.version_state import VersionState
+from keyturn.keys.record import DEAD_LIMIT, DeadEntry, Record, SecretFingerprint, VersionEntry
+from keyturn.lifecycle.plan import Change
+
+MOVES: Final[dict[VersionState, dict[VersionState, str]]] = {
+    VersionState.STAGED: {
+        VersionState.ACTIVE: "delivered: the credential Secret holds it",
+        VersionState.RETIRED: "never delivered, and a later one was",
+        VersionState.REVOKED: "revoked, expired, or the ApiKey was deleted",
+    },
+    VersionState.ACTIVE: {
+        VersionState.RETIRING: "the next version was delivered",
+        VersionState.REVOKED: "revoked, expired, or the ApiKey was deleted",
+    },
+    VersionState.RETIRING: {
+        VersionState.RETIRED: "grace over and no consumer left, or overlap limit reached",
+        VersionState.REVOKED: "revoked, expired, or the ApiKey was deleted",
+    },
+    VersionState.RETIRED: {},
+    VersionState.REVOKED: {},
+}
+
+
+def bury(record: Record, *entries: VersionEntry, state: VersionState, reason: str, now: datetime) -> Record:
+    """Move live versions to the tombstones. `dead_through` rises over every number below the lowest live one."""
+    gone = {entry.number for entry in entries}
+    live = tuple(entry for entry in record.versions if entry.number not in gone)
+    buried = tuple(DeadEntry(number=e.number, key_id=e.key_id, end_time=now, state=state, reason=reason, cause=e.cause) for e in entries)
+    lowest_live = min((entry.number for entry in live), default=record.highest + 1)
+    dead = tuple(sorted((*record.dead, *buried), key=lambda entry: entry.number))[-DEAD_LIMIT:]
+    return replace(record, versions=live, dead=dead, dead_through=max(record.dead_through, lowest_live - 1))
+
+
+def activate(record: Record, number: int, *, secret: SecretFingerprint, not_after: datetime, now: datetime) -> Record:
+    """The credential Secret holds `number`: make it Active, what was Active Retiring until `not_after`, bury older orphans.
+
+    A Retiring version keeps the notAfter it has: it never grows.
+    """
+    orphans = tuple(e for e in record.in_state(VersionState.STAGED) if e.number < number)
+    record = bury(record, *orphans, state=VersionState.RETIRED, reason="NeverDelivered", now=now)
+    versions = tuple(_after_switch(entry, number, not_after=not_after, now=now) for entry in record.versions)
+    return replace(record, versions=versions, secret=secret, change=Change.ACTIVATED)
+
+
+def _after_switch(entry: VersionEntry, number: int, *, not_after: datetime, now: datetime) -> VersionEntry:
+    if entry.number == number:
+        return replace(entry, state=VersionState.ACTIVE, active_time=now)
+    if entry.state is VersionState.ACTIVE:
+        return replace(entry, state=VersionState.RETIRING, not_after=not_after)
+    return entry
+
+
+def is_dead(record: Record, number: int) -> bool:
+    """Whether that version ended for good."""
+    if record.version(number) is not None:
+        return False
+    return number <= record.dead_through or any(entry.number == number for entry in record.dead)
+
+
+def delivered(record: Record) -> tuple[VersionEntry, ...]:
+    """The versions that consumers may hold and verifiers accept: Active and Retiring."""
+    return tuple(e for e in record.versions if e.state in (VersionState.ACTIVE, VersionState.RETIRING))

@@ -1,0 +1,303 @@
+"""A world in memory for the laws of the life cycle: one ApiKey, its record and its Secret, and any number of operators.
+
+It is no mock of Kubernetes: it knows of the API server only what the rules R1 to R5 rest on, namely that a write of an
+object whose resourceVersion moved is refused. Every decision is made by the product's own `decide`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeyStatus
+from keyturn.base.names import Key
+from keyturn.base.settings import Settings
+from keyturn.base.version_state import VersionState
+from keyturn.keys.record import Record, SecretFingerprint, VersionEntry
+from keyturn.lifecycle.conclude import Outcome, conclude
+from keyturn.lifecycle.credential_secret import keeps_previous, template_digest
+from keyturn.lifecycle.decide import decide
+from keyturn.lifecycle.observed import DelayedPropagation, GoodRecord, NoRecord, NoSecret, Observed, OurSecret
+from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Step
+from keyturn.lifecycle.versions import delivered
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+KEY = Key("shop", "billing")
+INSTALLATION = "0123456789abcdef"
+
+
+class Luck(Enum):
+    """How a write's request ends."""
+
+    FINE = "fine"
+    NO_ANSWER_BUT_DONE = "no answer, but done"
+    NO_ANSWER_NOT_DONE = "no answer, not done"
+    CRASH_BEFORE = "crash before"
+    CRASH_AFTER = "crash after"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSecret:
+    """The credential Secret: which token it holds, and whose it says it is."""
+
+    uid: str
+    version: int
+    key_id: str
+    token_of: str
+    """Key ID of the token that really is in it."""
+    template_digest: str
+    previous_version: int | None = None
+
+    @property
+    def intact(self) -> bool:
+        return self.token_of == self.key_id
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object with the version of its last write."""
+
+    value: object
+    resource_version: int
+
+
+@dataclass(slots=True)
+class Actor:
+    """One operator process: an old view, and the plaintexts it minted."""
+
+    name: str
+    record: Stored | None = None
+    secret: Stored | None = None
+    held: dict[int, str] = field(default_factory=dict)
+    announced: int = 0
+
+    def crash(self) -> None:
+        """Everything in memory is gone."""
+        self.held.clear()
+        self.announced = 0
+
+
+@dataclass(slots=True)
+class World:
+    """The cluster, and everything the laws must remember of its past."""
+
+    settings: Settings
+    spec: dict[str, object] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    uid: str = "uid-1"
+    exists: bool = True
+    now: datetime = NOW
+    status: ApiKeyStatus | None = None
+    record: Stored | None = None
+    secret: Stored | None = None
+    versions: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    minted: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    died: dict[str, str] = field(default_factory=dict)
+    """Key IDs that ended, and why."""
+    numbers: dict[int, str] = field(default_factory=dict)
+    """Which key ID each number was given to."""
+    not_after: dict[str, datetime] = field(default_factory=dict)
+    writes: int = 0
+    tampered: bool = False
+    """Somebody wrote to record or Secret behind the operators' backs since the last rest."""
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def apikey(self) -> ApiKey | None:
+        if not self.exists:
+            return None
+        metadata = {"name": KEY.name, "namespace": KEY.namespace, "uid": self.uid, "generation": 1, "annotations": self.annotations}
+        apikey = ApiKey.model_validate({"metadata": metadata, "spec": self.spec})
+        return apikey.model_copy(update={"status": self.status})
+
+    # ------------------------------------------------------------------ what an operator does
+
+    def look(self, actor: Actor) -> None:
+        """Refresh an actor's view."""
+        actor.record, actor.secret = self.record, self.secret
+
+    def observed(self, actor: Actor) -> Observed:
+        record = actor.record.value if actor.record else None
+        return Observed(
+            now=self.now,
+            key=KEY,
+            apikey=self.apikey,
+            record=GoodRecord(record) if isinstance(record, Record) else NoRecord(),
+            secret=self._secret_seen(actor),
+            settings=self.settings,
+            installation=INSTALLATION,
+            propagation=DelayedPropagation(self.settings.propagation_delay),
+            held=frozenset(actor.held.items()),
+            announced_serial=actor.announced,
+        )
+
+    def _secret_seen(self, actor: Actor) -> OurSecret | NoSecret:
+        stored = actor.secret.value if actor.secret else None
+        if not isinstance(stored, StoredSecret) or actor.secret is None or not self.exists:
+            return NoSecret()
+        fingerprint = SecretFingerprint(
+            uid=stored.uid,
+            resource_version=str(actor.secret.resource_version),
+            version=stored.version,
+            digest="d",
+            template_digest=stored.template_digest,
+            previous_version=stored.previous_version,
+        )
+        return OurSecret(fingerprint, stored.key_id, intact=stored.intact, token_digest=f"digest-{stored.token_of}")
+
+    def plan(self, actor: Actor) -> Plan:
+        return decide(self.observed(actor))
+
+    def step(self, actor: Actor, luck: Luck) -> bool:
+        """One actor decides by its view and carries out one step; False: it had nothing to do."""
+        seen = self.observed(actor)
+        plan = decide(seen)
+        if not plan.steps:
+            if seen.apikey is not None:
+                self.status = conclude(seen, plan, Outcome())
+            return False
+        if luck is Luck.CRASH_BEFORE:
+            actor.crash()
+            return True
+        if luck is not Luck.NO_ANSWER_NOT_DONE:
+            self._carry_out(actor, plan.steps[0])
+        if luck is Luck.CRASH_AFTER:
+            actor.crash()
+        if luck is not Luck.FINE:
+            self.look(actor)
+        return True
+
+    def _carry_out(self, actor: Actor, step: Step) -> None:
+        match step:
+            case Announce(record):
+                actor.announced = record.serial
+            case Stage():
+                self._stage(actor, step)
+            case SaveRecord(record, create):
+                self._save(actor, record, create=create)
+            case Deliver():
+                self._deliver(actor, step)
+            case RenderSecret():
+                self._render(actor, step)
+            case Annotate():
+                raise AssertionError("there are no workloads here")
+
+    def _stage(self, actor: Actor, step: Stage) -> None:
+        key_id = f"key{next(self.minted)}"
+        entry = VersionEntry(
+            number=step.number,
+            key_id=key_id,
+            digest=f"digest-{key_id}",
+            state=VersionState.STAGED,
+            staged_time=self.now,
+            cause=step.cause,
+        )
+        actor.held[step.number] = key_id
+        highest = max(step.base.highest, step.number)
+        record = replace(step.base, versions=(*step.base.versions, entry), highest=highest, change=Change.STAGED, ended_time=None)
+        self._save(actor, record, create=step.create)
+
+    def _save(self, actor: Actor, record: Record, *, create: bool) -> None:
+        seen = actor.record.resource_version if actor.record and not create else None
+        actual = self.record.resource_version if self.record else None
+        if seen != actual:
+            self.look(actor)  # a 409
+            return
+        before = self.record.value if self.record else None
+        signed = record.with_serial(now_ms=int(self.now.timestamp() * 1000))
+        self._check_record_write(before if isinstance(before, Record) else None, signed, actor)
+        self.record = Stored(signed, next(self.versions))
+        self.writes += 1
+        actor.record = self.record
+        staged = {entry.number for entry in signed.in_state(VersionState.STAGED)}
+        actor.held = {number: key_id for number, key_id in actor.held.items() if number in staged}
+        self.check_laws()
+
+    def _deliver(self, actor: Actor, step: Deliver) -> None:
+        key_id = actor.held[step.number]
+        self._write_secret(actor, step.number, key_id, create=step.create, previous=step.previous_number)
+
+    def _render(self, actor: Actor, step: RenderSecret) -> None:
+        self._write_secret(actor, step.number, step.key_id, create=False, previous=step.previous_number)
+
+    def _write_secret(self, actor: Actor, version: int, key_id: str, *, create: bool, previous: int | None) -> None:
+        seen = actor.secret.resource_version if actor.secret and not create else None
+        actual = self.secret.resource_version if self.secret else None
+        if seen != actual:
+            self.look(actor)
+            return
+        old = self.secret.value if self.secret else None
+        if isinstance(old, StoredSecret) and old.intact and version < old.version:
+            self.complaints.append(f"R1: the Secret went from version {old.version} back to {version}")
+        view = actor.record.value if actor.record else None
+        if not isinstance(view, Record) or view.version(version) is None:
+            self.complaints.append(f"R2: the Secret moved to {version}, which the writer's view of the record does not hold")
+        apikey = self.apikey
+        assert apikey is not None
+        uid = old.uid if isinstance(old, StoredSecret) else f"secret-{next(self.versions)}"
+        kept = previous if keeps_previous(apikey) else None
+        self.secret = Stored(StoredSecret(uid, version, key_id, key_id, template_digest(apikey), kept), next(self.versions))
+        self.writes += 1
+        actor.secret = self.secret
+        self.check_laws()
+
+    # ------------------------------------------------------------------ the laws
+
+    def _check_record_write(self, before: Record | None, after: Record, actor: Actor) -> None:
+        live = {entry.key_id for entry in after.versions}
+        for entry in after.versions:
+            owner = self.numbers.setdefault(entry.number, entry.key_id)
+            if owner != entry.key_id:
+                self.complaints.append(f"number {entry.number} was given to {owner} and again to {entry.key_id}")
+            if entry.key_id in self.died:
+                self.complaints.append(f"{entry.key_id} is dead ({self.died[entry.key_id]}) and was revived")
+            if entry.not_after is not None:
+                if entry.not_after > self.not_after.get(entry.key_id, entry.not_after):
+                    self.complaints.append(f"notAfter of {entry.key_id} grew")
+                self.not_after[entry.key_id] = entry.not_after
+        for entry in before.versions if before else ():
+            if entry.key_id not in live:
+                self._check_end(entry, after, actor)
+        if len(after.in_state(VersionState.ACTIVE)) > 1:
+            self.complaints.append("two versions are Active")
+        if before is not None and after.serial <= before.serial:
+            self.complaints.append("the serial did not grow")
+
+    def _check_end(self, entry: VersionEntry, after: Record, actor: Actor) -> None:
+        grave = next((dead for dead in after.dead if dead.key_id == entry.key_id), None)
+        if grave is None:
+            self.complaints.append(f"{entry.key_id} vanished without a tombstone")
+            return
+        view = actor.secret.value if actor.secret else None
+        below = isinstance(view, StoredSecret) and entry.number < view.version
+        if grave.state is VersionState.RETIRED and not below and grave.reason not in ("SecretLost", "SecretTampered", "OverlapLimit"):
+            self.complaints.append(f"R3: {entry.key_id} was retired and is not below the Secret's version")
+        self.died[entry.key_id] = grave.reason
+
+    def check_laws(self) -> None:
+        """The laws that hold between any two writes."""
+        record = self.record.value if self.record else None
+        secret = self.secret.value if self.secret else None
+        if not isinstance(record, Record):
+            return
+        if len(delivered(record)) > 2:
+            self.complaints.append("R5: more than two delivered versions are accepted")
+        if isinstance(secret, StoredSecret) and secret.intact and not self.tampered and self.exists:
+            accepted = {entry.key_id for entry in record.versions}
+            ended_by_intent = self.died.get(secret.key_id) in ("MinVersion", "Expired", "ApiKeyDeleted", "OldRecordRestored")
+            if secret.key_id not in accepted and not ended_by_intent:
+                self.complaints.append(f"the Secret holds {secret.key_id}, which no verifier accepts")
+
+    def rest(self, actor: Actor, *, steps: int = 60) -> None:
+        """Leave one operator alone, with fresh views and time going by, until nothing is left to do."""
+        for _ in range(steps):
+            self.look(actor)
+            if self.step(actor, Luck.FINE):
+                continue
+            due = self.plan(actor).look_again_time
+            if due is None or due > self.now + timedelta(days=30):
+                return
+            self.now = max(self.now, due)
+        raise AssertionError(f"no rest after {steps} steps: {self.plan(actor)}")
