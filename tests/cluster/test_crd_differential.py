@@ -16,14 +16,15 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from pydantic import ValidationError
 
 from gen.schema_edges import edges
-from gen.spec_values import SPECS
+from gen.spec_values import SPECS, TEMPLATES
 from keyturn.api.crd_generation import generate_crds, structural_schema
 from keyturn.api.rules import explain_invalid
 from keyturn.api.v1alpha1.apikey import APIKEY, ApiKey, ApiKeyStatus, check_update
+from keyturn.base.names import CREDENTIAL_TYPE
 from testbed.cluster import Cluster, wait_until
 
 Json = dict[str, Any]
@@ -42,10 +43,13 @@ class Server:
         self._folder = f"/apis/keyturn.dev/v1alpha1/namespaces/{namespace}/apikeys"
 
     def create(self, body: Json, *, dry: bool = True) -> tuple[int, Json]:
-        return self._ask("POST", "", body, dry=dry)
+        return self._ask("POST", self._folder, body, dry=dry)
+
+    def create_secret(self, body: Json) -> tuple[int, Json]:
+        return self._ask("POST", f"/api/v1/namespaces/{self.namespace}/secrets", body, dry=True)
 
     def update(self, body: Json, *, name: str, part: str = "") -> tuple[int, Json]:
-        return self._ask("PUT", f"/{name}{part}", body, dry=True)
+        return self._ask("PUT", f"{self._folder}/{name}{part}", body, dry=True)
 
     def is_ready(self) -> bool:
         return self.create(apikey({}))[0] == 201
@@ -54,7 +58,7 @@ class Server:
         self._connection.close()
 
     def _ask(self, method: str, path: str, body: Json, *, dry: bool) -> tuple[int, Json]:
-        self._connection.request(method, f"{self._folder}{path}{'?dryRun=All' if dry else ''}", json.dumps(body), self._headers)
+        self._connection.request(method, f"{path}{'?dryRun=All' if dry else ''}", json.dumps(body), self._headers)
         answer = self._connection.getresponse()
         text = answer.read()
         return answer.status, json.loads(text) if text.startswith(b"{") else {"message": text.decode()}
@@ -147,11 +151,24 @@ def test_a_status_that_the_server_takes_and_the_model_does_not_is_read_as_none(s
         assert (code, ApiKey.model_validate(answer).status) == (200, None)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(spec=SPECS)
 def test_any_spec_is_taken_by_both_or_refused_by_both(server: Server, spec: Json) -> None:
     body = apikey(spec)
     assert disagreement(body, server.create(body), part="spec") is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(spec=TEMPLATES)
+def test_a_template_that_is_taken_makes_a_secret_that_is_taken(server: Server, spec: Json) -> None:
+    """Otherwise the mistake would show only when a key is issued, far from whoever made it."""
+    model, _ = read(apikey(spec))
+    assume(model is not None and spec)
+    template = spec.get("secretTemplate", {})
+    metadata = {"name": spec.get("secretName", NAME), "labels": template.get("labels"), "annotations": template.get("annotations")}
+    secret = {"metadata": metadata, "type": CREDENTIAL_TYPE, "stringData": template.get("data")}
+    status, answer = server.create_secret(secret)
+    assert status == 201, answer
 
 
 def test_annotations_that_are_too_large_together_are_refused_by_both(server: Server) -> None:

@@ -93,9 +93,10 @@ def _edges_of_an_integer(schema: Schema) -> Iterator[object]:
 
 
 def _edges_of_a_text(schema: Schema) -> Iterator[object]:
-    for size in {schema.get("minLength", 0), schema.get("maxLength", 0)}:
-        for near in (size - 1, size, size + 1):
-            yield from (letter * near for letter in "aä𐍈" if near >= 0)
+    least, most = schema.get("minLength", 0), schema.get("maxLength", 0)
+    for size in {least - 1, least, most, most + 1} - {-1}:
+        yield "a" * size
+        yield "𐍈" * size  # one character, four bytes, two UTF-16 units
     for word in schema.get("enum", ()):
         yield from (word, word.lower(), f" {word}", f"{word}\n")
     sample = _valid_text(schema, 0)

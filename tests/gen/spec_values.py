@@ -111,16 +111,17 @@ ROTATIONS: Final = some(
     quietPeriod=DURATIONS,
     windows=st.lists(some(cron=CRONS, windowDuration=DURATIONS), max_size=2),
 )
+TEMPLATES: Final = some(
+    secretTemplate=some(
+        labels=keyed(NAMES, NAMES),
+        annotations=keyed(NAMES, st.text(max_size=5)),
+        data=keyed(FILE_NAMES, st.just("$(API_KEY)")),
+    ),
+    secretName=SUBDOMAINS,
+)
 SPECS: Final = st.one_of(
     some(rotation=ROTATIONS),
-    some(
-        secretTemplate=some(
-            labels=keyed(NAMES, NAMES),
-            annotations=keyed(NAMES, st.text(max_size=5)),
-            data=keyed(FILE_NAMES, st.just("$(API_KEY)")),
-        ),
-        secretName=SUBDOMAINS,
-    ),
+    TEMPLATES,
     some(
         restrictions=st.fixed_dictionaries({"allowedCIDRs": st.lists(CIDRS, min_size=1, max_size=2)}),
         expirationTime=TIMES,
