@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-
 Clock = Callable[[], datetime]
 
 MILLISECOND = timedelta(milliseconds=1)

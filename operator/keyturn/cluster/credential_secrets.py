@@ -20,6 +20,9 @@ from keyturn.cluster.raw import mapping_of, resource_version_of, text_of, texts_
 
 CREDENTIAL_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.APIKEY_LABEL},!{names.NAMESPACE_LABEL}"
 
+VERSION_DIGITS: Final = 10
+"""An int32 in decimal; anything longer was not written by us."""
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialMetadata:
@@ -81,7 +84,7 @@ def _metadata_of(metadata: Mapping[str, object]) -> CredentialMetadata:
         managed=labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY,
         apikey_name=labels.get(names.APIKEY_LABEL, ""),
         key_id=annotations.get(names.KEY_ID_ANNOTATION, ""),
-        version=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0,
+        version=int(version) if version.isascii() and version.isdigit() and len(version) < VERSION_DIGITS else 0,
         adoption_tag=annotations.get(names.ADOPTION_TAG_ANNOTATION, ""),
     )
 

@@ -7,6 +7,7 @@ docs/explanation/kopf.md.
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Mapping
 
 import kopf
@@ -43,7 +44,32 @@ def take_apikey(rt: Runtime, key: Key, event: Mapping[str, object]) -> bool:
 
 
 async def run_kopf(rt: Runtime, *, stop: asyncio.Event, namespaces: tuple[str, ...]) -> None:
-    """Watch ApiKeys until `stop`."""
+    """Watch ApiKeys until `stop`, or until Kopf itself gives up.
+
+    Kopf is ended by cancelling it: asked by its own stop flag or by a signal, it waits five seconds for tasks that are none of its.
+    """
+    ready = asyncio.Event()
+    watching = asyncio.create_task(_operator(rt, ready=ready, namespaces=namespaces), name="kopf")
+    stopped = asyncio.create_task(stop.wait(), name="stop-watching")
+    came_up = asyncio.create_task(ready.wait(), name="kopf-ready")
+    await asyncio.wait({watching, stopped, came_up}, return_when=asyncio.FIRST_COMPLETED)
+    stop_on_signals(stop)  # Kopf has put its own handlers in their place
+    await asyncio.wait({watching, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (watching, stopped, came_up):
+        task.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    if not stop.is_set() and not watching.cancelled() and (error := watching.exception()) is not None:
+        raise error
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT set `stop`."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def _operator(rt: Runtime, *, ready: asyncio.Event, namespaces: tuple[str, ...]) -> None:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True
@@ -53,7 +79,6 @@ async def run_kopf(rt: Runtime, *, stop: asyncio.Event, namespaces: tuple[str, .
     settings.watching.server_timeout = 290
     settings.watching.client_timeout = 310
     settings.networking.error_backoffs = [0.2, 0.5, 1, 2, 5, 10]
-    settings.process.ultimate_exiting_timeout = 10
     await kopf.operator(
         registry=registry,
         settings=settings,
@@ -61,7 +86,7 @@ async def run_kopf(rt: Runtime, *, stop: asyncio.Event, namespaces: tuple[str, .
         standalone=True,
         clusterwide=not namespaces,
         namespaces=namespaces,
-        stop_flag=stop,
+        ready_flag=ready,
     )
 
 

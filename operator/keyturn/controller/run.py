@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,7 +29,7 @@ from keyturn.cluster.record_secrets import RECORD_SELECTOR, RecordSecrets, Store
 from keyturn.cluster.watch import Collection, Reflector
 from keyturn.controller.apikey.reconcile import reconcile
 from keyturn.controller.audit import AuditLog
-from keyturn.controller.handlers import run_kopf
+from keyturn.controller.handlers import run_kopf, stop_on_signals
 from keyturn.controller.installation import Installation, set_up
 from keyturn.controller.probes import ProbeServer, measure_queue, queue_complaint
 from keyturn.controller.rights import needed_rights
@@ -51,9 +50,7 @@ async def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; answers the exit status: 0 stopped as asked, 1 failed or lost the lead, 4 not allowed."""
     configure_logging(log_format=settings.log_format, level=settings.log_level)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop_on_signals(stop)
     try:
         async with await Client.connect(timeout=settings.request_timeout, limit=settings.workers * 2 + 16) as client:
             return await _until_stopped(client, settings, stop)

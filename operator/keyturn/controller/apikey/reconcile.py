@@ -18,6 +18,7 @@ from keyturn.controller.apikey.write_status import write_status
 from keyturn.controller.runtime import Runtime
 from keyturn.lifecycle.conclude import Outcome
 from keyturn.lifecycle.decide import decide
+from keyturn.lifecycle.observed import Observed
 from keyturn.lifecycle.plan import Plan, Waiting
 from keyturn.lifecycle.situation import is_paused
 
@@ -34,7 +35,7 @@ async def reconcile(rt: Runtime, key: Key) -> datetime | None:
         seen = await observe(rt, key, now=rt.clock())
         plan = decide(seen)
         if not plan.steps:
-            break
+            return await _come_to_rest(rt, seen, plan)
         try:
             await act(rt, seen, plan.steps)
         except Conflict:
@@ -42,15 +43,16 @@ async def reconcile(rt: Runtime, key: Key) -> datetime | None:
         except (Forbidden, Invalid) as refused:
             await write_status(rt, seen, plan, Outcome(failed=_explained(refused), user_must_act=not _passes(refused)))
             raise RetryLater(str(refused), after_seconds=SLOW_RETRY.total_seconds()) from refused
-    else:
-        raise RetryLater(f"{key} did not come to rest in {ROUNDS} rounds")
+    raise RetryLater(f"{key} did not come to rest in {ROUNDS} rounds")
+
+
+async def _come_to_rest(rt: Runtime, seen: Observed, plan: Plan) -> datetime | None:
     if seen.apikey is None:
-        _bury(rt, key, plan)
-        return plan.look_again_time
-    if not is_paused(seen.apikey):
+        _bury(rt, seen.key, plan)
+    elif not is_paused(seen.apikey):
         await write_status(rt, seen, plan, Outcome())
     if plan.deferred is not None and plan.deferred.reason == Reason.WAITING_FOR_PACER:
-        return rt.pacer.turn(key, now=seen.now)
+        return rt.pacer.turn(seen.key, now=seen.now)
     return plan.look_again_time
 
 

@@ -12,6 +12,7 @@ from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.base import names
 from keyturn.base.names import Key
 from keyturn.base.plaintext import Plaintext
+from keyturn.base.verdict import Match
 from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.cache import Entry
 from keyturn.cluster.credential_secrets import CredentialBody, CredentialMetadata
@@ -19,7 +20,6 @@ from keyturn.controller.runtime import CheckedSecret, Runtime
 from keyturn.keys.adoption_tag import tag_matches
 from keyturn.keys.digest import digest_token
 from keyturn.keys.record import Record, SecretFingerprint
-from keyturn.base.verdict import Match
 from keyturn.lifecycle.credential_secret import (
     Rendered,
     TokenInHand,
@@ -40,17 +40,9 @@ async def see_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> Secr
     key, where = apikey.key, Key(apikey.metadata.namespace, apikey.secret_name)
     if where.name != key.name:
         rt.memory.secret_owners[where] = key.name
-    entry = rt.credentials.get(where)
+    entry = await _find(rt, key, where)
     if entry is None:
-        if key not in rt.memory.unlabelled:
-            return NoSecret()
-        try:
-            entry = await rt.credential_secrets.read_metadata(where)
-        except NotFound:
-            rt.memory.unlabelled.discard(key)
-            return NoSecret()
-    else:
-        rt.memory.unlabelled.discard(key)
+        return NoSecret()
     noted = record.record.secret if isinstance(record, GoodRecord) else None
     if noted is not None and noted.uid == entry.uid and noted.resource_version == str(entry.resource_version):
         rt.memory.checked.pop(key, None)
@@ -67,6 +59,18 @@ async def see_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> Secr
     return OurSecret(fingerprint=fingerprint, key_id=key_id, intact=checked.intact, token_digest=checked.token_digest)
 
 
+async def _find(rt: Runtime, key: Key, where: Key) -> Entry[CredentialMetadata] | None:
+    """What the watch shows; where something stands that it does not show, what the API server says."""
+    entry = rt.credentials.get(where)
+    if entry is None and key in rt.memory.unlabelled:
+        try:
+            return await rt.credential_secrets.read_metadata(where)
+        except NotFound:
+            pass
+    rt.memory.unlabelled.discard(key)
+    return entry
+
+
 async def check_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> CheckedSecret | None:
     """Read the body and judge it; None if it is gone."""
     where = Key(apikey.metadata.namespace, apikey.secret_name)
@@ -81,7 +85,7 @@ async def check_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> Ch
 
 
 def judge(rt: Runtime, apikey: ApiKey, *, entry: Entry[CredentialMetadata], body: CredentialBody, record: Record | None) -> CheckedSecret:
-    """Whose Secret is it, does it hold what it says, and is it what the template renders to?"""
+    """Say whose Secret it is, whether it holds what it says, and whether it is what the template renders to."""
     token = body.data.get(names.TOKEN_DATA_KEY)
     digest = digest_token(token.reveal()) if token is not None else ""
     about = body.metadata
@@ -120,7 +124,8 @@ def _why_foreign(body: CredentialBody, *, ours: bool, secret_name: str) -> str |
             " or create the ApiKey with another spec.secretName"
         )
     if body.secret_type != names.CREDENTIAL_TYPE:
-        return f"Secret {secret_name} has type {body.secret_type}, not {names.CREDENTIAL_TYPE}, and a type cannot be changed. Delete the Secret"
+        wrong = f"Secret {secret_name} has type {body.secret_type}, not {names.CREDENTIAL_TYPE}"
+        return f"{wrong}, and a type cannot be changed. Delete the Secret"
     if body.immutable:
         return f"Secret {secret_name} was made immutable, so no key can be put into it. Delete the Secret"
     return None
