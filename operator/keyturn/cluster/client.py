@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -162,9 +163,10 @@ class Client:
             headers["Accept"] = accept
         limit = aiohttp.ClientTimeout(total=(timeout or self._timeout).total_seconds())
         call = _Call(method, path, headers, limit, payload=payload, query=query)
+        sent_at = time.monotonic()
         answer = await self._exchange(call)
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            await self._renew_login()
+            await self._renew_login(since=sent_at)
             answer = await self._exchange(call)
         if answer.status >= HTTPStatus.BAD_REQUEST:
             raise _error(answer, call=call)
@@ -215,11 +217,12 @@ class Client:
         """
         limit = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.total_seconds(), sock_read=idle_timeout.total_seconds())
         call = _Call("GET", path, {} if accept is None else {"Accept": accept}, limit, query=query, watch=True)
+        sent_at = time.monotonic()
         try:
             async with await self._open(call) as response:
                 self._seen(response, call=call)
                 if response.status == HTTPStatus.UNAUTHORIZED:
-                    await self._renew_login()  # for the next attempt: whoever watches tries again
+                    await self._renew_login(since=sent_at)  # for the next attempt: whoever watches tries again
                 if response.status != HTTPStatus.OK:
                     raise _error(_Answer(response.status, await response.read(), _retry_after(response)), call=call)
                 async for line in _lines(response.content):
@@ -261,9 +264,9 @@ class Client:
             server_hostname=self._login.server_name,
         )
 
-    async def _renew_login(self) -> None:
+    async def _renew_login(self, *, since: float) -> None:
         try:
-            await self._login.renew()
+            await self._login.renew(since=since)
         except KeyturnError as error:
             raise RetryLater(str(error)) from None
 

@@ -62,7 +62,7 @@ class Login:
         Raises NoClusterAccess with a sentence for people.
         """
         login = cls(kubeconfig=kubeconfig or os.environ.get("KUBECONFIG") or None, context=context)
-        await login.renew()
+        await login.renew(since=time.monotonic())
         return login
 
     @property
@@ -115,9 +115,14 @@ class Login:
                     await self._reread()
         return self._authorization
 
-    async def renew(self) -> None:
-        """Read everything anew, past the login plugin's own cache."""
+    async def renew(self, *, since: float) -> None:
+        """Read everything anew, past the login plugin's own cache, unless that has happened `since` (monotonic) the refused request.
+
+        Many requests are refused at once when a token ends: one of them renews, the others take what it got.
+        """
         async with self._lock:
+            if self._read_at > since:
+                return
             try:
                 await self._load()
             except (kubernetes_config.ConfigException, OSError, ValueError, TypeError) as error:

@@ -1,7 +1,7 @@
 """Which ApiKey is looked at next: after `handlers.py` and the caches said that something changed, before `apikey/reconcile.py`.
 
 One key never runs twice at once; repeats collapse; a key added while it runs is run once more. Keys wait for their time in one heap
-under one timer: no task and no timer a key, about 250 bytes for each that is scheduled. A time is a wall-clock instant
+under one timer: no task and no timer a key, about 120 bytes for each that is scheduled. A time is a wall-clock instant
 (a rotation due on a Tuesday must survive a suspended machine), read from the injected clock.
 """
 
