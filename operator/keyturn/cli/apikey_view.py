@@ -64,6 +64,9 @@ class ApiKeyView:
     disabled: bool
     rotation: tuple[tuple[str, str], ...]
     """The texts of spec.rotation as written: interval, schedule, timeZone, policy, gracePeriod …"""
+    rollout_policy: str
+    targets: tuple[tuple[str, str], ...]
+    """Kind and name of each of spec.rollout.targets."""
     expiration_time: datetime | None
     has_status: bool
     observed_generation: int
@@ -119,6 +122,8 @@ def decode_apikey(raw: Raw) -> ApiKeyView:
         secret_name=text_of(spec, "secretName") or text_of(metadata, "name"),
         disabled=spec.get("disabled") is True,
         rotation=tuple(texts_of(spec, "rotation").items()),
+        rollout_policy=text_of(mapping_of(spec, "rollout"), "policy"),
+        targets=tuple((text_of(each, "kind"), text_of(each, "name")) for each in items_of(mapping_of(spec, "rollout"), "targets")),
         expiration_time=_time(spec, "expirationTime"),
         has_status=bool(status),
         observed_generation=_number(status, "observedGeneration"),

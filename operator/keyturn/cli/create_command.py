@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -14,10 +14,11 @@ from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.place import Place, with_place
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
+    from keyturn.cli.documents import Document
     from keyturn.cli.manifest import Wish
-    from keyturn.cluster.client import Client
+
+
+_TIMEOUT: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Options:
     form: str = ""
     """json, yaml, name; empty: a sentence."""
     wait: bool = False
-    timeout: timedelta | None = None
+    timeout: timedelta = _TIMEOUT
 
 
 def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -45,7 +46,9 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
     cls=Command,
     bare={"--dry-run": "client"},
     examples=[
-        Example("A key that rotates every thirty days; workloads find it in Secret billing", "keyturn create billing -n team-a --interval 720h"),
+        Example(
+            "A key that rotates every thirty days; workloads find it in Secret billing", "keyturn create billing -n team-a --interval 720h"
+        ),
         Example("The same as a file for Git", "keyturn create billing -n team-a --interval 720h --dry-run=client -o yaml > billing.yaml"),
         Example(
             "At three in the morning on the first of the month, in a file of its client's own format",
@@ -62,7 +65,9 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 @click.option("--grace-period", metavar="DURATION", help="How long a replaced key lives on at least: 24h.")
 @click.option("--expires", metavar="TIME", help="When every version ends: 2027-01-31T18:00:00Z, or 720h from now. Unset: never.")
 @click.option("--secret-name", metavar="NAME", help="Secret that holds the key. Unset: the ApiKey's name.")
-@click.option("--secret-label", "secret_labels", metavar="KEY=VALUE", multiple=True, callback=_pairs, help="A label for the Secret; repeatable.")
+@click.option(
+    "--secret-label", "secret_labels", metavar="KEY=VALUE", multiple=True, callback=_pairs, help="A label for the Secret; repeatable."
+)
 @click.option(
     "--secret-data",
     metavar="NAME=TEXT",
@@ -73,31 +78,67 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 @click.option("--keep-previous", is_flag=True, help="While a replaced key is accepted, the Secret also holds it.")
 @click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, callback=_pairs, help="A label for the ApiKey; repeatable.")
 @click.option("--contact", metavar="TEXT", help="Whom to call when this key leaks.")
-@click.option("--dry-run", metavar="client|server", type=click.Choice(["client", "server"]), help="client: ask nobody. server: ask, store nothing.")
+@click.option(
+    "--dry-run", metavar="client|server", type=click.Choice(["client", "server"]), help="client: ask nobody. server: ask, store nothing."
+)
 @click.option("-o", "--output", "form", type=click.Choice(["yaml", "json", "name"]), help="Print the object instead of a sentence.")
 @click.option("--wait", is_flag=True, help="Wait until the Secret holds a key.")
 @click.option("--timeout", metavar="DURATION", default="5m", show_default=True, help="How long --wait waits.")
-def create(*, place: Place, dry_run: str | None, form: str | None, wait: bool, timeout: str, **wish: object) -> int:
+def create(*, place: Place, dry_run: str | None, form: str | None, wait: bool, timeout: str, expires: str | None, **wish: object) -> int:
     """Ask for a new API key. Without options it rotates every ninety days, into a Secret of its own name."""
     from pydantic import TypeAdapter
 
-    from keyturn.cli.manifest import Wish
+    from keyturn.base.clock import utc_now
+    from keyturn.cli.manifest import Wish, expiration_time
     from keyturn.cli.waiting import parse_timeout
 
     if wait and dry_run:
         raise click.UsageError("--wait and --dry-run exclude each other: a dry run makes nothing to wait for")
-    asked = TypeAdapter(Wish).validate_python(wish)
+    try:
+        end = expiration_time(expires, now=utc_now()) if expires else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--expires") from None
+    asked = TypeAdapter(Wish).validate_python({**wish, "expiration_time": end})
+    _refuse_mistakes(asked)
     options = Options(place, asked, dry_run or "", form or "", wait, parse_timeout(timeout))
     return run_with_deps(lambda deps: run(options, deps))
 
 
-async def run(options: Options, deps: Deps) -> int:
-    """Check, create, say so. Exit code 2 for what the model refuses: nothing was sent."""
-    from keyturn.cli.apikey_access import namespace_of
+def _refuse_mistakes(wish: Wish) -> None:
     from keyturn.cli.manifest import apikey_manifest, mistakes_in
 
-    if options.dry_run == "client" and options.place.namespace:
-        return _created(options, _checked(options, options.place.namespace, deps), deps)
+    mistakes = mistakes_in(apikey_manifest(wish, namespace=""))
+    if mistakes:
+        raise click.UsageError("The ApiKey would be refused; nothing was sent:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
+
+
+async def run(options: Options, deps: Deps) -> int:
+    """Create it and say so; wait where asked."""
+    from keyturn.cli.apikey_access import collection_path, namespace_of
+    from keyturn.cli.manifest import apikey_manifest
+    from keyturn.cli.waiting import Goal, wait_for
+
+    if options.dry_run == "client":
+        _tell(apikey_manifest(options.wish, namespace=options.place.namespace or ""), options, deps)
+        return ExitCode.FINE
     async with await deps.connect(options.place) as client:
-        manifest = _checked(options, namespace_of(client, options.place), deps)
-        return await _create(options, client, manifest, deps)
+        namespace = namespace_of(client, options.place)
+        query = {"dryRun": "All"} if options.dry_run else None
+        answer = await client.post(collection_path(namespace), apikey_manifest(options.wish, namespace=namespace), query=query)
+        _tell(answer, options, deps)
+        if not options.wait:
+            return ExitCode.FINE
+        goal = Goal(namespace, options.wish.name, after_version=0, word="issued")
+        return await wait_for([goal], client, deps, timeout=options.timeout)
+
+
+def _tell(answer: Document, options: Options, deps: Deps) -> None:
+    from keyturn.cli.documents import render, without_managed_fields
+
+    name = f"apikey/{options.wish.name}"
+    if options.form in {"json", "yaml"}:
+        deps.console.data(render(without_managed_fields(answer), options.form))
+    elif options.form == "name":
+        deps.console.data(name)
+    else:
+        deps.console.data(f"{name} created" + {"client": " (dry run)", "server": " (server dry run)"}.get(options.dry_run, ""))

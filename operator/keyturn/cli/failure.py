@@ -18,7 +18,9 @@ class Failure:
     code: ExitCode
 
 
-_NO_SUCH_KIND: Final = "This cluster has no ApiKeys. Install Keyturn, or the resource alone: keyturn crds | kubectl apply --server-side -f -"
+_NO_SUCH_KIND: Final = (
+    "This cluster has no ApiKeys. Install Keyturn, or the resource alone: keyturn crds | kubectl apply --server-side -f -"
+)
 
 _SENTENCES: Final[tuple[tuple[type[KeyturnError], str], ...]] = (
     (NotFound, "{refusal}. To see what there is: keyturn get -A"),

@@ -29,12 +29,12 @@ class Wish:
     time_zone: str | None = None
     grace_period: str | None = None
     manual: bool = False
-    expires: str | None = None
+    expiration_time: str | None = None
     contact: str | None = None
 
 
-def apikey_manifest(wish: Wish, *, namespace: str, now: datetime) -> dict[str, object]:
-    """The object to POST, with nothing in it that was not asked for. Raises ValueError for an instant that is none."""
+def apikey_manifest(wish: Wish, *, namespace: str) -> dict[str, object]:
+    """The object to POST, with nothing in it that was not asked for; an empty namespace is left out."""
     template = {
         "labels": dict(wish.secret_labels),
         "data": dict(wish.secret_data),
@@ -52,12 +52,12 @@ def apikey_manifest(wish: Wish, *, namespace: str, now: datetime) -> dict[str, o
         "secretName": wish.secret_name,
         "secretTemplate": _said(template),
         "rotation": _said(rotation),
-        "expirationTime": expiration_time(wish.expires, now=now) if wish.expires else None,
+        "expirationTime": wish.expiration_time,
     }
     return {
         "apiVersion": "keyturn.dev/v1alpha1",
         "kind": "ApiKey",
-        "metadata": {"name": wish.name, "namespace": namespace, **_said({"labels": dict(wish.labels)})},
+        "metadata": {"name": wish.name, **_said({"namespace": namespace, "labels": dict(wish.labels)})},
         "spec": _said(spec),
     }
 
