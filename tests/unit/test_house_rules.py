@@ -19,7 +19,6 @@ PACKAGE: Final = ROOT / "operator" / "keyturn"
 TESTS: Final = ROOT / "tests"
 
 REVEALS: Final = {
-    "keys/adoption_tag.py": 1,
     "keys/root_secret.py": 3,
     "lifecycle/credential_secret.py": 3,
 }
