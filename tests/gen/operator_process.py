@@ -91,6 +91,10 @@ class OperatorProcess:
         operator.restart()
         return operator
 
+    def setting(self, field: str) -> str:
+        """What it was started with."""
+        return self._environment[f"KEYTURN_{field.upper()}"]
+
     @property
     def pid(self) -> int:
         """Of the running process."""

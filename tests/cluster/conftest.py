@@ -1,0 +1,91 @@
+"""Fixtures of the user stories: the operator as a process, and a team's namespace that it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from gen.operator_process import OperatorProcess, unique_name
+from gen.team import Api, Team
+from testbed.cluster import Cluster, wait_until
+from testbed.plane import Plane, bare
+
+CRDS = Path(__file__).parents[2] / "crds"
+StartTeam = Callable[..., Team]
+
+
+def install_crds(cluster: Cluster) -> None:
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
+    wait_until(lambda: cluster.answers("/apis/keyturn.dev/v1alpha1/apikeys"), patience=20.0, what="the CRDs to be served")
+
+
+@pytest.fixture(scope="session")
+def shared_operator(plane: Cluster) -> Iterator[OperatorProcess]:
+    """One operator for all namespaces of the shared plane."""
+    install_crds(plane)
+    records = unique_name("records")
+    with OperatorProcess.start(plane, records_namespace=records, namespace=f"{records}-system", name="shared") as operator:
+        yield operator.wait_ready()
+
+
+@pytest.fixture(scope="session")
+def api(plane: Cluster) -> Iterator[Api]:
+    api = Api(plane.login)
+    yield api
+    api.close()
+
+
+@pytest.fixture
+def team(plane: Cluster, api: Api, shared_operator: OperatorProcess, namespace: str) -> Team:
+    """A namespace of this test's own on the shared plane."""
+    return team_of(plane, api, shared_operator, namespace)
+
+
+@pytest.fixture(scope="module")
+def module_team(plane: Cluster, api: Api, shared_operator: OperatorProcess) -> Iterator[Team]:
+    """A namespace for stories that are set up together, because they take long, and looked at one by one."""
+    name = unique_name("t")
+    plane.create_namespace(name)
+    yield team_of(plane, api, shared_operator, name)
+    plane.delete_namespace(name)
+
+
+@pytest.fixture(scope="session")
+def quiet_plane() -> Iterator[Plane]:
+    """An API server with nothing else on it: for accidents, and where every request counts."""
+    with Plane.start(bare()) as plane:
+        install_crds(plane)
+        yield plane
+
+
+@pytest.fixture
+def start_team(quiet_plane: Plane) -> Iterator[StartTeam]:
+    """Start an operator of this test's own, for one namespace: it may be killed, and its world may be broken."""
+    with ExitStack() as ends:
+
+        def start(settings: Mapping[str, str] | None = None, *, wait: bool = True) -> Team:
+            namespace, records = unique_name("t"), unique_name("records")
+            quiet_plane.create_namespace(namespace)
+            wanted = {"watch_namespaces": namespace, **(settings or {})}
+            operator = ends.enter_context(OperatorProcess.start(quiet_plane, settings=wanted, records_namespace=records))
+            api = Api(quiet_plane.login)
+            ends.callback(api.close)
+            if wait:
+                operator.wait_ready()
+            return team_of(quiet_plane, api, operator, namespace)
+
+        yield start
+
+
+@pytest.fixture
+def own_team(start_team: StartTeam) -> Team:
+    """A namespace with an operator of its own, on the quiet plane."""
+    return start_team()
+
+
+def team_of(cluster: Cluster, api: Api, operator: OperatorProcess, namespace: str) -> Team:
+    records, system = operator.setting("records_namespace"), operator.setting("namespace")
+    return Team(cluster, api, namespace, operator, records_namespace=records, system_namespace=system)
