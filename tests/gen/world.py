@@ -7,9 +7,11 @@ object whose resourceVersion moved is refused. Every decision is made by the pro
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 
 from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeyStatus
 from keyturn.base.names import Key
@@ -63,6 +65,11 @@ class Stored:
     resource_version: int
 
 
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> ApiKey:
+    return ApiKey.model_validate_json(text)
+
+
 @dataclass(slots=True)
 class Actor:
     """One operator process: an old view, and the plaintexts it minted."""
@@ -109,8 +116,8 @@ class World:
         if not self.exists:
             return None
         metadata = {"name": KEY.name, "namespace": KEY.namespace, "uid": self.uid, "generation": 1, "annotations": self.annotations}
-        apikey = ApiKey.model_validate({"metadata": metadata, "spec": self.spec})
-        return apikey.model_copy(update={"status": self.status})
+        text = json.dumps({"metadata": metadata, "spec": self.spec})
+        return _parsed(text).model_copy(update={"status": self.status})
 
     # ------------------------------------------------------------------ what an operator does
 

@@ -7,11 +7,12 @@ the handlers as Kopf's memo.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Generic, Self, TypeVar
 
+from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.base.clock import Clock
 from keyturn.base.names import Key
 from keyturn.base.plaintext import Plaintext
@@ -27,7 +28,9 @@ from keyturn.keys.record import Record, SecretFingerprint
 from keyturn.lifecycle.pacing import RotationPacer
 from keyturn.lifecycle.rollout_memory import RolloutFacts
 
-DECODED_LIMIT = 512
+T = TypeVar("T")
+
+RECENT_LIMIT = 512
 CLOCK_SKEW_LIMIT = timedelta(seconds=5)
 
 
@@ -52,6 +55,37 @@ class CheckedSecret:
     foreign: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedApiKey:
+    """An ApiKey read from its JSON; None: it is going. `status` is the JSON itself, to compare with."""
+
+    apikey: ApiKey | None
+    problem: str | None
+    status: Mapping[str, object]
+
+
+class Recent(Generic[T]):
+    """The decoded form of the objects worked on last, by resourceVersion: several reconciles of one object decode it once."""
+
+    __slots__ = ("_items", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._items: OrderedDict[Key, tuple[int, T]] = OrderedDict()
+        self._limit = limit
+
+    def get(self, key: Key, version: int) -> T | None:
+        """The decoded form of exactly this version."""
+        found = self._items.get(key)
+        return found[1] if found is not None and found[0] == version else None
+
+    def put(self, key: Key, version: int, value: T) -> None:
+        """Keep it, and let the oldest go."""
+        self._items[key] = (version, value)
+        self._items.move_to_end(key)
+        while len(self._items) > self._limit:
+            self._items.popitem(last=False)
+
+
 @dataclass(slots=True)
 class Memory:
     """What this process knows beside the cluster."""
@@ -68,7 +102,10 @@ class Memory:
     """ApiKey names by Secret, where the two differ."""
     buried: dict[Key, int] = field(default_factory=dict)
     """Records, by resourceVersion, whose ApiKey is gone and which need nothing more."""
-    decoded: OrderedDict[Key, tuple[int, Record]] = field(default_factory=OrderedDict)
+    decoded: Recent[Record] = field(default_factory=lambda: Recent(RECENT_LIMIT))
+    """Records being worked on, decoded and believed."""
+    parsed: Recent[ParsedApiKey] = field(default_factory=lambda: Recent(RECENT_LIMIT))
+    """ApiKeys being worked on."""
 
     def announced_serial(self, key: Key) -> int:
         """Up to which serial this record's changes were told."""
@@ -89,16 +126,9 @@ class Memory:
         if not tokens:
             del self.held[key]
 
-    def remember_decoded(self, key: Key, version: int, record: Record) -> None:
-        """Keep the records being worked on in their decoded form."""
-        self.decoded[key] = (version, record)
-        self.decoded.move_to_end(key)
-        while len(self.decoded) > DECODED_LIMIT:
-            self.decoded.popitem(last=False)
-
     def forget(self, key: Key) -> None:
         """The ApiKey and its record are settled for good."""
-        for remembered in (self.held, self.checked, self.rollouts, self.announced, self.decoded):
+        for remembered in (self.held, self.checked, self.rollouts, self.announced):
             remembered.pop(key, None)
         self.unlabelled.discard(key)
 

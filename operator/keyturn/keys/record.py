@@ -103,7 +103,10 @@ class Record:
 
     def in_state(self, state: VersionState) -> tuple[VersionEntry, ...]:
         """The live versions in one state, lowest number first."""
-        return tuple(sorted((e for e in self.versions if e.state is state), key=lambda entry: entry.number))
+        found = [entry for entry in self.versions if entry.state is state]
+        if len(found) > 1:
+            found.sort(key=lambda entry: entry.number)
+        return tuple(found)
 
     @property
     def active(self) -> VersionEntry | None:

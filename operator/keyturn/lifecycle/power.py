@@ -18,13 +18,10 @@ def with_power(record: Record, apikey: ApiKey) -> Record:
     """The record with what the spec says about the key's power now."""
     spec = apikey.spec
     cidrs = tuple(spec.restrictions.allowed_cidrs or ()) if spec.restrictions else ()
-    return replace(
-        record,
-        allowed_cidrs=cidrs,
-        expiration_time=spec.expiration_time,
-        disabled=bool(spec.disabled),
-        retain_on_delete=spec.deletion_policy == "Retain",
-    )
+    wanted = (cidrs, spec.expiration_time, bool(spec.disabled), spec.deletion_policy == "Retain")
+    if wanted == (record.allowed_cidrs, record.expiration_time, record.disabled, record.retain_on_delete):
+        return record
+    return replace(record, allowed_cidrs=cidrs, expiration_time=wanted[1], disabled=wanted[2], retain_on_delete=wanted[3])
 
 
 def with_requests(record: Record, apikey: ApiKey) -> Record:
@@ -53,7 +50,7 @@ def another_apikey_had_this_record(case: Situation) -> Plan | None:
 def spec_differs_from_record(case: Situation) -> Plan | None:
     """Restrictions, expiry, disabled and the deletion policy reach the record at once."""
     wanted = with_power(case.record, case.apikey)
-    return None if wanted == case.record else Plan((SaveRecord(replace(wanted, change=Change.UPDATED)),))
+    return None if wanted is case.record else Plan((SaveRecord(replace(wanted, change=Change.UPDATED)),))
 
 
 def key_has_expired(case: Situation) -> Plan | None:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from keyturn.api.v1alpha1.apikey import RotationPolicy, RotationSpec, Window
@@ -57,6 +58,7 @@ class EffectiveRotation:
     quiet_period: timedelta
 
 
+@lru_cache(maxsize=1024)
 def effective_rotation(spec: RotationSpec | None, *, settings: Settings) -> EffectiveRotation:
     """Fill in what the user left out, check what the user wrote. None, "nothing was written", always succeeds.
 

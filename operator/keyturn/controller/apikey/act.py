@@ -7,7 +7,6 @@ reconcile still ends well; so the first failure stops the plan.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.base import metrics, names
@@ -56,7 +55,7 @@ async def _act(rt: Runtime, seen: Observed, step: Step) -> None:
         case Stage():
             await _stage(rt, seen, step)
         case SaveRecord(record, create):
-            await save_record(rt, seen.key, record, create=create, now=seen.now)
+            await save_record(rt, seen, record, create=create)
         case Deliver():
             await _deliver(rt, seen, step)
         case RenderSecret():
@@ -108,12 +107,13 @@ async def _stage(rt: Runtime, seen: Observed, step: Stage) -> None:
     record = replace(base, versions=(*base.versions, entry), highest=max(base.highest, step.number), change=Change.STAGED, ended_time=None)
     # Held before the write: where its answer gets lost but it had its effect, the key can still be delivered.
     rt.memory.hold(seen.key, HeldToken(step.number, minted.plaintext, minted.digest))
-    await save_record(rt, seen.key, record, create=step.create, now=seen.now)
+    await save_record(rt, seen, record, create=step.create)
     metrics.ROTATIONS.labels(cause=str(step.cause)).inc()
 
 
-async def save_record(rt: Runtime, key: Key, record: Record, *, create: bool, now: datetime) -> None:
-    """Sign and write the record over the one that was seen (R4)."""
+async def save_record(rt: Runtime, seen: Observed, record: Record, *, create: bool) -> None:
+    """Sign and write the record over the one that was seen (R4), and tell of it. A crash in between: the next reconcile tells."""
+    key, now = seen.key, seen.now
     signed = record.with_serial(now_ms=int(now.timestamp() * 1000))
     data = encode_record(signed)
     stored = StoredRecord(data, sign_record(data, ring=rt.installation.signing_ring).encode())
@@ -123,8 +123,9 @@ async def save_record(rt: Runtime, key: Key, record: Record, *, create: bool, no
     else:
         written = await rt.record_secrets.replace(key, stored, seen=entry)
     rt.records.put(key, stored, written.resource_version, written.uid)
-    rt.memory.remember_decoded(key, written.resource_version, signed)
+    rt.memory.decoded.put(key, written.resource_version, signed)
     rt.memory.keep_held(key, (each.number for each in signed.in_state(VersionState.STAGED)))
+    await announce(rt, seen, signed)
 
 
 async def _deliver(rt: Runtime, seen: Observed, step: Deliver) -> None:

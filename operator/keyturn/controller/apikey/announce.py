@@ -29,7 +29,7 @@ async def announce(rt: Runtime, seen: Observed, record: Record) -> None:
         await post(rt, seen.key, record.uid, text, now=seen.now)
     rt.memory.announced[seen.key] = record.serial
     _count_ends(record)
-    log.info("Wrote record", namespace=record.namespace, name=record.name, change=record.change, serial=record.serial)
+    log.debug("Wrote record", namespace=record.namespace, name=record.name, change=record.change, serial=record.serial)
 
 
 def _count_ends(record: Record) -> None:

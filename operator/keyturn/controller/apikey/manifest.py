@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import ValidationError
-
 from keyturn.cluster.raw import mapping_of, resource_version_of, uid_of
 
 KEPT_METADATA: Final = ("name", "namespace", "uid", "generation", "deletionTimestamp")
@@ -25,11 +23,3 @@ def compact_apikey(raw: Mapping[str, object]) -> tuple[bytes, int, str]:
     if raw.get("status"):
         compact["status"] = raw["status"]
     return json.dumps(compact, separators=(",", ":")).encode(), resource_version_of(raw), uid_of(raw)
-
-
-def validation_message(error: ValidationError) -> str:
-    """A spec's mistakes in a sentence each: which field, and what is wrong with it."""
-    mistakes = [
-        f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors(include_input=False, include_url=False)
-    ]
-    return "; ".join(mistakes[:5])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from keyturn.api.rules import explain_invalid
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.api.workloads import RolloutView
@@ -19,10 +20,11 @@ from keyturn.base.names import Key
 from keyturn.cluster import workloads
 from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.cache import Entry
+from keyturn.cluster.raw import mapping_of
 from keyturn.cluster.record_secrets import StoredRecord
-from keyturn.controller.apikey.manifest import compact_apikey, validation_message
+from keyturn.controller.apikey.manifest import compact_apikey
 from keyturn.controller.apikey.secret_view import see_secret
-from keyturn.controller.runtime import Runtime
+from keyturn.controller.runtime import ParsedApiKey, Runtime
 from keyturn.keys.record_signing import Damaged, Forged, Genuine, TooNew, UnknownSigner, verify_record
 from keyturn.lifecycle.decide import situation
 from keyturn.lifecycle.observed import BadRecord, DelayedPropagation, GoodRecord, NoRecord, NoSecret, Observed, RecordSeen
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 
 async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
     """Gather what is known of one ApiKey."""
-    apikey, problem = await _see_apikey(rt, key)
+    parsed = await see_apikey(rt, key)
+    apikey = parsed.apikey
     record = _see_record(rt, key)
     seen = Observed(
         now=now,
@@ -52,34 +55,40 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
         pacer_time=rt.pacer_time(key.namespace, now),
         announced_serial=rt.memory.announced_serial(key),
         clock_is_off=rt.clock_is_off,
-        spec_problem=problem,
+        spec_problem=parsed.problem,
     )
     return await _with_rollout(rt, seen)
 
 
-async def _see_apikey(rt: Runtime, key: Key) -> tuple[ApiKey | None, str | None]:
+async def see_apikey(rt: Runtime, key: Key) -> ParsedApiKey:
+    """The ApiKey as the watch last showed it."""
     entry = rt.apikeys.get(key)
     if entry is None:
         # Kopf may not have listed it yet, and a key is revoked for good when its ApiKey is gone: ask.
         try:
             raw = await rt.client.get(apikey_path(key))
         except NotFound:
-            return None, None
+            return ParsedApiKey(None, None, {})
         compact, version, uid = compact_apikey(raw)
         rt.apikeys.put(key, compact, version, uid)
         entry = Entry(compact, version, uid)
-    return parse_apikey(json.loads(entry.value))
+    parsed = rt.memory.parsed.get(key, entry.resource_version)
+    if parsed is None:
+        parsed = parse_apikey(json.loads(entry.value))
+        rt.memory.parsed.put(key, entry.resource_version, parsed)
+    return parsed
 
 
-def parse_apikey(raw: Mapping[str, object]) -> tuple[ApiKey | None, str | None]:
-    """Read an ApiKey; one that is being deleted counts as gone. The second value: why its spec cannot be used."""
+def parse_apikey(raw: Mapping[str, object]) -> ParsedApiKey:
+    """Read an ApiKey; one that is being deleted counts as gone."""
     problem: str | None = None
     try:
         apikey = ApiKey.model_validate(raw)
     except ValidationError as error:
-        problem = validation_message(error)
+        problem = "; ".join(explain_invalid(error))
         apikey = ApiKey.model_validate({"metadata": raw.get("metadata"), "spec": {}})
-    return (None, None) if apikey.metadata.deletion_timestamp is not None else (apikey, problem)
+    status = mapping_of(raw, "status")
+    return ParsedApiKey(None, None, status) if apikey.metadata.deletion_timestamp is not None else ParsedApiKey(apikey, problem, status)
 
 
 def apikey_path(key: Key) -> str:
@@ -91,10 +100,8 @@ def _see_record(rt: Runtime, key: Key) -> RecordSeen:
     entry = rt.records.get(key)
     if entry is None:
         return NoRecord()
-    known = rt.memory.decoded.get(key)
-    if known is not None and known[0] == entry.resource_version:
-        return GoodRecord(known[1])
-    return _verified(rt, key, entry)
+    known = rt.memory.decoded.get(key, entry.resource_version)
+    return GoodRecord(known) if known is not None else _verified(rt, key, entry)
 
 
 def _verified(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> RecordSeen:
@@ -104,7 +111,7 @@ def _verified(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> RecordSeen:
     )
     match verdict:
         case Genuine(record):
-            rt.memory.remember_decoded(key, entry.resource_version, record)
+            rt.memory.decoded.put(key, entry.resource_version, record)
             return GoodRecord(record)
         case TooNew(number):
             message = f"The record has format {number}, written by a newer Keyturn. Upgrade this operator; nothing was changed"

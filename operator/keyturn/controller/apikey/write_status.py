@@ -8,7 +8,7 @@ from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.merge_patch import merge_patch
 from keyturn.controller.apikey.announce import post
 from keyturn.controller.apikey.manifest import compact_apikey
-from keyturn.controller.apikey.observe import apikey_path
+from keyturn.controller.apikey.observe import apikey_path, see_apikey
 from keyturn.controller.runtime import Runtime
 from keyturn.lifecycle.announcement import warnings_of
 from keyturn.lifecycle.conclude import Outcome, conclude
@@ -24,8 +24,8 @@ async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome
     if apikey is None:
         return
     status = conclude(seen, plan, outcome)
-    before = status_to_json(apikey.status) if apikey.status is not None else {}
-    patch = merge_patch(before, status_to_json(status))
+    before = await see_apikey(rt, seen.key)
+    patch = merge_patch(before.status, status_to_json(status))
     if not patch:
         return
     # Events first: a crash in between repeats them under the same names, instead of losing them.
