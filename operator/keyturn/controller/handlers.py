@@ -8,18 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain, repeat
 
 import kopf
 
 from keyturn.base.clock import MINUTE, utc_now
+from keyturn.base.log_output import get_logger
 from keyturn.base.names import GROUP, Key
-from keyturn.controller.apikey.manifest import compact_apikey
 from keyturn.controller.runtime import Runtime
 
 LOGIN_LIFE = 5 * MINUTE
 """Projected tokens are renewed about every hour; Kopf asks again before it uses an old one."""
 
+
+class _ForEver:
+    """Pauses between tries, in seconds; Kopf would end the process after the last of a list, and an API server may be away for long."""
+
+    def __iter__(self) -> Iterator[float]:
+        return chain((0.2, 0.5, 1.0, 2.0, 5.0), repeat(10.0))
+
+
+PATIENCE = _ForEver()
+
+log = get_logger(__name__)
 registry = kopf.OperatorRegistry()
 
 
@@ -36,30 +48,26 @@ def take_apikey(rt: Runtime, key: Key, event: Mapping[str, object]) -> bool:
     raw = event["object"]
     if not isinstance(raw, Mapping):
         return False
-    compact, version, uid = compact_apikey(raw)
-    if event["type"] == "DELETED":
-        rt.apikeys.remove(key, version)
-        return True
-    return rt.apikeys.put(key, compact, version, uid)
+    return rt.drop_apikey(key, raw) if event["type"] == "DELETED" else rt.keep_apikey(key, raw)
 
 
-async def run_kopf(rt: Runtime, *, stop: asyncio.Event, namespaces: tuple[str, ...]) -> None:
-    """Watch ApiKeys until `stop`, or until Kopf itself gives up.
+async def run_kopf(rt: Runtime, *, ended: asyncio.Event, stop: asyncio.Event, namespaces: tuple[str, ...]) -> None:
+    """Watch ApiKeys until `ended`, or until Kopf itself gives up. A signal sets `stop`.
 
     Kopf is ended by cancelling it: asked by its own stop flag or by a signal, it waits five seconds for tasks that are none of its.
     """
     ready = asyncio.Event()
     watching = asyncio.create_task(_operator(rt, ready=ready, namespaces=namespaces), name="kopf")
-    stopped = asyncio.create_task(stop.wait(), name="stop-watching")
+    over = asyncio.create_task(ended.wait(), name="kopf-over")
     came_up = asyncio.create_task(ready.wait(), name="kopf-ready")
-    await asyncio.wait({watching, stopped, came_up}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({watching, over, came_up}, return_when=asyncio.FIRST_COMPLETED)
     stop_on_signals(stop)  # Kopf has put its own handlers in their place
-    await asyncio.wait({watching, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (watching, stopped, came_up):
+    await asyncio.wait({watching, over}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (watching, over, came_up):
         task.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
-    if not stop.is_set() and not watching.cancelled() and (error := watching.exception()) is not None:
-        raise error
+    (outcome, *_) = await asyncio.gather(watching, over, came_up, return_exceptions=True)
+    if not ended.is_set():
+        log.error("Kopf gave up and will be started again", problem=str(outcome))
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
@@ -78,7 +86,7 @@ async def _operator(rt: Runtime, *, ready: asyncio.Event, namespaces: tuple[str,
     settings.queueing.exit_timeout = 1.0
     settings.watching.server_timeout = 290
     settings.watching.client_timeout = 310
-    settings.networking.error_backoffs = [0.2, 0.5, 1, 2, 5, 10]
+    settings.networking.error_backoffs = PATIENCE
     await kopf.operator(
         registry=registry,
         settings=settings,

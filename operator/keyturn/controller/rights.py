@@ -10,13 +10,18 @@ KEYTURN = "keyturn.dev"
 
 def needed_rights(settings: Settings) -> tuple[Right, ...]:
     """Every verb on every resource, in the namespaces where it is used."""
-    watched = [name.strip() for name in settings.watch_namespaces.split(",") if name.strip()] or [""]
+    watched = watched_namespaces(settings) or ("",)
     rights = [right for namespace in watched for right in _in_tenants(namespace)]
     rights += [Right(verb, "", "secrets", namespace=settings.records_namespace) for verb in ("get", "list", "watch", "create", "patch")]
     rights += [Right(verb, "", "secrets", namespace=settings.namespace) for verb in ("get", "create")]
     rights += [Right(verb, "", "configmaps", namespace=settings.namespace) for verb in ("get", "create", "patch")]
     rights += [Right(verb, "coordination.k8s.io", "leases", namespace=settings.namespace) for verb in ("get", "create", "update")]
     return tuple(rights)
+
+
+def watched_namespaces(settings: Settings) -> tuple[str, ...]:
+    """The namespaces whose ApiKeys are managed; empty: all."""
+    return tuple(name.strip() for name in settings.watch_namespaces.split(",") if name.strip())
 
 
 def _in_tenants(namespace: str) -> list[Right]:

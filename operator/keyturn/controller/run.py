@@ -1,6 +1,6 @@
-"""The operator's life: check, set up, take the lead, watch, work, stop. `keyturn operator` calls `run`.
+"""The operator's life: check, set up, lead or stand by, stop. `keyturn operator` calls `run`; a term of leading is in `leadership.py`.
 
-Queue workers, watches, Lease and probes start before Kopf and end after it: Kopf cancels what is born inside it.
+Whatever passes by itself is waited for: an API server that is away, resources that are not there yet, another leader.
 """
 
 from __future__ import annotations
@@ -8,46 +8,36 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from keyturn.base import metrics
 from keyturn.base.clock import utc_now
-from keyturn.base.errors import KeyturnError, UserMustAct
+from keyturn.base.errors import KeyturnError, RetryLater, UserMustAct
 from keyturn.base.log_output import configure_logging, get_logger
-from keyturn.base.names import Key
 from keyturn.base.settings import Settings
 from keyturn.cluster.api_errors import NotFound
-from keyturn.cluster.cache import Cache
 from keyturn.cluster.client import Client
-from keyturn.cluster.credential_secrets import CREDENTIAL_SELECTOR, CredentialMetadata, CredentialSecrets, decode_credential_metadata
 from keyturn.cluster.lease import Elector
 from keyturn.cluster.permissions import missing_rights
-from keyturn.cluster.record_secrets import RECORD_SELECTOR, RecordSecrets, StoredRecord, decode_stored_record
-from keyturn.cluster.watch import Collection, Reflector
-from keyturn.controller.apikey.reconcile import reconcile
-from keyturn.controller.audit import AuditLog
-from keyturn.controller.handlers import run_kopf, stop_on_signals
+from keyturn.controller.handlers import stop_on_signals
 from keyturn.controller.installation import Installation, set_up
-from keyturn.controller.probes import ProbeServer, measure_queue, queue_complaint
-from keyturn.controller.rights import needed_rights
-from keyturn.controller.runtime import Memory, Runtime
-from keyturn.controller.sweep import sweep_forever
+from keyturn.controller.leadership import TermEnd, lead
+from keyturn.controller.probes import ProbeServer, queue_complaint
+from keyturn.controller.rights import needed_rights, watched_namespaces
 from keyturn.controller.workqueue import WorkQueue
-from keyturn.lifecycle.pacing import RotationPacer
 
 LEASE_NAME: Final = "keyturn-operator"
-STOP_TIMEOUT: Final = timedelta(seconds=8)
-CRD_POLL_SECONDS: Final = 1.0
-NO_LEASE_YET: Final = timedelta(minutes=10)
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 10.0
+
+T = TypeVar("T")
 
 log = get_logger(__name__)
 
 
 async def run(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT; answers the exit status: 0 stopped as asked, 1 failed or lost the lead, 4 not allowed."""
+    """Run until SIGTERM or SIGINT; answers the exit status: 0 stopped as asked, 1 failed, 4 not allowed."""
     configure_logging(log_format=settings.log_format, level=settings.log_level)
     stop = asyncio.Event()
     stop_on_signals(stop)
@@ -64,23 +54,23 @@ async def run(settings: Settings) -> int:
 
 async def _until_stopped(client: Client, settings: Settings, stop: asyncio.Event) -> int:
     client.on_request = metrics.count_request
-    elector = Elector(client, namespace=settings.namespace, name=LEASE_NAME, identity=_identity(), lease_duration=settings.lease_duration)
-    health = _Health(settings)
+    metrics.CLOCK_SKEW.set_function(lambda: client.clock_skew.total_seconds() if client.clock_skew is not None else 0.0)
+    health = Health(settings)
     probes = ProbeServer(settings.probe_address, is_unhealthy=health.is_unhealthy, is_unready=health.is_unready, registry=metrics.REGISTRY)
     await probes.start()
     try:
-        work = asyncio.create_task(_work(client, settings, elector, health, stop), name="operator")
+        work = asyncio.create_task(_work(client, settings, health, stop), name="operator")
         stopped = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done() and not elector.is_leading():
-            work.cancel()  # a standby, or not even that yet: nothing to finish
         stopped.cancel()
+        if not work.done() and health.queue is None:
+            work.cancel()  # a standby, or not even that yet: nothing to finish
         return await _outcome(work)
     finally:
         await probes.stop()
 
 
-class _Health:
+class Health:
     """What the probes ask: filled in as the operator comes up."""
 
     def __init__(self, settings: Settings) -> None:
@@ -104,133 +94,67 @@ async def _outcome(work: asyncio.Task[int]) -> int:
         return 0
 
 
-async def _work(client: Client, settings: Settings, elector: Elector, health: _Health, stop: asyncio.Event) -> int:
-    await _wait_for_crds(client)
-    missing = await missing_rights(client, needed_rights(settings))
+async def _work(client: Client, settings: Settings, health: Health, stop: asyncio.Event) -> int:
+    missing = await _patiently("Asking for permissions", lambda: missing_rights(client, needed_rights(settings)))
     if missing:
         for sentence in missing:
             log.error("Missing permission", problem=sentence)
         return 4
-    installation = await set_up(client, settings)
-    health.complaint = None
+    await _patiently("Looking for the ApiKey resource", lambda: _wait_for_crds(client, settings))
+    installation = await _patiently("Setting up", lambda: set_up(client, settings))
+    argo = await _patiently("Looking for Argo Rollouts", lambda: _has_argo_rollouts(client))
+    while True:
+        health.complaint = None
+        end = await _term(client, settings, installation, health, stop, has_argo_rollouts=argo)
+        if end is not TermEnd.AGAIN:
+            return int(end is TermEnd.STUCK)
+        log.info("Stands by again")
+
+
+async def _term(
+    client: Client, settings: Settings, installation: Installation, health: Health, stop: asyncio.Event, *, has_argo_rollouts: bool
+) -> TermEnd:
+    elector = Elector(client, namespace=settings.namespace, name=LEASE_NAME, identity=_identity(), lease_duration=settings.lease_duration)
     await elector.acquire()
-    metrics.LEADER.set(1)
-    async with _running(client, settings, installation, elector) as rt:
-        measure_queue(rt.queue)
-        health.queue = rt.queue
-        try:
-            return await _lead(rt, elector, stop)
-        finally:
-            health.queue = None
+
+    def at_work(queue: WorkQueue | None) -> None:
+        health.queue = queue
+        metrics.LEADER.set(queue is not None)
+
+    return await lead(client, settings, installation, elector, stop=stop, at_work=at_work, has_argo_rollouts=has_argo_rollouts)
 
 
-async def _lead(rt: Runtime, elector: Elector, stop: asyncio.Event) -> int:
-    namespaces = watched_namespaces(rt.settings)
-    renewing = asyncio.create_task(elector.run(), name="lease")
-    renewing.add_done_callback(lambda _: stop.set())
-    sweeping = asyncio.create_task(sweep_forever(rt, namespaces=namespaces), name="sweep")
-    log.info("Operator started", namespaces=",".join(namespaces) or "all")
-    try:
-        await run_kopf(rt, stop=stop, namespaces=namespaces)
-    finally:
-        sweeping.cancel()
-        finished = await rt.queue.stop(STOP_TIMEOUT)
-        renewing.cancel()
-    if elector.lost.is_set():
-        return 1
-    if finished:
-        await elector.release()
-    metrics.LEADER.set(0)
-    log.info("Operator stopped", finished=finished)
-    return 0
-
-
-@asynccontextmanager
-async def _running(client: Client, settings: Settings, installation: Installation, elector: Elector) -> AsyncIterator[Runtime]:
-    """The runtime with its watches in step with the cluster and its workers at work."""
-    rt = _runtime(client, settings, installation, elector)
-    rt.queue = WorkQueue(
-        lambda key: reconcile(rt, key), workers=settings.workers, clock=rt.clock, on_error=_note_error, on_run=metrics.count_run
-    )
-    reflectors = _reflectors(rt)
-    watching = [asyncio.create_task(reflector.run(), name="watch") for reflector in reflectors]
-    try:
-        for reflector in reflectors:
-            await reflector.synced.wait()
-        rt.queue.start()
-        yield rt
-    finally:
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
-        rt.audit.close()
-
-
-def _runtime(client: Client, settings: Settings, installation: Installation, elector: Elector) -> Runtime:
-    # Records written while nobody may have told of them are told of again; before the first lead there was nobody.
-    since = elector.previous_renew_time or utc_now() - NO_LEASE_YET
-    announced_before = int((since - 2 * settings.lease_duration).timestamp() * 1000)
-    return Runtime(
-        settings=settings,
-        clock=utc_now,
-        client=client,
-        installation=installation,
-        apikeys=Cache[bytes](),
-        records=Cache[StoredRecord](),
-        credentials=Cache[CredentialMetadata](),
-        record_secrets=RecordSecrets(client, namespace=settings.records_namespace),
-        credential_secrets=CredentialSecrets(client),
-        pacer=RotationPacer.of(settings),
-        audit=AuditLog(settings.audit_log),
-        is_leading=elector.is_leading,
-        memory=Memory(announced_before=announced_before),
-    )
-
-
-def _reflectors(rt: Runtime) -> list[Reflector[StoredRecord] | Reflector[CredentialMetadata]]:
-    namespace = rt.settings.records_namespace
-    records = Reflector(
-        rt.client,
-        Collection(f"/api/v1/namespaces/{namespace}/secrets", label_selector=RECORD_SELECTOR),
-        cache=rt.records,
-        decode=decode_stored_record,
-        on_change=rt.queue.add,
-    )
-    paths = [f"/api/v1/namespaces/{each}/secrets" for each in watched_namespaces(rt.settings)] or ["/api/v1/secrets"]
-    credentials = [
-        Reflector(
-            rt.client,
-            Collection(path, label_selector=CREDENTIAL_SELECTOR, metadata_only=True),
-            cache=rt.credentials,
-            decode=decode_credential_metadata,
-            on_change=lambda where: rt.queue.add(rt.apikey_of_secret(where)),
-        )
-        for path in paths
-    ]
-    return [records, *credentials]
-
-
-async def _wait_for_crds(client: Client) -> None:
-    told = False
+async def _patiently(doing: str, ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until there is an answer; an API server that is away comes back."""
+    pause = FIRST_PAUSE
     while True:
         try:
-            await client.get("/apis/keyturn.dev/v1alpha1/apikeys", query={"limit": "1"})
-        except NotFound:
-            if not told:
-                log.warning("The ApiKey resource is missing; waiting for it", fix="kubectl apply --server-side -f crds/")
-            told = True
-        else:
-            return
-        await asyncio.sleep(CRD_POLL_SECONDS)
+            return await ask()
+        except RetryLater as error:
+            log.warning("Will be tried again", doing=doing, problem=str(error), seconds=pause)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
 
 
-def watched_namespaces(settings: Settings) -> tuple[str, ...]:
-    """The namespaces whose ApiKeys are managed; empty: all."""
-    return tuple(name.strip() for name in settings.watch_namespaces.split(",") if name.strip())
+async def _wait_for_crds(client: Client, settings: Settings) -> None:
+    namespace = next(iter(watched_namespaces(settings)), None)
+    path = f"namespaces/{namespace}/apikeys" if namespace else "apikeys"
+    try:
+        await client.get(f"/apis/keyturn.dev/v1alpha1/{path}", query={"limit": "1"})
+    except NotFound:
+        raise RetryLater("the ApiKey resource is missing: kubectl apply --server-side -f crds/") from None
 
 
-def _note_error(key: Key, error: Exception) -> None:
-    log.warning("Reconcile will be tried again", namespace=key.namespace, name=key.name, error=str(error))
+async def _has_argo_rollouts(client: Client) -> bool:
+    """Whether Argo Rollouts are there to be looked at, and may be."""
+    try:
+        await client.get("/apis/argoproj.io/v1alpha1/rollouts", query={"limit": "1"})
+    except NotFound:
+        return False
+    except RetryLater as error:
+        log.warning("Argo Rollouts are not looked at", problem=str(error))
+        return False
+    return True
 
 
 def _identity() -> str:

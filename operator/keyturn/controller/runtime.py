@@ -20,7 +20,9 @@ from keyturn.base.settings import Settings
 from keyturn.cluster.cache import Cache
 from keyturn.cluster.client import Client
 from keyturn.cluster.credential_secrets import CredentialMetadata, CredentialSecrets
+from keyturn.cluster.raw import uid_of
 from keyturn.cluster.record_secrets import RecordSecrets, StoredRecord
+from keyturn.controller.apikey.manifest import compact_apikey
 from keyturn.controller.audit import AuditLog
 from keyturn.controller.installation import Installation
 from keyturn.controller.workqueue import WorkQueue
@@ -31,6 +33,7 @@ from keyturn.lifecycle.rollout_memory import RolloutFacts
 T = TypeVar("T")
 
 RECENT_LIMIT = 512
+DELETED_UIDS_LIMIT = 4096
 CLOCK_SKEW_LIMIT = timedelta(seconds=5)
 
 
@@ -104,6 +107,12 @@ class Memory:
     """Records, by resourceVersion, whose ApiKey is gone and which need nothing more."""
     decoded: Recent[Record] = field(default_factory=lambda: Recent(RECENT_LIMIT))
     """Records being worked on, decoded and believed."""
+    deleted_uids: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    """Of ApiKeys deleted lately."""
+    stalled: set[Key] = field(default_factory=set)
+    """ApiKeys whose rollout does not finish."""
+    damaged: dict[Key, int] = field(default_factory=dict)
+    """Records that cannot be believed, by resourceVersion: counted once each."""
     parsed: Recent[ParsedApiKey] = field(default_factory=lambda: Recent(RECENT_LIMIT))
     """ApiKeys being worked on."""
 
@@ -131,6 +140,7 @@ class Memory:
         for remembered in (self.held, self.checked, self.rollouts, self.announced):
             remembered.pop(key, None)
         self.unlabelled.discard(key)
+        self.stalled.discard(key)
 
 
 @dataclass(slots=True)
@@ -167,6 +177,24 @@ class Runtime:
         """Whether the API server's clock and ours differ too much for steps that depend on the time."""
         skew = self.client.clock_skew
         return skew is not None and abs(skew) > CLOCK_SKEW_LIMIT
+
+    def keep_apikey(self, key: Key, raw: Mapping[str, object]) -> bool:
+        """Take an ApiKey that a watch or an answer delivered; False if it is no news, or of an ApiKey that was deleted since."""
+        compact, version, uid = compact_apikey(raw)
+        if uid in self.memory.deleted_uids:
+            return False
+        return self.apikeys.put(key, compact, version, uid)
+
+    def drop_apikey(self, key: Key, raw: Mapping[str, object]) -> bool:
+        """Take a deletion. A late answer to a write of ours must not bring the ApiKey back, so its uid is remembered for a while."""
+        uid = uid_of(raw)
+        self.memory.deleted_uids[uid] = None
+        while len(self.memory.deleted_uids) > DELETED_UIDS_LIMIT:
+            self.memory.deleted_uids.popitem(last=False)
+        held = self.apikeys.get(key)
+        if held is not None and held.uid == uid:
+            self.apikeys.remove(key, held.resource_version)
+        return True
 
     def pacer_time(self, namespace: str, now: datetime) -> datetime | None:
         """When the next scheduled rotation of a namespace may start; None: at once."""

@@ -16,6 +16,7 @@ from keyturn.api.rules import explain_invalid
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.api.workloads import RolloutView
+from keyturn.base import metrics
 from keyturn.base.names import Key
 from keyturn.cluster import workloads
 from keyturn.cluster.api_errors import NotFound
@@ -69,9 +70,8 @@ async def see_apikey(rt: Runtime, key: Key) -> ParsedApiKey:
             raw = await rt.client.get(apikey_path(key))
         except NotFound:
             return ParsedApiKey(None, None, {})
-        compact, version, uid = compact_apikey(raw)
-        rt.apikeys.put(key, compact, version, uid)
-        entry = Entry(compact, version, uid)
+        rt.keep_apikey(key, raw)
+        entry = Entry(*compact_apikey(raw))
     parsed = rt.memory.parsed.get(key, entry.resource_version)
     if parsed is None:
         parsed = parse_apikey(json.loads(entry.value))
@@ -109,10 +109,11 @@ def _verified(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> RecordSeen:
     verdict = verify_record(
         stored.data, signature=stored.signature, keys=rt.installation.verification_keys, expected=key, installation=rt.installation.id
     )
+    if isinstance(verdict, Genuine):
+        rt.memory.decoded.put(key, entry.resource_version, verdict.record)
+        return GoodRecord(verdict.record)
+    _note_damage(rt, key, entry)
     match verdict:
-        case Genuine(record):
-            rt.memory.decoded.put(key, entry.resource_version, record)
-            return GoodRecord(record)
         case TooNew(number):
             message = f"The record has format {number}, written by a newer Keyturn. Upgrade this operator; nothing was changed"
             return BadRecord(Reason.RECORD_TOO_NEW, message, replaceable=False)
@@ -121,6 +122,12 @@ def _verified(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> RecordSeen:
             return BadRecord(Reason.UNKNOWN_SIGNER, message, replaceable=False)
         case Forged(reason) | Damaged(reason):
             return BadRecord(Reason.RECORD_DAMAGED, f"The record cannot be believed: {reason}", replaceable=True)
+
+
+def _note_damage(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> None:
+    if rt.memory.damaged.get(key) != entry.resource_version:
+        rt.memory.damaged[key] = entry.resource_version
+        metrics.RECORDS_DAMAGED.inc()
 
 
 async def _with_rollout(rt: Runtime, seen: Observed) -> Observed:

@@ -51,6 +51,10 @@ async def _come_to_rest(rt: Runtime, seen: Observed, plan: Plan) -> datetime | N
         _bury(rt, seen.key, plan)
     elif not is_paused(seen.apikey):
         await write_status(rt, seen, plan, Outcome())
+    if plan.waits_for is not None and plan.waits_for.reason == Reason.ROLLOUT_STALLED:
+        rt.memory.stalled.add(seen.key)
+    else:
+        rt.memory.stalled.discard(seen.key)
     if plan.deferred is not None and plan.deferred.reason == Reason.WAITING_FOR_PACER:
         return rt.pacer.turn(seen.key, now=seen.now)
     return plan.look_again_time

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from keyturn.api.v1alpha1.apikey import ApiKey, status_to_json
-from keyturn.base.log_output import get_logger
+from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.base import metrics
 from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.merge_patch import merge_patch
 from keyturn.controller.apikey.announce import post
-from keyturn.controller.apikey.manifest import compact_apikey
 from keyturn.controller.apikey.observe import apikey_path, see_apikey
 from keyturn.controller.runtime import Runtime
 from keyturn.lifecycle.announcement import warnings_of
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.observed import Observed
 from keyturn.lifecycle.plan import Plan
-
-log = get_logger(__name__)
 
 
 async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome) -> None:
@@ -30,6 +28,8 @@ async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome
         return
     # Events first: a crash in between repeats them under the same names, instead of losing them.
     for text in warnings_of(apikey.status, status, uid=apikey.metadata.uid):
+        if text.reason == Reason.SECRET_CONFLICT:
+            metrics.SECRET_CONFLICTS.inc()
         await post(rt, seen.key, apikey.metadata.uid, text, now=seen.now)
     await _patch(rt, apikey, patch)
 
@@ -40,5 +40,4 @@ async def _patch(rt: Runtime, apikey: ApiKey, patch: dict[str, object]) -> None:
         answer = await rt.client.patch_merge(f"{apikey_path(apikey.key)}/status", body)
     except NotFound:
         return  # it was deleted meanwhile; its deletion is on its way to us
-    compact, version, uid = compact_apikey(answer)
-    rt.apikeys.put(apikey.key, compact, version, uid)
+    rt.keep_apikey(apikey.key, answer)

@@ -1,0 +1,177 @@
+"""One term of leading: watches, workers, Lease renewal, sweep, and Kopf inside them all. Called by `run.py`, again after a lost lead.
+
+What must outlive Kopf starts before it and ends after it: Kopf cancels what is born while it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from enum import Enum
+from typing import Final
+
+from keyturn.base import metrics
+from keyturn.base.clock import utc_now
+from keyturn.base.log_output import get_logger
+from keyturn.base.names import Key
+from keyturn.base.settings import Settings
+from keyturn.cluster.cache import Cache
+from keyturn.cluster.client import Client
+from keyturn.cluster.credential_secrets import CREDENTIAL_SELECTOR, CredentialMetadata, CredentialSecrets, decode_credential_metadata
+from keyturn.cluster.lease import Elector
+from keyturn.cluster.record_secrets import RECORD_SELECTOR, RecordSecrets, StoredRecord, decode_stored_record
+from keyturn.cluster.watch import Collection, Reflector
+from keyturn.controller.apikey.reconcile import reconcile
+from keyturn.controller.audit import AuditLog
+from keyturn.controller.handlers import run_kopf
+from keyturn.controller.installation import Installation
+from keyturn.controller.probes import measure_queue
+from keyturn.controller.rights import watched_namespaces
+from keyturn.controller.runtime import Memory, Runtime
+from keyturn.controller.sweep import sweep_forever
+from keyturn.controller.workqueue import WorkQueue
+from keyturn.lifecycle.pacing import RotationPacer
+
+STOP_TIMEOUT: Final = timedelta(seconds=8)
+NO_LEASE_YET: Final = timedelta(minutes=10)
+RecordOrCredential = Reflector[StoredRecord] | Reflector[CredentialMetadata]
+
+log = get_logger(__name__)
+
+
+class TermEnd(Enum):
+    """Why a term ended."""
+
+    STOPPED = "stopped"
+    """As asked."""
+    AGAIN = "again"
+    """The lead was lost, or the cluster went back in time: begin anew with an empty memory."""
+    STUCK = "stuck"
+    """The work did not end in time: the process must."""
+
+
+async def lead(
+    client: Client,
+    settings: Settings,
+    installation: Installation,
+    elector: Elector,
+    *,
+    stop: asyncio.Event,
+    at_work: Callable[[WorkQueue | None], None],
+    has_argo_rollouts: bool,
+) -> TermEnd:
+    """Work until `stop`, or until the lead is lost; the elector holds the lead already."""
+    rt = _runtime(client, settings, installation, elector, has_argo_rollouts=has_argo_rollouts)
+    async with _watching(rt) as reflectors:
+        rt.queue.start()
+        at_work(rt.queue)
+        try:
+            await _work(rt, elector, reflectors, stop)
+        finally:
+            at_work(None)
+            finished = await rt.queue.stop(STOP_TIMEOUT)
+    if not finished:
+        log.error("Work did not end in time")
+        return TermEnd.STUCK
+    await elector.release()
+    log.info("Operator stopped")
+    return TermEnd.STOPPED if stop.is_set() else TermEnd.AGAIN
+
+
+async def _work(rt: Runtime, elector: Elector, reflectors: list[RecordOrCredential], stop: asyncio.Event) -> None:
+    """Kopf inside everything else; the first of stop, lost lead and a store that went back ends it."""
+    namespaces = watched_namespaces(rt.settings)
+    ended = asyncio.Event()
+    tasks = [
+        _start(elector.run(), "lease", ended),
+        _start(stop.wait(), "stop", ended),
+        *(_start(reflector.went_back.wait(), "went-back", ended) for reflector in reflectors),
+        asyncio.create_task(sweep_forever(rt, namespaces=namespaces), name="sweep"),
+    ]
+    log.info("Operator started", namespaces=",".join(namespaces) or "all")
+    try:
+        await run_kopf(rt, ended=ended, stop=stop, namespaces=namespaces)
+    finally:
+        # The renewal ends last of all the tasks here: until the workers have stopped, is_leading() holds on its own for a while.
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _start(waiting: Coroutine[None, None, object], name: str, ended: asyncio.Event) -> asyncio.Task[object]:
+    task = asyncio.create_task(waiting, name=name)
+    task.add_done_callback(lambda _: ended.set())
+    return task
+
+
+@asynccontextmanager
+async def _watching(rt: Runtime) -> AsyncIterator[list[RecordOrCredential]]:
+    """The watches, in step with the cluster: nothing is decided before records and Secrets are known."""
+    reflectors = _reflectors(rt)
+    watching = [asyncio.create_task(reflector.run(), name="watch") for reflector in reflectors]
+    try:
+        for reflector in reflectors:
+            await reflector.synced.wait()
+        yield reflectors
+    finally:
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        rt.audit.close()
+
+
+def _runtime(client: Client, settings: Settings, installation: Installation, elector: Elector, *, has_argo_rollouts: bool) -> Runtime:
+    # Records written while nobody may have told of them are told of again; before the first lead there was nobody.
+    since = elector.previous_renew_time or utc_now() - NO_LEASE_YET
+    announced_before = int((since - 2 * settings.lease_duration).timestamp() * 1000)
+    rt = Runtime(
+        settings=settings,
+        clock=utc_now,
+        client=client,
+        installation=installation,
+        apikeys=Cache[bytes](),
+        records=Cache[StoredRecord](),
+        credentials=Cache[CredentialMetadata](),
+        record_secrets=RecordSecrets(client, namespace=settings.records_namespace),
+        credential_secrets=CredentialSecrets(client),
+        pacer=RotationPacer.of(settings),
+        audit=AuditLog(settings.audit_log),
+        is_leading=elector.is_leading,
+        has_argo_rollouts=has_argo_rollouts,
+        memory=Memory(announced_before=announced_before),
+    )
+    rt.queue = WorkQueue(
+        lambda key: reconcile(rt, key), workers=settings.workers, clock=rt.clock, on_error=_note_error, on_run=metrics.count_run
+    )
+    measure_queue(rt.queue)
+    metrics.ROLLOUTS_STALLED.set_function(lambda: len(rt.memory.stalled))
+    return rt
+
+
+def _reflectors(rt: Runtime) -> list[RecordOrCredential]:
+    namespace = rt.settings.records_namespace
+    records = Reflector(
+        rt.client,
+        Collection(f"/api/v1/namespaces/{namespace}/secrets", label_selector=RECORD_SELECTOR),
+        cache=rt.records,
+        decode=decode_stored_record,
+        on_change=rt.queue.add,
+    )
+    paths = [f"/api/v1/namespaces/{each}/secrets" for each in watched_namespaces(rt.settings)] or ["/api/v1/secrets"]
+    credentials = [
+        Reflector(
+            rt.client,
+            Collection(path, label_selector=CREDENTIAL_SELECTOR, metadata_only=True),
+            cache=rt.credentials,
+            decode=decode_credential_metadata,
+            on_change=lambda where: rt.queue.add(rt.apikey_of_secret(where)),
+        )
+        for path in paths
+    ]
+    return [records, *credentials]
+
+
+def _note_error(key: Key, error: Exception) -> None:
+    log.warning("Reconcile will be tried again", namespace=key.namespace, name=key.name, error=str(error))
