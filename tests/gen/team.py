@@ -340,6 +340,8 @@ class Team:
         return f"status: {status}\nrecord: {record}\nlog:\n{self.operator.tail(about=name)}\n{self.operator.tail(count=8)}"
 
 
+StartTeam = Callable[..., Team]
+"""The fixture `start_team`: operator settings by field in, a namespace served by an operator of its own out."""
 _FOLDERS: Final = {
     "Pod": "/api/v1", "Secret": "/api/v1", "Job": "/apis/batch/v1",
     "Deployment": "/apis/apps/v1", "StatefulSet": "/apis/apps/v1", "DaemonSet": "/apis/apps/v1",
