@@ -254,6 +254,8 @@ class World:
 
     def _check_record_write(self, before: Record | None, after: Record, actor: Actor) -> None:
         live = {entry.key_id for entry in after.versions}
+        if self.tampered:
+            self._forget_what_was_wiped_out(before)
         for entry in after.versions:
             owner = self.numbers.setdefault(entry.number, entry.key_id)
             if owner != entry.key_id:
@@ -271,6 +273,16 @@ class World:
             self.complaints.append("two versions are Active")
         if before is not None and after.serial <= before.serial:
             self.complaints.append("the serial did not grow")
+
+    def _forget_what_was_wiped_out(self, before: Record | None) -> None:
+        """Who deletes the record, or puts an old one back, deletes the memory of what only the record knew."""
+        secret = self.secret.value if self.secret else None
+        known = [before.highest if before else 0]
+        known += [secret.version] if isinstance(secret, StoredSecret) and secret.intact else []
+        known += [entry.number for entry in self.status.versions] if self.status else []
+        self.numbers = {number: key_id for number, key_id in self.numbers.items() if number <= max(known)}
+        remembered = {entry.key_id for entry in before.dead} if before else set()
+        self.died = {key_id: why for key_id, why in self.died.items() if key_id in remembered}
 
     def _check_end(self, entry: VersionEntry, after: Record, actor: Actor) -> None:
         grave = next((dead for dead in after.dead if dead.key_id == entry.key_id), None)

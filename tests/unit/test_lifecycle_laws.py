@@ -188,5 +188,5 @@ class LifeCycle(RuleBasedStateMachine):
         assert world.writes == before
 
 
-LifeCycle.TestCase.settings = hypothesis_settings(max_examples=15, stateful_step_count=25, deadline=None)
+LifeCycle.TestCase.settings = hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestLifeCycle = LifeCycle.TestCase

@@ -133,9 +133,11 @@ def secret_lost_the_key(case: Situation) -> Plan | None:
     if staged is not None and staged.number > active.number:
         return None
     cause = Cause.SECRET_LOST if isinstance(case.seen.secret, NoSecret) else Cause.SECRET_TAMPERED
-    blocked = _too_many_repairs(case) or case.problem
-    if blocked is not None:
-        return Plan(stalled=blocked, look_again_time=case.now + MINUTE)
+    if case.problem is not None:
+        return Plan(stalled=case.problem)
+    allowed = _repairs_allowed_time(case)
+    if allowed > case.now:
+        return Plan(stalled=_too_many_repairs(until=allowed), look_again_time=allowed)
     if case.retiring:
         ended = bury(case.record, *case.retiring, state=VersionState.RETIRED, reason=str(cause), now=case.now)
         return Plan((SaveRecord(replace(ended, change=Change.RETIRED)),))
@@ -148,17 +150,17 @@ def secret_holds(case: Situation, entry: VersionEntry) -> bool:
     return isinstance(secret, OurSecret) and secret.intact and secret.version == entry.number and secret.key_id == entry.key_id
 
 
-def _too_many_repairs(case: Situation) -> Waiting | None:
-    since = case.now - HOUR
-    live = [entry for entry in case.record.versions if entry.cause in REPAIR_CAUSES and entry.staged_time > since]
-    dead = [entry for entry in case.record.dead if entry.cause in REPAIR_CAUSES and entry.end_time > since]
-    if len(live) + len(dead) < REPAIRS_AN_HOUR:
-        return None
-    return Waiting(
-        Reason.TOO_MANY_REPAIRS,
-        f"The credential Secret was lost or changed {REPAIRS_AN_HOUR} times within an hour; nothing is minted until an hour has passed."
-        " Find out who deletes or edits it (audit log of the API server)",
-    )
+def _too_many_repairs(*, until: datetime) -> Waiting:
+    message = f"The credential Secret was lost or changed {REPAIRS_AN_HOUR} times within an hour; nothing is minted until {format_time(until)}."
+    return Waiting(Reason.TOO_MANY_REPAIRS, f"{message} Find out who deletes or edits it (audit log of the API server)")
+
+
+def _repairs_allowed_time(case: Situation) -> datetime:
+    """From when on a lost or changed Secret may be replaced again: at most REPAIRS_AN_HOUR an hour."""
+    live = [entry.staged_time for entry in case.record.versions if entry.cause in REPAIR_CAUSES]
+    dead = [entry.end_time for entry in case.record.dead if entry.cause in REPAIR_CAUSES]
+    latest = sorted([*live, *dead], reverse=True)[:REPAIRS_AN_HOUR]
+    return latest[-1] + HOUR if len(latest) == REPAIRS_AN_HOUR else case.now
 
 
 def staged_version_is_on_its_way(case: Situation) -> Plan | None:
