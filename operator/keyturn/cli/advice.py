@@ -16,7 +16,7 @@ _STEPS: Final[dict[str, str]] = {
     PendingReason.PARTITION: "{what} keeps its old pods by its partition: lower spec.updateStrategy.rollingUpdate.partition",
     PendingReason.PAUSED: "{what} is paused: kubectl -n {ns} rollout resume {kind}/{name}",
     PendingReason.REPLICA_FAILURE: "{what} cannot create pods (quota, admission): kubectl -n {ns} describe {kind} {name}",
-    PendingReason.UNSCHEDULABLE: "No node takes the new pods of {what}: kubectl -n {ns} get events --field-selector reason=FailedScheduling",
+    PendingReason.UNSCHEDULABLE: "No node takes the new pods of {what}: kubectl -n {ns} get pods",
     PendingReason.PROGRESS_DEADLINE_EXCEEDED: "The new pods of {what} do not become ready: kubectl -n {ns} rollout status {kind}/{name}",
     PendingReason.TARGET_NOT_ALLOWED: "{what} must agree to be restarted: kubectl -n {ns} annotate {kind} {name} keyturn.dev/rollout=allow",
     PendingReason.TARGET_NOT_FOUND: "{what} in spec.rollout.targets does not exist: create it or remove the target",
@@ -86,4 +86,4 @@ def _steps_for_consumers(key: ApiKeyView, consumers: Sequence[ConsumerView]) -> 
             yield step.format(what=f"{each.kind}/{each.name}", kind=each.kind.lower(), name=each.name, ns=key.namespace)
     rollout = key.condition(ConditionType.ROLLOUT_COMPLETE)
     if rollout is not None and rollout.reason == Reason.ROLLOUT_STALLED:
-        yield "The old key stays valid until its limit; mend the workloads above before"
+        yield "The rollout is stalled: the old key stays valid until its limit, then whatever still uses it is refused"

@@ -31,7 +31,7 @@ def render_description(description: Description, *, now: datetime) -> str:
     parts = [
         _facts(_summary(description, now=now)),
         _section("Versions", _versions(key.versions, now=now) or "none yet"),
-        _section("Used by", _consumers(description.consumers)),
+        _section("Used by", _consumers(description.consumers, rollout=key.rollout_summary)),
         _section("Conditions", _conditions(key.conditions, now=now) or "none yet"),
         _section("Waits for", _lines(description.waits_for) or "nothing"),
         _section("What to do", _lines(description.next_steps) or "nothing"),
@@ -120,9 +120,9 @@ def _end(version: VersionView, *, now: datetime) -> str:
     return f"{due_from(now, version.not_after)} at the latest" if version.not_after else ""
 
 
-def _consumers(consumers: Sequence[ConsumerView] | None) -> str:
+def _consumers(consumers: Sequence[ConsumerView] | None, *, rollout: str) -> str:
     if consumers is None:
-        return "not seen"
+        return f"not seen; the operator says: {rollout}" if rollout else "not seen"
     rows = [[Cell(f"{each.kind}/{each.name}"), Cell(str(each.pods)), _rollout_cell(each)] for each in consumers]
     return _table(("WORKLOAD", "RUNNING PODS", "ROLLOUT"), rows) or "nothing in the namespace references the Secret"
 

@@ -23,7 +23,7 @@ _NO_SUCH_KIND: Final = (
 )
 
 _SENTENCES: Final[tuple[tuple[type[KeyturnError], str], ...]] = (
-    (NotFound, "{refusal}. To see what there is: keyturn get -A"),
+    (NotFound, "{refusal}. To see what there is: keyturn get"),
     (AlreadyExists, "{refusal}. Choose another name, or look at it: keyturn describe"),
     (Invalid, "The API server refused it: {refusal}"),
     (Conflict, "Somebody changed it at the same moment: {refusal}. Try again"),
