@@ -79,6 +79,8 @@ class Actor:
     secret: Stored | None = None
     held: dict[int, str] = field(default_factory=dict)
     announced: int = 0
+    skew: timedelta = timedelta(0)
+    """Its clock minus the world's."""
 
     def crash(self) -> None:
         """Everything in memory is gone."""
@@ -128,7 +130,7 @@ class World:
     def observed(self, actor: Actor) -> Observed:
         record = actor.record.value if actor.record else None
         return Observed(
-            now=self.now,
+            now=self.now + actor.skew,
             key=KEY,
             apikey=self.apikey,
             record=GoodRecord(record) if isinstance(record, Record) else NoRecord(),
@@ -198,7 +200,7 @@ class World:
             key_id=key_id,
             digest=f"digest-{key_id}",
             state=VersionState.STAGED,
-            staged_time=self.now,
+            staged_time=self.now + actor.skew,
             cause=step.cause,
         )
         actor.held[step.number] = key_id
@@ -213,7 +215,7 @@ class World:
             self.look(actor)  # a 409
             return
         before = self.record.value if self.record else None
-        signed = record.with_serial(now_ms=int(self.now.timestamp() * 1000))
+        signed = record.with_serial(now_ms=int((self.now + actor.skew).timestamp() * 1000))
         self._check_record_write(before if isinstance(before, Record) else None, signed, actor)
         self.record = Stored(signed, next(self.versions))
         self.writes += 1
@@ -256,16 +258,17 @@ class World:
         live = {entry.key_id for entry in after.versions}
         if self.tampered:
             self._forget_what_was_wiped_out(before)
+        was_live = {entry.key_id for entry in before.versions} if before else set()
         for entry in after.versions:
+            if entry.key_id in was_live:
+                self._check_not_after(entry)
+                continue
             owner = self.numbers.setdefault(entry.number, entry.key_id)
             if owner != entry.key_id:
                 self.complaints.append(f"number {entry.number} was given to {owner} and again to {entry.key_id}")
             if entry.key_id in self.died:
                 self.complaints.append(f"{entry.key_id} is dead ({self.died[entry.key_id]}) and was revived")
-            if entry.not_after is not None:
-                if entry.not_after > self.not_after.get(entry.key_id, entry.not_after):
-                    self.complaints.append(f"notAfter of {entry.key_id} grew")
-                self.not_after[entry.key_id] = entry.not_after
+            self._check_not_after(entry)
         for entry in before.versions if before else ():
             if entry.key_id not in live:
                 self._check_end(entry, after, actor)
@@ -273,6 +276,13 @@ class World:
             self.complaints.append("two versions are Active")
         if before is not None and after.serial <= before.serial:
             self.complaints.append("the serial did not grow")
+
+    def _check_not_after(self, entry: VersionEntry) -> None:
+        if entry.not_after is None or self.tampered:
+            return
+        if entry.not_after > self.not_after.get(entry.key_id, entry.not_after):
+            self.complaints.append(f"notAfter of {entry.key_id} grew")
+        self.not_after[entry.key_id] = entry.not_after
 
     def _forget_what_was_wiped_out(self, before: Record | None) -> None:
         """Who deletes the record, or puts an old one back, deletes the memory of what only the record knew."""
@@ -318,5 +328,5 @@ class World:
             due = self.plan(actor).look_again_time
             if due is None or due > self.now + timedelta(days=30):
                 return
-            self.now = max(self.now, due)
+            self.now = max(self.now, due - actor.skew)
         raise AssertionError(f"no rest after {steps} steps: {self.plan(actor)}")

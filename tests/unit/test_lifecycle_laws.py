@@ -16,6 +16,7 @@ from keyturn.lifecycle.decide import decide
 SETTINGS = Settings(
     minimum_interval="1s", minimum_grace_period="1s", minimum_rotation_spacing="10s", propagation_delay="2s", settle="1s", orphan_wait="5s"
 )
+WHO = st.integers(0, 2)
 ROTATION = {"policy": "Manual", "gracePeriod": "10s", "overlapLimit": "60s"}
 
 
@@ -37,100 +38,93 @@ class LifeCycle(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ operators
 
-    @rule(who=st.integers(0, 2), luck=st.sampled_from(Luck))
+    @rule(who=WHO, luck=st.sampled_from(Luck))
     def act(self, who: int, luck: Luck) -> None:
+        """One step by a view that may be old."""
         self.world.step(self.actors[who], luck)
         self._keep()
 
-    @rule(who=st.integers(0, 2), times=st.integers(1, 6))
+    @rule(who=WHO, times=st.integers(1, 6))
     def act_well(self, who: int, times: int) -> None:
+        """As an operator does when nothing goes wrong."""
         for _ in range(times):
             self.world.look(self.actors[who])
             self.world.step(self.actors[who], Luck.FINE)
             self._keep()
 
-    @rule(who=st.integers(0, 2))
-    def look(self, who: int) -> None:
-        self.world.look(self.actors[who])
+    @rule(who=WHO, what=st.sampled_from(["both", "record", "secret"]))
+    def look(self, who: int, what: str) -> None:
+        """Two watches: one may be ahead of the other."""
+        actor = self.actors[who]
+        if what != "secret":
+            actor.record = self.world.record
+        if what != "record":
+            actor.secret = self.world.secret
 
-    @rule(who=st.integers(0, 2))
-    def look_at_record_only(self, who: int) -> None:
-        self.actors[who].record = self.world.record
-
-    @rule(who=st.integers(0, 2))
-    def look_at_secret_only(self, who: int) -> None:
-        self.actors[who].secret = self.world.secret
-
-    @rule(who=st.integers(0, 2))
+    @rule(who=WHO)
     def crash(self, who: int) -> None:
         self.actors[who].crash()
 
-    # ------------------------------------------------------------------ time and people
+    @rule(who=WHO, seconds=st.integers(-4, 4))
+    def clock_is_set(self, who: int, seconds: int) -> None:
+        self.actors[who].skew = timedelta(seconds=seconds)
 
     @rule(seconds=st.sampled_from([1, 3, 6, 11, 61]))
     def time_goes_by(self, seconds: int) -> None:
         self.world.now += timedelta(seconds=seconds)
 
+    # ------------------------------------------------------------------ people
+
     @rule()
-    def rotation_is_triggered(self) -> None:
+    def rotation_is_wanted(self) -> None:
         self.trigger += 1
-        self.world.spec = {**self.world.spec, "rotation": {**ROTATION, "trigger": str(self.trigger)}}
+        if self.trigger % 2:
+            self.world.spec = {**self.world.spec, "rotation": {**ROTATION, "trigger": str(self.trigger)}}
+        else:
+            self.world.annotations = {"keyturn.dev/rotate-requested-at": str(self.trigger)}
 
-    @rule()
-    def rotation_is_requested(self) -> None:
-        self.trigger += 1
-        self.world.annotations = {"keyturn.dev/rotate-requested-at": str(self.trigger)}
+    @rule(what=st.sampled_from(["disabled", "minVersion", "template", "end", "no end", "policy"]), data=st.data())
+    def spec_is_changed(self, what: str, data: st.DataObject) -> None:
+        self.world.spec = {**self.world.spec, **self._change(what, data)}
+        if what == "no end":
+            self.world.spec.pop("expirationTime", None)
 
-    @rule(disabled=st.booleans())
-    def disabled_is_set(self, disabled: bool) -> None:
-        self.world.spec = {**self.world.spec, "disabled": disabled}
-
-    @rule()
-    def min_version_is_raised(self) -> None:
+    def _change(self, what: str, data: st.DataObject) -> dict[str, object]:
         record = self.world.record.value if self.world.record else None
-        if isinstance(record, Record) and record.active is not None:
-            wanted = max(record.active.number + 1, int(str(self.world.spec.get("minVersion", 1))))
-            self.world.spec = {**self.world.spec, "minVersion": wanted}
-
-    @rule(keep=st.booleans())
-    def template_changes(self, keep: bool) -> None:
         self.trigger += 1
-        self.world.spec = {**self.world.spec, "secretTemplate": {"keepPrevious": keep, "data": {"note": str(self.trigger)}}}
-
-    @rule(seconds=st.integers(5, 100))
-    def expiration_is_set(self, seconds: int) -> None:
-        end = (self.world.now + timedelta(seconds=seconds)).replace(microsecond=0)
-        self.world.spec = {**self.world.spec, "expirationTime": end.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        match what:
+            case "disabled":
+                return {"disabled": data.draw(st.booleans())}
+            case "minVersion" if isinstance(record, Record) and record.active is not None:
+                return {"minVersion": max(record.active.number + 1, int(str(self.world.spec.get("minVersion", 1))))}
+            case "template":
+                return {"secretTemplate": {"keepPrevious": data.draw(st.booleans()), "data": {"note": str(self.trigger)}}}
+            case "end":
+                end = self.world.now + timedelta(seconds=data.draw(st.integers(5, 100)))
+                return {"expirationTime": end.strftime("%Y-%m-%dT%H:%M:%SZ")}
+            case "policy":
+                return {"deletionPolicy": data.draw(st.sampled_from(["Revoke", "Retain"]))}
+            case _:
+                return {}
 
     @rule()
-    def expiration_is_taken_off(self) -> None:
-        self.world.spec = {name: value for name, value in self.world.spec.items() if name != "expirationTime"}
-
-    @rule(policy=st.sampled_from(["Revoke", "Retain"]))
-    def deletion_policy_changes(self, policy: str) -> None:
-        self.world.spec = {**self.world.spec, "deletionPolicy": policy}
-
-    @rule()
-    def apikey_is_deleted(self) -> None:
+    def apikey_is_deleted_or_comes_back(self) -> None:
+        if not self.world.exists:
+            self.world.exists, self.world.status = True, None
+            self.world.uid = f"uid-{next(self.world.versions)}"
+            return
         self.world.exists = False
         if self.world.spec.get("deletionPolicy") != "Retain":
             self.world.secret = None  # the garbage collector
 
-    @precondition(lambda self: not self.world.exists)
-    @rule()
-    def apikey_comes_back(self) -> None:
-        self.world.exists, self.world.status = True, None
-        self.world.uid = f"uid-{next(self.world.versions)}"
-
     # ------------------------------------------------------------------ accidents and attacks
 
-    @rule()
-    def status_is_deleted(self) -> None:
-        self.world.status = None
-
-    @rule()
-    def secret_is_deleted(self) -> None:
-        self.world.secret = None
+    @rule(what=st.sampled_from(["status", "secret", "both"]))
+    def something_is_deleted(self, what: str) -> None:
+        if what != "secret":
+            self.world.status = None
+        if what != "status":
+            self.world.secret = None
 
     @precondition(lambda self: self.world.secret is not None)
     @rule()
@@ -141,22 +135,19 @@ class LifeCycle(RuleBasedStateMachine):
         forged = StoredSecret(stored.value.uid, stored.value.version, stored.value.key_id, "forged", "drifted")
         self.world.secret = Stored(forged, next(self.world.versions))
 
-    @precondition(lambda self: self.old_secrets)
-    @rule(data=st.data())
-    def an_old_secret_is_put_back(self, data: st.DataObject) -> None:
-        self.world.tampered = True
-        self.world.secret = Stored(data.draw(st.sampled_from(self.old_secrets)), next(self.world.versions))
-
     @precondition(lambda self: self.old_records)
-    @rule(data=st.data())
-    def an_old_record_is_put_back(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), what=st.sampled_from(["old Secret", "old record", "no record"]))
+    def ledger_or_secret_is_put_back(self, data: st.DataObject, what: str) -> None:
+        if what == "old Secret" and not self.old_secrets:
+            return
         self.world.tampered = True
-        self.world.record = Stored(data.draw(st.sampled_from(self.old_records)), next(self.world.versions))
-
-    @rule()
-    def record_is_deleted(self) -> None:
-        self.world.tampered = True
-        self.world.record = None
+        match what:
+            case "old Secret":
+                self.world.secret = Stored(data.draw(st.sampled_from(self.old_secrets)), next(self.world.versions))
+            case "old record":
+                self.world.record = Stored(data.draw(st.sampled_from(self.old_records)), next(self.world.versions))
+            case _:
+                self.world.record = None
 
     # ------------------------------------------------------------------ the laws
 
@@ -174,6 +165,8 @@ class LifeCycle(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         world, actor = self.world, self.actors[0]
+        for each in self.actors:
+            each.skew = timedelta(0)
         world.rest(actor)
         world.tampered = False
         assert world.complaints == []

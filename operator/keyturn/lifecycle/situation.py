@@ -64,8 +64,12 @@ class Situation:
 
     @property
     def next_number(self) -> int:
-        """The number of the next version to mint: never one given out before, never one that minVersion has ended."""
-        return max(self.record.highest + 1, self.apikey.spec.min_version or 1)
+        """The number of the next version to mint: never one given out before, never one that minVersion has ended.
+
+        The status is asked too: it may know numbers that an old record, put back by somebody, does not.
+        """
+        told = [entry.number for entry in self.apikey.status.versions] if self.apikey.status is not None else []
+        return max(self.record.highest + 1, max(told, default=0) + 1, self.apikey.spec.min_version or 1)
 
 
 Rule = Callable[[Situation], Plan | None]
