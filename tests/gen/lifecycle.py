@@ -1,6 +1,6 @@
 """Builders for what `decide` sees: valid by default, and only what matters is said.
 
-    seen = observed(record(active(2, hours_ago=1), retiring(1)), ours(2))
+seen = observed(record(active(2, hours_ago=1), retiring(1)), ours(2))
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from keyturn.lifecycle.credential_secret import keeps_previous, template_digest
 from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.observed import DelayedPropagation, GoodRecord, NoRecord, NoSecret, Observed, OurSecret
 from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Step
+from keyturn.lifecycle.rotation_timing import effective_rotation
 from keyturn.lifecycle.versions import delivered
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -272,6 +273,8 @@ class World:
         for entry in before.versions if before else ():
             if entry.key_id not in live:
                 self._check_end(entry, after, actor)
+        if before is not None and before.uid != after.uid and not (before.retained or before.retain_on_delete) and was_live & live:
+            self.complaints.append("another ApiKey of the same name got a key that was not retained")
         if len(after.in_state(VersionState.ACTIVE)) > 1:
             self.complaints.append("two versions are Active")
         if before is not None and after.serial <= before.serial:
@@ -303,7 +306,15 @@ class World:
         below = isinstance(view, StoredSecret) and entry.number < view.version
         if grave.state is VersionState.RETIRED and not below and grave.reason not in ("SecretLost", "SecretTampered", "OverlapLimit"):
             self.complaints.append(f"R3: {entry.key_id} was retired and is not below the Secret's version")
+        if grave.reason == "Superseded" and not self._grace_was_over(after, grave.end_time):
+            self.complaints.append(f"{entry.key_id} was retired within its grace period")
         self.died[entry.key_id] = grave.reason
+
+    def _grace_was_over(self, after: Record, end_time: datetime) -> bool:
+        apikey, active = self.apikey, after.active
+        if apikey is None or active is None or active.active_time is None:
+            return True
+        return end_time >= active.active_time + effective_rotation(apikey.spec.rotation, settings=self.settings).grace_period
 
     def check_laws(self) -> None:
         """The laws that hold between any two writes."""

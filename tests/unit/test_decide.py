@@ -114,6 +114,12 @@ def test_an_orphan_from_before_the_switch_starts_no_rotation() -> None:
     assert decide(observed(ledger, ours(2))).steps == ()
 
 
+def test_a_third_key_is_never_delivered() -> None:
+    """R5, on its own: whatever else went wrong, the Secret does not move while two delivered versions are accepted."""
+    ledger = record(retiring(1), active(2, ago=HOUR), staged(3, seconds_ago=6))
+    assert not any(isinstance(step, Deliver) for step in decide(observed(ledger, ours(2), held=(3,), rollout=rollout())).steps)
+
+
 # ---------------------------------------------------------------------------------------------------- rotation
 
 

@@ -23,6 +23,9 @@ ROTATION = {"policy": "Manual", "gracePeriod": "10s", "overlapLimit": "60s"}
 class LifeCycle(RuleBasedStateMachine):
     """Three operators that do not know of each other, one ApiKey, and everything that can happen to them."""
 
+    with_attacks = False
+    """Whether somebody deletes records, and puts old records and Secrets back."""
+
     def __init__(self) -> None:
         super().__init__()
         self.actors = [Actor("a"), Actor("b"), Actor("c")]
@@ -135,7 +138,7 @@ class LifeCycle(RuleBasedStateMachine):
         forged = StoredSecret(stored.value.uid, stored.value.version, stored.value.key_id, "forged", "drifted")
         self.world.secret = Stored(forged, next(self.world.versions))
 
-    @precondition(lambda self: self.old_records)
+    @precondition(lambda self: self.with_attacks and self.old_records)
     @rule(data=st.data(), what=st.sampled_from(["old Secret", "old record", "no record"]))
     def ledger_or_secret_is_put_back(self, data: st.DataObject, what: str) -> None:
         if what == "old Secret" and not self.old_secrets:
@@ -181,5 +184,13 @@ class LifeCycle(RuleBasedStateMachine):
         assert world.writes == before
 
 
+class LifeCycleUnderAttack(LifeCycle):
+    """The same, and somebody with write access to record and Secret. What only they remembered is gone then."""
+
+    with_attacks = True
+
+
 LifeCycle.TestCase.settings = hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
+LifeCycleUnderAttack.TestCase.settings = hypothesis_settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestLifeCycle = LifeCycle.TestCase
+TestLifeCycleUnderAttack = LifeCycleUnderAttack.TestCase
