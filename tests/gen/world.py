@@ -261,15 +261,9 @@ class World:
             self._forget_what_was_wiped_out(before)
         was_live = {entry.key_id for entry in before.versions} if before else set()
         for entry in after.versions:
-            if entry.key_id in was_live:
-                self._check_not_after(entry)
-                continue
-            owner = self.numbers.setdefault(entry.number, entry.key_id)
-            if owner != entry.key_id:
-                self.complaints.append(f"number {entry.number} was given to {owner} and again to {entry.key_id}")
-            if entry.key_id in self.died:
-                self.complaints.append(f"{entry.key_id} is dead ({self.died[entry.key_id]}) and was revived")
             self._check_not_after(entry)
+            if entry.key_id not in was_live:
+                self._check_birth(entry)
         for entry in before.versions if before else ():
             if entry.key_id not in live:
                 self._check_end(entry, after, actor)
@@ -279,6 +273,13 @@ class World:
             self.complaints.append("two versions are Active")
         if before is not None and after.serial <= before.serial:
             self.complaints.append("the serial did not grow")
+
+    def _check_birth(self, entry: VersionEntry) -> None:
+        owner = self.numbers.setdefault(entry.number, entry.key_id)
+        if owner != entry.key_id:
+            self.complaints.append(f"number {entry.number} was given to {owner} and again to {entry.key_id}")
+        if entry.key_id in self.died:
+            self.complaints.append(f"{entry.key_id} is dead ({self.died[entry.key_id]}) and was revived")
 
     def _check_not_after(self, entry: VersionEntry) -> None:
         if entry.not_after is None or self.tampered:

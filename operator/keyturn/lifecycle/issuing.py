@@ -151,7 +151,9 @@ def secret_holds(case: Situation, entry: VersionEntry) -> bool:
 
 
 def _too_many_repairs(*, until: datetime) -> Waiting:
-    message = f"The credential Secret was lost or changed {REPAIRS_AN_HOUR} times within an hour; nothing is minted until {format_time(until)}."
+    message = (
+        f"The credential Secret was lost or changed {REPAIRS_AN_HOUR} times within an hour; nothing is minted until {format_time(until)}."
+    )
     return Waiting(Reason.TOO_MANY_REPAIRS, f"{message} Find out who deletes or edits it (audit log of the API server)")
 
 

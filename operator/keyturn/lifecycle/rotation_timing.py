@@ -7,11 +7,11 @@ Two separate questions, so that a late start never moves the calendar: `next_rot
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 from keyturn.api.v1alpha1.apikey import RotationPolicy, RotationSpec, Window
 from keyturn.api.v1alpha1.conditions import Reason
@@ -58,12 +58,21 @@ class EffectiveRotation:
     quiet_period: timedelta
 
 
-@lru_cache(maxsize=1024)
 def effective_rotation(spec: RotationSpec | None, *, settings: Settings) -> EffectiveRotation:
     """Fill in what the user left out, check what the user wrote. None, "nothing was written", always succeeds.
 
     Raises UserMustAct: InvalidSchedule, UnknownTimeZone, IntervalTooShort, GracePeriodTooShort, GracePeriodTooLong.
     """
+    # Frozen pydantic models are hashable; pyright does not know it.
+    return _remembered(cast("Hashable", spec), cast("Hashable", settings))
+
+
+@lru_cache(maxsize=1024)
+def _remembered(spec: Hashable, settings: Hashable) -> EffectiveRotation:
+    return _worked_out(cast("RotationSpec | None", spec), settings=cast("Settings", settings))
+
+
+def _worked_out(spec: RotationSpec | None, *, settings: Settings) -> EffectiveRotation:
     asked = spec or RotationSpec()
     interval, schedule = _cadence(asked, settings=settings)
     windows = tuple(_window(window, field=f"rotation.windows[{index}]") for index, window in enumerate(asked.windows or ()))
