@@ -267,11 +267,15 @@ class World:
         for entry in before.versions if before else ():
             if entry.key_id not in live:
                 self._check_end(entry, after, actor)
-        if before is not None and before.uid != after.uid and not (before.retained or before.retain_on_delete) and was_live & live:
-            self.complaints.append("another ApiKey of the same name got a key that was not retained")
         if len(after.in_state(VersionState.ACTIVE)) > 1:
             self.complaints.append("two versions are Active")
-        if before is not None and after.serial <= before.serial:
+        if before is not None:
+            self._check_succession(before, after, kept=was_live & live)
+
+    def _check_succession(self, before: Record, after: Record, *, kept: set[str]) -> None:
+        if before.uid != after.uid and not (before.retained or before.retain_on_delete) and kept:
+            self.complaints.append("another ApiKey of the same name got a key that was not retained")
+        if after.serial <= before.serial:
             self.complaints.append("the serial did not grow")
 
     def _check_birth(self, entry: VersionEntry) -> None:
