@@ -377,8 +377,9 @@ def bare_pod(name: str, *, secret: str = "billing") -> Json:
 
 
 def job(name: str, *, secret: str = "billing") -> Json:
-    """A Job whose pod runs on."""
-    template = {"metadata": {"labels": {"app": name}}, "spec": {**pod_spec(secret), "restartPolicy": "Never"}}
+    """A Job whose pod finds no node: kwok would have it succeed at once."""
+    spec = {**pod_spec(secret), "restartPolicy": "Never", "nodeSelector": {"no": "such-node"}}
+    template = {"metadata": {"labels": {"app": name}}, "spec": spec}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"template": template}}
 
 
