@@ -19,8 +19,14 @@ PACKAGE: Final = ROOT / "operator" / "keyturn"
 TESTS: Final = ROOT / "tests"
 
 REVEALS: Final = {
-    "keys/root_secret.py": 3,
-    "lifecycle/credential_secret.py": 3,
+    "cli/mint_command.py": 1,  # printed, as asked
+    "cluster/credential_secrets.py": 1,  # into the body of a Secret
+    "controller/apikey/act.py": 1,  # hashed
+    "controller/apikey/credential_writer.py": 1,  # hashed
+    "controller/apikey/secret_view.py": 2,  # hashed: the token, the previous token
+    "controller/installation.py": 1,  # the root secret, into its Secret
+    "keys/root_secret.py": 3,  # derived from
+    "lifecycle/credential_secret.py": 3,  # into the template's words, hashed
 }
 """Where plaintext leaves its type, and how often. A new line here is a question for review: who sees it, and is it written down?"""
 
