@@ -57,6 +57,8 @@ class Elector:
         self._transitions = 0
         self._observed: tuple[str, float] = ("", 0.0)
         self.lost = asyncio.Event()
+        self.was_released = False
+        """Whether the holder before us gave the lead up in good order, with nothing left to do."""
         self.previous_renew_time: datetime | None = None
         """When the holder before us last renewed, by its own clock: how long nobody may have worked. None: there was none."""
 
@@ -124,6 +126,7 @@ class Elector:
         self._acquire_time = _micro_time(self._clock())
         self._transitions = _whole_number(spec, "leaseTransitions") + (holder != self._identity)
         self.previous_renew_time = _instant(text_of(spec, "renewTime"))
+        self.was_released = not holder
         await self._write(holder=self._identity, started=self._monotonic())
         return True
 

@@ -15,17 +15,22 @@ _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Right:
-    """One right as RBAC says it. Empty `group`: core; empty `namespace`: in all namespaces, or of a cluster-scoped resource."""
+    """One right as RBAC says it.
+
+    Empty `group`: core; empty `namespace`: in all namespaces, or of a cluster-scoped resource; empty `name`: on every object.
+    """
 
     verb: str
     group: str
     resource: str
     subresource: str = ""
     namespace: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         resource = f"{self.resource}.{self.group}" if self.group else self.resource
         resource = f"{resource}/{self.subresource}" if self.subresource else resource
+        resource = f"{resource} {self.name}" if self.name else resource
         return f"{self.verb} {resource} " + (f"in namespace {self.namespace}" if self.namespace else "in all namespaces")
 
 
@@ -43,6 +48,7 @@ async def _may(client: Client, right: Right) -> bool:
         "resource": right.resource,
         "subresource": right.subresource,
         "namespace": right.namespace,
+        "name": right.name,
     }
     review = {
         "apiVersion": "authorization.k8s.io/v1",

@@ -21,13 +21,13 @@ from keyturn.cluster.api_errors import AlreadyExists, Forbidden, NotFound
 from keyturn.cluster.client import Client
 from keyturn.cluster.raw import mapping_of, texts_of
 from keyturn.cluster.record_secrets import RECORD_SELECTOR
+from keyturn.controller.rights import VERIFICATION_KEYS_NAME
 from keyturn.keys.mint import mint_root_secret
 from keyturn.keys.root_secret import ROOT_LENGTH, RootSecret, SigningRing, TagRing
 from keyturn.keys.verification_keys import VerificationKeys
 
 ROOT_DATA_KEY: Final = "root"
 PREVIOUS_ROOT_DATA_KEY: Final = "previous-root"
-VERIFICATION_KEYS_NAME: Final = "keyturn-verification-keys"
 
 log = get_logger(__name__)
 

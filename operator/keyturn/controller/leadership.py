@@ -36,6 +36,7 @@ from keyturn.lifecycle.pacing import RotationPacer
 
 STOP_TIMEOUT: Final = timedelta(seconds=8)
 NO_LEASE_YET: Final = timedelta(minutes=10)
+EVERYTHING: Final = 2**63
 RecordOrCredential = Reflector[StoredRecord] | Reflector[CredentialMetadata]
 
 log = get_logger(__name__)
@@ -75,7 +76,8 @@ async def lead(
     if not finished:
         log.error("Work did not end in time")
         return TermEnd.STUCK
-    await elector.release()
+    if not rt.memory.untold:  # otherwise the lead runs out, and who follows tells what we could not
+        await elector.release()
     log.info("Operator stopped")
     return TermEnd.STOPPED if stop.is_set() else TermEnd.AGAIN
 
@@ -123,9 +125,6 @@ async def _watching(rt: Runtime) -> AsyncIterator[list[RecordOrCredential]]:
 
 
 def _runtime(client: Client, settings: Settings, installation: Installation, elector: Elector, *, has_argo_rollouts: bool) -> Runtime:
-    # Records written while nobody may have told of them are told of again; before the first lead there was nobody.
-    since = elector.previous_renew_time or utc_now() - NO_LEASE_YET
-    announced_before = int((since - 2 * settings.lease_duration).timestamp() * 1000)
     rt = Runtime(
         settings=settings,
         clock=utc_now,
@@ -140,7 +139,7 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         audit=AuditLog(settings.audit_log),
         is_leading=elector.is_leading,
         has_argo_rollouts=has_argo_rollouts,
-        memory=Memory(announced_before=announced_before),
+        memory=Memory(announced_before=_announced_before(elector, settings)),
     )
     rt.queue = WorkQueue(
         lambda key: reconcile(rt, key), workers=settings.workers, clock=rt.clock, on_error=_note_error, on_run=metrics.count_run
@@ -148,6 +147,14 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
     measure_queue(rt.queue)
     metrics.ROLLOUTS_STALLED.set_function(lambda: len(rt.memory.stalled))
     return rt
+
+
+def _announced_before(elector: Elector, settings: Settings) -> int:
+    """Up to which serial (unix milliseconds) records were surely told of. A leader that died may have left its last ones untold."""
+    if elector.was_released:
+        return EVERYTHING
+    since = elector.previous_renew_time or utc_now() - NO_LEASE_YET
+    return int((since - 2 * settings.lease_duration).timestamp() * 1000)
 
 
 def _reflectors(rt: Runtime) -> list[RecordOrCredential]:

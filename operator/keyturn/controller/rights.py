@@ -1,22 +1,28 @@
-"""The rights the operator needs in watch mode: asked for at the start, granted by `deploy/rbac.yaml`; a test compares the two."""
+"""The rights the operator needs in watch mode: asked for at the start, granted by `deploy/`; a test compares the two."""
 
 from __future__ import annotations
 
+from typing import Final
+
+from keyturn.base.names import GROUP
 from keyturn.base.settings import Settings
 from keyturn.cluster.permissions import Right
 
-KEYTURN = "keyturn.dev"
+LEASE_NAME: Final = "keyturn-operator"
+VERIFICATION_KEYS_NAME: Final = "keyturn-verification-keys"
+
+_LEASES: Final = "coordination.k8s.io"
 
 
 def needed_rights(settings: Settings) -> tuple[Right, ...]:
     """Every verb on every resource, in the namespaces where it is used."""
-    watched = watched_namespaces(settings) or ("",)
-    rights = [right for namespace in watched for right in _in_tenants(namespace)]
-    rights += [Right(verb, "", "secrets", namespace=settings.records_namespace) for verb in ("get", "list", "watch", "create", "patch")]
-    rights += [Right(verb, "", "secrets", namespace=settings.namespace) for verb in ("get", "create")]
-    rights += [Right(verb, "", "configmaps", namespace=settings.namespace) for verb in ("get", "create", "patch")]
-    rights += [Right(verb, "coordination.k8s.io", "leases", namespace=settings.namespace) for verb in ("get", "create", "update")]
-    return tuple(rights)
+    tenants = (right for namespace in _scopes(settings) for right in _in_tenants(namespace))
+    return (*tenants, *_among_records(settings.records_namespace), *_at_home(settings))
+
+
+def argo_rights(settings: Settings) -> tuple[Right, ...]:
+    """What restarting Argo Rollouts needs besides, where there are any."""
+    return tuple(Right(verb, "argoproj.io", "rollouts", namespace=scope) for scope in _scopes(settings) for verb in ("list", "patch"))
 
 
 def watched_namespaces(settings: Settings) -> tuple[str, ...]:
@@ -24,12 +30,33 @@ def watched_namespaces(settings: Settings) -> tuple[str, ...]:
     return tuple(name.strip() for name in settings.watch_namespaces.split(",") if name.strip())
 
 
+def _scopes(settings: Settings) -> tuple[str, ...]:
+    return watched_namespaces(settings) or ("",)
+
+
 def _in_tenants(namespace: str) -> list[Right]:
-    rights = [Right(verb, KEYTURN, "apikeys", namespace=namespace) for verb in ("get", "list", "watch")]
-    rights.append(Right("patch", KEYTURN, "apikeys", "status", namespace=namespace))
+    rights = [Right(verb, GROUP, "apikeys", namespace=namespace) for verb in ("get", "list", "watch")]
+    rights.append(Right("patch", GROUP, "apikeys", "status", namespace=namespace))
     rights += [Right(verb, "", "secrets", namespace=namespace) for verb in ("get", "list", "watch", "create", "patch")]
     rights.append(Right("create", "events.k8s.io", "events", namespace=namespace))
     rights.append(Right("list", "", "pods", namespace=namespace))
     for resource in ("deployments", "statefulsets", "daemonsets"):
         rights += [Right(verb, "apps", resource, namespace=namespace) for verb in ("list", "patch")]
     return rights
+
+
+def _among_records(namespace: str) -> list[Right]:
+    return [Right(verb, "", "secrets", namespace=namespace) for verb in ("get", "list", "watch", "create", "patch")]
+
+
+def _at_home(settings: Settings) -> list[Right]:
+    """In the operator's own namespace. RBAC knows no name at creation; everything else is about one object each."""
+    home = settings.namespace
+    return [
+        Right("create", "", "secrets", namespace=home),
+        Right("get", "", "secrets", namespace=home, name=settings.root_secret),
+        Right("create", "", "configmaps", namespace=home),
+        *(Right(verb, "", "configmaps", namespace=home, name=VERIFICATION_KEYS_NAME) for verb in ("get", "patch")),
+        Right("create", _LEASES, "leases", namespace=home),
+        *(Right(verb, _LEASES, "leases", namespace=home, name=LEASE_NAME) for verb in ("get", "update")),
+    ]

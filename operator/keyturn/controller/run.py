@@ -24,10 +24,9 @@ from keyturn.controller.handlers import stop_on_signals
 from keyturn.controller.installation import Installation, set_up
 from keyturn.controller.leadership import TermEnd, lead
 from keyturn.controller.probes import ProbeServer, queue_complaint
-from keyturn.controller.rights import needed_rights, watched_namespaces
+from keyturn.controller.rights import LEASE_NAME, argo_rights, needed_rights, watched_namespaces
 from keyturn.controller.workqueue import WorkQueue
 
-LEASE_NAME: Final = "keyturn-operator"
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 10.0
 
@@ -102,7 +101,7 @@ async def _work(client: Client, settings: Settings, health: Health, stop: asynci
         return 4
     await _patiently("Looking for the ApiKey resource", lambda: _wait_for_crds(client, settings))
     installation = await _patiently("Setting up", lambda: set_up(client, settings))
-    argo = await _patiently("Looking for Argo Rollouts", lambda: _has_argo_rollouts(client))
+    argo = await _patiently("Looking for Argo Rollouts", lambda: _may_restart_argo_rollouts(client, settings))
     while True:
         health.complaint = None
         end = await _term(client, settings, installation, health, stop, has_argo_rollouts=argo)
@@ -145,16 +144,16 @@ async def _wait_for_crds(client: Client, settings: Settings) -> None:
         raise RetryLater("the ApiKey resource is missing: kubectl apply --server-side -f crds/") from None
 
 
-async def _has_argo_rollouts(client: Client) -> bool:
-    """Whether Argo Rollouts are there to be looked at, and may be."""
+async def _may_restart_argo_rollouts(client: Client, settings: Settings) -> bool:
+    """Whether Argo Rollouts are there, and may be looked at and restarted."""
     try:
-        await client.get("/apis/argoproj.io/v1alpha1/rollouts", query={"limit": "1"})
+        await client.get("/apis/argoproj.io/v1alpha1")
     except NotFound:
         return False
-    except RetryLater as error:
-        log.warning("Argo Rollouts are not looked at", problem=str(error))
-        return False
-    return True
+    missing = await missing_rights(client, argo_rights(settings))
+    for sentence in missing:
+        log.warning("Argo Rollouts are left alone", problem=sentence)
+    return not missing
 
 
 def _identity() -> str:

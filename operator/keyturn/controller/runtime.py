@@ -97,6 +97,8 @@ class Memory:
     checked: dict[Key, CheckedSecret] = field(default_factory=dict)
     rollouts: dict[Key, RolloutFacts] = field(default_factory=dict)
     announced: dict[Key, int] = field(default_factory=dict)
+    untold: set[Key] = field(default_factory=set)
+    """Records written and not told of yet."""
     announced_before: int = 0
     """Records with a serial up to this one were announced by an earlier process."""
     unlabelled: set[Key] = field(default_factory=set)

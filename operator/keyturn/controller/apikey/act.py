@@ -118,6 +118,7 @@ async def save_record(rt: Runtime, seen: Observed, record: Record, *, create: bo
         written = await rt.record_secrets.create(key, stored)
     else:
         written = await rt.record_secrets.replace(key, stored, seen=entry)
+    rt.memory.untold.add(key)
     rt.records.put(key, stored, written.resource_version, written.uid)
     rt.memory.decoded.put(key, written.resource_version, signed)
     rt.memory.keep_held(key, (each.number for each in signed.in_state(VersionState.STAGED)))
