@@ -111,9 +111,9 @@ class Cluster:
         try:
             self.login.ask("GET", path)
         except ApiFailed as failure:
-            if failure.status != HTTPStatus.NOT_FOUND:
+            if failure.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS}:
                 raise
-            return False
+            return False  # 429: "storage is (re)initializing", for a moment after a CRD was installed
         return True
 
     def stop(self) -> None:
