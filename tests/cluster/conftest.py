@@ -36,6 +36,8 @@ def _serves_apikeys(cluster: Cluster) -> bool:
 def shared_operator(plane: Cluster) -> Iterator[OperatorProcess]:
     """One operator for all namespaces of the shared plane."""
     install_crds(plane)
+    if isinstance(plane, Plane):
+        plane.restart("kube-controller-manager")  # its garbage collector would notice the new resource only after half a minute
     records = unique_name("records")
     with OperatorProcess.start(plane, records_namespace=records, namespace=f"{records}-system", name="shared") as operator:
         yield operator.wait_ready()
