@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gen.lifecycle import active, record
 from gen.records import records
+from keyturn.base.version_state import Cause
 from keyturn.keys.record import FORMAT, Record
 from keyturn.keys.record_encoding import RecordDamaged, RecordTooNew, decode_record, encode_record
 
@@ -103,7 +105,7 @@ def test_what_a_record_cannot_do_without_is_missed_by_name(name: str, value: obj
         ),
         (
             "versions",
-            [{"number": 1, "keyID": "k", "digest": "d", "state": "Active", "stagedTime": "2026-11-24T06:00:00Z", "cause": "Whim"}],
+            [{"number": 1, "keyID": "k", "digest": "d", "state": "Active", "stagedTime": "2026-11-24T06:00:00Z", "cause": 7}],
         ),
         ("dead", [{"number": 1, "keyID": "k", "endTime": "2026-11-24T06:00:00Z", "state": "Active", "reason": "", "cause": "Issued"}]),
     ],
@@ -122,3 +124,9 @@ def test_an_impossible_value_is_damaged(name: str, value: object) -> None:
 def test_bytes_that_are_no_record_are_damaged_and_nothing_else(data: bytes) -> None:
     with pytest.raises(RecordDamaged):
         decode_record(data)
+
+
+def test_a_cause_that_only_a_newer_operator_knows_is_no_damage() -> None:
+    """An old verifier beside a new operator must go on: nobody decides by the cause."""
+    data = encode_record(record(active(1, cause=Cause.TRIGGER))).replace(b'"Trigger"', b'"FromTheFuture"')
+    assert [entry.cause for entry in decode_record(data).versions] == [Cause.OTHER]

@@ -22,8 +22,9 @@ def utc_now() -> datetime:
 
 def format_time(instant: datetime) -> str:
     """Write an instant as the API server does, with milliseconds only where there are any: 2026-11-24T06:09:44.120Z."""
-    text = instant.astimezone(UTC).replace(tzinfo=None)
-    return text.isoformat(timespec="milliseconds" if text.microsecond else "seconds") + "Z"
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    # isoformat ends in the offset, +00:00: six characters.
+    return utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds")[:-6] + "Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -46,3 +46,5 @@ class Cause(StrEnum):
     """`spec.minVersion` ended the version before."""
     REVOKED = "Revoked"
     """The version before was revoked."""
+    OTHER = "Other"
+    """A reason that only a newer operator knows."""
