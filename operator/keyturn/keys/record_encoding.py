@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 from keyturn.base.clock import format_time, parse_time
 from keyturn.base.errors import KeyturnError
