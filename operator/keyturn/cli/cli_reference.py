@@ -52,7 +52,7 @@ def _command_section(name: str, root: click.Context) -> Iterator[str]:
         raise LookupError(f"{name} is in the table of commands and is none")
     context = click.Context(command, parent=root, info_name=name)
     yield f"## {name}\n"
-    yield f"    {context.command_path} {' '.join(command.collect_usage_pieces(context))}\n"
+    yield f"    {' '.join(filter(None, (context.command_path, *command.collect_usage_pieces(context))))}\n"
     yield from (f"{' '.join(paragraph.split())}\n" for paragraph in (command.help or "").split("\n\n"))
     if name == "operator":
         yield "The options are the [settings](settings.md).\n"

@@ -1,0 +1,140 @@
+"""`keyturn describe`: the text whole, the JSON's fields whole, the advice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from gen.apikey_json import NOW, Json, apikey, overlapping, stalled, steady
+from keyturn.api.workloads import Pod, RolloutView, Strategy, Workload
+from keyturn.base.clock import DAY, HOUR
+from keyturn.cli.advice import next_steps, things_waited_for
+from keyturn.cli.apikey_view import decode_apikey
+from keyturn.cli.description import ConsumerView, Description, EventView, SecretView, consumers_of
+from keyturn.cli.description_json import description_json
+from keyturn.cli.description_text import render_description
+
+SECRET = SecretView("billing", present=True, key_id="Qm8sT2fLx0Za", version="2")
+OLD, NEW = NOW - 3 * DAY, NOW - HOUR
+VIEW = RolloutView(
+    (
+        Workload(kind="Deployment", name="web", uid="1", references=True),
+        Workload(kind="StatefulSet", name="db", uid="2", references=True, strategy=Strategy.ON_DELETE, template_annotation="Qm8sT2fLx0Za"),
+        Workload(kind="Deployment", name="stranger", uid="3", references=False),
+    ),
+    (
+        Pod(
+            name="web-1",
+            uid="4",
+            created=NEW,
+            references=True,
+            controller_kind="ReplicaSet",
+            controller_name="web-5f",
+            labels=(("pod-template-hash", "5f"),),
+        ),
+        Pod(name="db-0", uid="5", created=OLD, references=True, controller_kind="StatefulSet", controller_name="db"),
+    ),
+)
+
+
+def described(item: Json, *, secret: SecretView | None = SECRET, view: RolloutView | None = VIEW) -> Description:
+    key = decode_apikey(item)
+    consumers = consumers_of(key, view) if view is not None else None
+    return Description(
+        key=key,
+        secret=secret,
+        consumers=consumers,
+        events=(EventView(NOW - HOUR, "Normal", "Rotated", "Version 2 (Qm8sT2fLx0Za) is in the Secret", 1),),
+        waits_for=things_waited_for(key, consumers),
+        next_steps=next_steps(key, secret, consumers),
+        not_seen=(),
+    )
+
+
+def test_an_overlap_is_told_whole() -> None:
+    assert (
+        click.unstyle(render_description(described(apikey(status=overlapping())), now=NOW))
+        == """\
+Name:          billing
+Namespace:     team-a
+Ready:         True: Version 2 is in force
+Key ID:        Qm8sT2fLx0Za (version 2)
+Secret:        billing (present, version 2)
+Product:       none: the default audience, no scopes
+Rotation:      every 720h, grace 24h, overlap limit 168h
+Next rotation: in 12d (2026-12-06T12:01:00Z)
+Expires:       never
+Last used:     not known
+Age:           3d4h
+
+Versions:
+  VERSION   STATE      KEY ID         MADE   ACTIVE SINCE   ENDS
+  2         Active     Qm8sT2fLx0Za   3h     3h             -
+  1         Retiring   a1B2c3D4e5F6   30d    30d            in 6d at the latest
+
+Used by:
+  WORKLOAD         RUNNING PODS   ROLLOUT
+  Deployment/web   1              done
+  StatefulSet/db   1              waiting (OnDelete)
+
+Conditions:
+  TYPE                    STATUS   SINCE   REASON                    MESSAGE
+  Ready                   True     3h      Issued                    Version 2 is in force
+  PreviousVersionActive   True     3h      PreviousVersionRetiring   Version 1 is still accepted
+
+Waits for:
+  Version 1 is still accepted (PreviousVersionRetiring)
+
+What to do:
+  StatefulSet/db replaces pods only when they are deleted: kubectl -n team-a delete pod, one of its pods after the other
+
+Events:
+  LAST SEEN   TYPE     REASON    MESSAGE
+  60m         Normal   Rotated   Version 2 (Qm8sT2fLx0Za) is in the Secret"""
+    )
+
+
+def test_outside_an_overlap_nobody_has_to_move() -> None:
+    assert described(apikey(status=steady())).consumers == (
+        ConsumerView("Deployment", "web", pods=1, done=None),
+        ConsumerView("StatefulSet", "db", pods=1, done=None),
+    )
+
+
+def test_a_key_nobody_has_looked_at_says_so() -> None:
+    told = described(apikey(), secret=SecretView("billing", present=False), view=RolloutView((), ()))
+    assert told.waits_for == ("The operator's first look at this ApiKey",)
+    assert told.next_steps == ("If it stays so, see that the operator runs: kubectl get pods -A -l app.kubernetes.io/name=keyturn",)
+
+
+def test_the_most_urgent_advice_comes_first() -> None:
+    paused = apikey(status=stalled(), spec={"disabled": True}, annotations={"keyturn.dev/paused": "true"})
+    assert described(paused).next_steps == (
+        "Keyturn does nothing while it is paused; to go on: kubectl -n team-a annotate apikey billing keyturn.dev/paused-",
+        "Secret billing is not Keyturn's. Remove it (SecretConflict)",
+        "The key is refused everywhere; to accept it again: keyturn enable billing -n team-a",
+    )
+
+
+def test_a_secret_that_is_missing_or_behind_is_noticed() -> None:
+    lost = described(apikey(status=steady()), secret=SecretView("billing", present=False))
+    assert lost.next_steps == ("Secret billing is missing; Keyturn makes a new key by itself. Find out who deletes it",)
+    behind = described(apikey(status=steady()), secret=replace(SECRET, key_id="a1B2c3D4e5F6"))
+    assert behind.next_steps == ("Secret billing holds key ID a1B2c3D4e5F6 and not Qm8sT2fLx0Za; if that lasts, see the operator's log",)
+
+
+def test_the_json_has_every_field_whatever_is_known() -> None:
+    known = description_json(described(apikey(status=overlapping())))
+    unknown = description_json(replace(described(apikey(), secret=None, view=None), events=None))
+    assert list(known) == list(unknown)
+    assert known["consumers"] == [
+        {"kind": "Deployment", "name": "web", "pods": 1, "done": True, "reason": None},
+        {"kind": "StatefulSet", "name": "db", "pods": 1, "done": False, "reason": "OnDelete"},
+    ]
+    assert (unknown["secret"], unknown["consumers"], unknown["events"]) == ({"name": "billing", "present": None, "keyID": None}, None, None)
+    assert list(known) == [
+        "apiVersion", "kind", "namespace", "name", "uid", "creationTime", "product", "rotation", "effective", "expirationTime", "disabled",
+        "paused", "activeVersion", "keyID", "nextRotationTime", "lastRotationTime", "lastUsedTime", "secret", "versions", "consumers",
+        "conditions", "waitsFor", "nextSteps", "events", "notSeen",
+    ]  # fmt: skip
