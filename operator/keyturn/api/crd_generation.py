@@ -55,14 +55,22 @@ _KIND: Final = "Kind of the object, {kind}."
 
 
 def generate_crds(folder: Path) -> list[Path]:
-    """Write one file a kind into the folder, named as `keyturn.dev_apikeys.yaml`; the same models always give the same bytes."""
+    """Write a file for each kind, `keyturn.dev_apikeys.yaml`, and a list of them; the same models always give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for kind in KINDS:
         file = folder / f"{GROUP}_{kind.plural}.yaml"
         file.write_text(_HEADER + _to_yaml(crd(kind)), encoding="utf-8")
         files.append(file)
-    return files
+    return [*files, _write_kustomization(folder, [file.name for file in files])]
+
+
+def _write_kustomization(folder: Path, names: list[str]) -> Path:
+    """The list that lets `deploy/` take the folder in. Without an ending: `kubectl apply -f crds/` passes over it."""
+    file = folder / "Kustomization"
+    listed: Schema = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [*names]}
+    file.write_text(_HEADER + _to_yaml(listed), encoding="utf-8")
+    return file
 
 
 def crd(kind: ResourceKind) -> Schema:

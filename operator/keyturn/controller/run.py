@@ -18,6 +18,7 @@ from keyturn.base.log_output import configure_logging, get_logger
 from keyturn.base.settings import Settings
 from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.client import Client
+from keyturn.cluster.discovery import serves
 from keyturn.cluster.lease import Elector
 from keyturn.cluster.permissions import missing_rights
 from keyturn.controller.handlers import stop_on_signals
@@ -146,9 +147,7 @@ async def _wait_for_crds(client: Client, settings: Settings) -> None:
 
 async def _may_restart_argo_rollouts(client: Client, settings: Settings) -> bool:
     """Whether Argo Rollouts are there, and may be looked at and restarted."""
-    try:
-        await client.get("/apis/argoproj.io/v1alpha1")
-    except NotFound:
+    if not await serves(client, "argoproj.io/v1alpha1", "rollouts"):
         return False
     missing = await missing_rights(client, argo_rights(settings))
     for sentence in missing:
