@@ -25,6 +25,10 @@ WRITE_REFERENCE := $(BIN)/python -c 'import pathlib, sys; from keyturn.api.refer
 demo: $(READY) ## Issue, use and rotate a key on a cluster of its own, in a minute (KEEP=1 leaves it running)
 	@KEEP='$(KEEP)' $(BIN)/python tests/demo/__main__.py
 
+.PHONY: demo-stop
+demo-stop: $(READY) ## End the cluster that make demo KEEP=1 left running
+	@$(BIN)/python tests/demo/__main__.py --stop
+
 .PHONY: run
 run: $(READY) ## Run the operator from this checkout against the current kubeconfig (ARGS="--log-format json")
 	@$(BIN)/keyturn operator $(ARGS)
