@@ -164,7 +164,7 @@ def _reflectors(rt: Runtime) -> list[RecordOrCredential]:
         Collection(f"/api/v1/namespaces/{namespace}/secrets", label_selector=RECORD_SELECTOR),
         cache=rt.records,
         decode=decode_stored_record,
-        on_change=rt.queue.add,
+        on_change=lambda key: _wake(rt, key),
     )
     paths = [f"/api/v1/namespaces/{each}/secrets" for each in watched_namespaces(rt.settings)] or ["/api/v1/secrets"]
     credentials = [
@@ -173,11 +173,21 @@ def _reflectors(rt: Runtime) -> list[RecordOrCredential]:
             Collection(path, label_selector=CREDENTIAL_SELECTOR, metadata_only=True),
             cache=rt.credentials,
             decode=decode_credential_metadata,
-            on_change=lambda where: rt.queue.add(rt.apikey_of_secret(where)),
+            on_change=lambda where: _wake(rt, rt.apikey_of_secret(where)),
         )
         for path in paths
     ]
     return [records, *credentials]
+
+
+def _wake(rt: Runtime, key: Key) -> None:
+    """Its record or Secret is different now.
+
+    Where its ApiKey is not known, Kopf is about to list it, or the sweep finds it gone: looking before that would read every ApiKey
+    one by one at each start.
+    """
+    if rt.apikeys.get(key) is not None:
+        rt.queue.add(key)
 
 
 def _note_error(key: Key, error: Exception) -> None:
