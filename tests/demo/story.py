@@ -56,7 +56,7 @@ def _tell(screen: Screen, stage: Stage) -> None:
 
 def _issue(screen: Screen) -> None:
     screen.chapter("Ask for a key, and deploy what uses it")
-    screen.run("kubectl apply -f deploy/examples/first-key/")
+    screen.run("kubectl apply -f deploy/examples/first-key.yaml")
     screen.watch("kubectl get apikey billing --watch", until=lambda line: "True" in line)
     screen.run("kubectl rollout status deployment/shop --timeout=60s")
 
@@ -108,7 +108,7 @@ def _retire(screen: Screen, evidence: Evidence, *, first: str) -> None:
     judged = [evidence.judge(first), evidence.judge(evidence.token())]
     screen.result("\n".join(judged))
     screen.run("keyturn get billing")
-    screen.run(f"kubectl get events --field-selector involvedObject.name=billing -o custom-columns={EVENTS}")
+    screen.run(f"kubectl get events --field-selector involvedObject.name=billing --sort-by=.eventTime -o custom-columns={EVENTS}")
 
 
 def _annotation(screen: Screen) -> str:
