@@ -17,7 +17,8 @@ BIN := .venv/bin
 READY := .venv/.stamp
 GENERATED := build/generated
 WRITE_CRDS := $(BIN)/python -m keyturn.api.crd_generation
-WRITE_REFERENCE := $(BIN)/python -c 'import pathlib, sys; from keyturn.api.reference_docs import write_reference as w; w(pathlib.Path(sys.argv[1]))'
+WRITE_REFERENCE := $(BIN)/python -m keyturn.cli.reference_pages
+WRITE_DIAGRAM := $(BIN)/python -m keyturn.cli.state_diagram
 
 ##@ Use it
 
@@ -95,7 +96,9 @@ check-generated: $(READY)
 	@mkdir -p $(GENERATED)/crds $(GENERATED)/reference
 	@$(WRITE_CRDS) $(GENERATED)/crds
 	@$(WRITE_REFERENCE) $(GENERATED)/reference
+	@$(WRITE_DIAGRAM) $(GENERATED)/explanation
 	@diff -r -u crds $(GENERATED)/crds || { echo 'crds/ is not what operator/keyturn/api says: run make crds'; exit 1; }
+	@diff -r -u docs/explanation/key-versions.mmd $(GENERATED)/explanation/key-versions.mmd || { echo 'The diagram is out of date: run make docs'; exit 1; }
 	@for page in $(GENERATED)/reference/*; do \
 	    diff -u "docs/reference/$$(basename "$$page")" "$$page" || { echo 'A reference page is out of date: run make docs'; exit 1; }; \
 	done
@@ -112,9 +115,10 @@ crds: $(READY) ## Make crds/ anew from operator/keyturn/api
 	@$(WRITE_CRDS) crds
 
 .PHONY: docs
-docs: $(READY) ## Make the reference pages anew: resources, settings, conditions, metrics
+docs: $(READY) ## Make the generated pages anew: resources, settings, conditions, metrics, the command, the diagram of versions
 	@mkdir -p docs/reference
 	@$(WRITE_REFERENCE) docs/reference
+	@$(WRITE_DIAGRAM) docs/explanation
 
 .PHONY: lock
 lock: $(READY) ## Make requirements.lock anew after a change in pyproject.toml (ARGS=--upgrade: newest versions)

@@ -1,0 +1,57 @@
+"""docs/reference/metrics.md, made from the metrics themselves. Pure but for the file it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import Metric
+
+from keyturn.base.metrics import REGISTRY
+
+OWN: Final = "keyturn_"
+_HEAD: Final = """\
+# Metrics
+
+Served in Prometheus' text format at `/metrics` of [`--probe-address`](settings.md), beside `/healthz` and `/readyz`. Every label value
+listed here is there from the start, at 0, so an alert on `increase(…)` sees the first event. Names and labels are only ever added.
+The usual `process_*` and `python_gc_*` metrics are served too.
+
+Alert on `keyturn_rollouts_stalled > 0` ([what to do](../how-to/rollout-stalled.md)), `increase(keyturn_secret_conflicts_total[1h]) > 0`
+([what to do](../how-to/secret-conflict.md)), `keyturn_log_redactions > 0` (a bug), `sum(keyturn_leader) < 1`
+for a minute (nothing rotates).
+
+| metric | type | labels, and the values known beforehand | meaning |
+|---|---|---|---|
+"""
+
+
+def write_metrics_reference(folder: Path) -> Path:
+    """Write metrics.md into the folder; the same metrics always give the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / "metrics.md"
+    page.write_text(metrics_reference(), encoding="utf-8")
+    return page
+
+
+def metrics_reference() -> str:
+    """The page."""
+    own = sorted((metric for metric in REGISTRY.collect() if metric.name.startswith(OWN)), key=lambda metric: metric.name)
+    return _HEAD + "".join(map(_line, own))
+
+
+def _line(metric: Metric) -> str:
+    name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+    labels = "; ".join(f"`{label}`: {', '.join(values)}" if values else f"`{label}`" for label, values in _labels(metric))
+    return f"| `{name}` | {metric.type} | {labels} | {metric.documentation} |\n"
+
+
+def _labels(metric: Metric) -> Iterator[tuple[str, list[str]]]:
+    """Label names with their values; of the series of requests, which depend on what happened, only the names."""
+    names = {label: None for sample in metric.samples for label in sample.labels if label != "le"}
+    if metric.name == "keyturn_api_requests":
+        yield from ((label, []) for label in ("verb", "resource", "code"))
+        return
+    for label in names:
+        yield label, sorted({sample.labels[label] for sample in metric.samples})
