@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 from _pytest.capture import CaptureManager
 
-from testbed import images
+from testbed import images, kind
 from testbed.binaries import kwok_stages, programs
 from testbed.cluster import Cluster, connect
 from testbed.node import CannotRunNode, NodePlane, what_is_missing
@@ -102,7 +102,9 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     with capture.global_and_fixture_disabled() if capture else nullcontext():
         programs(*CONTROL_PLANE)
         kwok_stages()
-        if any(item.get_closest_marker("node") for item in session.items) and what_is_missing() is None:
+        if session.config.getoption("--testbed") == "kind":
+            kind.prepare()
+        elif any(item.get_closest_marker("node") for item in session.items) and what_is_missing() is None:
             programs(*NODE)
             images.prepare()
 
@@ -121,9 +123,7 @@ def _start(flavour: str) -> Cluster:
         case "node":
             return NodePlane.start()
         case "kind":
-            from testbed.kind import KindCluster
-
-            return KindCluster.start()
+            return kind.KindCluster.start()
         case "kubeconfig":
             file = os.environ.get("KUBECONFIG")
             if not file:

@@ -8,8 +8,17 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Final
 
 from testbed.cache import Stopwatch, cache_folder, only_one, say
+
+_FOR_INSTALLING: Final = frozenset((
+    "adduser", "cdebconf", "debconf", "dpkg", "install-info", "libdb5.3", "libdebian-installer4", "libfile-find-rule-perl", "libnewt0.52",
+    "libnumber-compare-perl", "libperl5.36", "libslang2", "libtext-glob-perl", "libtextwrap1", "lsb-base", "mailcap", "media-types",
+    "mime-support", "original-awk", "perl", "perl-base", "perl-modules-5.36", "usrmerge", "usr-is-merged",
+    "libelogind0",  # stands in for libsystemd0, and collides with it
+))  # fmt: skip
+"""What packages depend on because they are installed; here they are unpacked."""
 
 
 def unpacked(*packages: str) -> Path:
@@ -22,11 +31,38 @@ def unpacked(*packages: str) -> Path:
     return folder
 
 
+def merged(*packages: str) -> Path:
+    """As `unpacked`, with all libraries and programs in /usr, where one search path finds them."""
+    source = unpacked(*packages)
+    folder = source.with_name(f"{source.name}-merged")
+    with only_one(f"debian-{folder.name}"):
+        if not folder.is_dir():
+            scratch = Path(mkdtemp(prefix="deb-", dir=folder.parent))
+            fill_root(scratch, *packages)
+            scratch.rename(folder)
+    return folder
+
+
 def with_dependencies(package: str) -> list[str]:
-    """The names of a package and of all it depends on, for `unpacked`."""
+    """The names of a package and of all it needs to run, for `unpacked`."""
     options = [f"--no-{relation}" for relation in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
     listed = _with_package_lists(lambda lists: _run("apt-cache", *lists, "depends", "--recurse", *options, package, folder=cache_folder()))
-    return sorted({line for line in listed.splitlines() if line[:1].isalnum()})
+    return sorted({line for line in listed.splitlines() if line[:1].isalnum()} - _FOR_INSTALLING)
+
+
+def fill_root(root: Path, *packages: str) -> None:
+    """Put the files of these packages into `root` as a Debian has them: /bin, /lib and /sbin lead into /usr. No documentation."""
+    shutil.copytree(unpacked(*packages), root, symlinks=True, dirs_exist_ok=True)
+    for name in ("share/doc", "share/man", "share/locale", "share/info"):
+        shutil.rmtree(root / "usr" / name, ignore_errors=True)
+    for top in ("bin", "sbin", "lib", "lib64"):
+        own, usr = root / top, root / "usr" / top
+        usr.mkdir(parents=True, exist_ok=True)
+        if own.is_dir() and not own.is_symlink():
+            shutil.copytree(own, usr, symlinks=True, dirs_exist_ok=True)
+            shutil.rmtree(own)
+        if not own.is_symlink():
+            own.symlink_to(f"usr/{top}")
 
 
 def _unpack(packages: tuple[str, ...], folder: Path) -> None:

@@ -19,22 +19,6 @@ BUSYBOX: Final = "testbed.local/busybox:1"
 PYTHON: Final = "testbed.local/python:1"
 PAUSE: Final = "testbed.local/pause:1"
 
-_NOT_NEEDED: Final = frozenset(
-    (
-        "dpkg",
-        "tar",
-        "perl",
-        "perl-base",
-        "perl-modules-5.36",
-        "libperl5.36",
-        "install-info",
-        "libdb5.3",
-        "mailcap",
-        "media-types",
-        "mime-support",
-    )
-)
-
 
 def busybox() -> Path:
     """A shell and the usual commands in one static program of 2 MB."""
@@ -56,12 +40,7 @@ def python() -> Path:
     """Debian's Python with its standard library."""
 
     def fill(root: Path) -> None:
-        packages = [package for package in debian.with_dependencies("python3") if package not in _NOT_NEEDED]
-        shutil.copytree(debian.unpacked(*packages), root, symlinks=True, dirs_exist_ok=True)
-        for name in ("share/doc", "share/man", "share/locale"):
-            shutil.rmtree(root / "usr" / name, ignore_errors=True)
-        for top in ("bin", "sbin", "lib", "lib64"):  # what Debian's base-files would do: /lib is /usr/lib
-            _merge_into_usr(root, top)
+        debian.fill_root(root, *debian.with_dependencies("python3"))
         (root / "tmp").mkdir(mode=0o1777, exist_ok=True)
 
     return _kept("python", lambda root: Image(PYTHON, (Layer(root),), command=("python3",)), fill)
@@ -95,13 +74,3 @@ def _kept(name: str, image: Callable[[Path], Image], fill: Callable[[Path], None
                 write_image(image(root), file)
             say(f"made the image {name} in {watch}")
     return file
-
-
-def _merge_into_usr(root: Path, top: str) -> None:
-    own, usr = root / top, root / "usr" / top
-    usr.mkdir(parents=True, exist_ok=True)
-    if own.is_dir() and not own.is_symlink():
-        shutil.copytree(own, usr, symlinks=True, dirs_exist_ok=True)
-        shutil.rmtree(own)
-    if not own.is_symlink():
-        own.symlink_to(f"usr/{top}")

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final, Self
 
-from testbed import forward, images
+from testbed import cgroups, forward, images
 from testbed.binaries import program, programs
 from testbed.cache import Stopwatch, say
 from testbed.cluster import Cluster, read_kubeconfig, wait_until
@@ -25,8 +25,7 @@ from testbed.node_settings import ADDRESS, PORT, SOCKET
 from testbed.processes import Component, Group
 from testbed.recipes import CONTROL_PLANE, NODE
 
-_NAMESPACES: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--uts", "--ipc", "--mount-proc")
-_CGROUPS: Final = Path("/sys/fs/cgroup")
+OWN_NAMESPACES: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--uts", "--ipc", "--mount-proc")
 
 
 class CannotRunNode(RuntimeError):
@@ -43,11 +42,11 @@ def what_is_missing() -> str | None:
     for command in ("unshare", "nsenter", "ip", "mount"):
         if shutil.which(command) is None:
             return f"A real node needs the command {command} (Debian: util-linux, iproute2). {instead}"
-    tried = subprocess.run([*_NAMESPACES, "true"], capture_output=True, text=True, check=False)
+    tried = subprocess.run([*OWN_NAMESPACES, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
         return f"A real node needs namespaces of its own, and the kernel says: {tried.stderr.strip()}. {instead}"
-    if not os.access(_CGROUPS, os.W_OK) or not any(_CGROUPS.iterdir()):
-        return f"A real node needs control groups that can be written at {_CGROUPS}. {instead}"
+    if not os.access(cgroups.ROOT, os.W_OK) or not any(cgroups.ROOT.iterdir()):
+        return f"A real node needs control groups that can be written at {cgroups.ROOT}. {instead}"
     return None
 
 
@@ -56,10 +55,10 @@ class NodePlane(Cluster):
 
     busybox = images.BUSYBOX
 
-    def __init__(self, *, folder: Path, group: Group, cgroups: Sequence[Path]) -> None:
+    def __init__(self, *, folder: Path, group: Group, accounts: Sequence[Path]) -> None:
         self.folder = folder
         self.start_seconds = 0.0
-        self._group, self._cgroups = group, cgroups
+        self._group, self._accounts = group, accounts
         self._outer: Component | None = None
 
     @classmethod
@@ -71,14 +70,15 @@ class NodePlane(Cluster):
         all_images = [*images.prepare(), *archives]
         watch = Stopwatch()
         folder = Path(mkdtemp(prefix="keyturn-node-")).resolve()
-        cgroups = _make_cgroups(folder.name)
+        accounts = cgroups.make_cgroups(folder.name)
         wanted = {"cgroup": folder.name, "images": [str(archive) for archive in all_images], "kwok_nodes": kwok_nodes}
         (folder / "wanted.json").write_text(json.dumps(wanted))
-        node = cls(folder=folder, group=Group(folder, *cgroups), cgroups=cgroups)
+        node = cls(folder=folder, group=Group(folder, *accounts), accounts=accounts)
         try:
             node._come_up()
         except BaseException:
             node._group.kill()
+            cgroups.remove_cgroups(accounts)
             raise
         node.start_seconds = watch.seconds
         say(f"Kubernetes with a real node ready after {watch} at {node.url} ({folder})")
@@ -90,25 +90,23 @@ class NodePlane(Cluster):
 
     def enter(self, *command: str) -> str:
         """Run a command inside the node's namespaces as root and give back what it printed."""
-        return subprocess.run([*self._door("-m", "-n", "-p", "-u", "-i"), *command], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            [*door(self._first_process(), "-m", "-n", "-p", "-u", "-i"), *command], capture_output=True, text=True, check=True
+        ).stdout
 
     def forward(self, host: str, port: int) -> int:
         """A port on this machine's loopback behind which the node's `host`:`port` answers, for example a Service's address."""
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            descriptor = listening.fileno()
-            command = [*self._door("-n"), sys.executable, "-I", "-S", forward.__file__, str(descriptor), host, str(port)]
-            self._group.spawn(command, log=self.folder / "forward.log", inherited=(descriptor,))
-            return int(listening.getsockname()[1])
+        return forward_into(self._first_process(), host, port, group=self._group, log=self.folder / "forward.log")
 
     def stop(self) -> None:
         """End every process of it, then remove its folder and control groups."""
         self._group.kill()
-        wait_until(lambda: not any([*map(_is_still_there, self._cgroups)]), patience=10, what="the node's processes to be gone", pause=0.02)
+        cgroups.remove_cgroups(self._accounts)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _come_up(self) -> None:
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-        command = [*_NAMESPACES, sys.executable, "-m", "testbed.node_inside", str(self.folder)]
+        command = [*OWN_NAMESPACES, sys.executable, "-m", "testbed.node_inside", str(self.folder)]
         self._outer = Component("node", group=self._group, command=command, log=self.folder / "node.log", environment=environment)
         self._outer.start()
         outer = self._outer
@@ -128,29 +126,26 @@ class NodePlane(Cluster):
         super().__init__(kubeconfig=kubeconfig, login=read_kubeconfig(kubeconfig))
         wait_until(self.is_ready, patience=10, what="the forwarder to the API server")
 
-    def _door(self, *namespaces: str) -> list[str]:
-        assert self._outer
-        outer = self._outer.pid
-        first = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()[0]
-        return ["nsenter", "-t", first, *namespaces, "--"]
+    def _first_process(self) -> int:
+        if self._outer is None:
+            raise RuntimeError("the node is not up")
+        return only_child(self._outer.pid)
 
 
-def _make_cgroups(name: str) -> list[Path]:
-    """The node's own control group: version 1 has one folder in each hierarchy, version 2 one in all."""
-    if (_CGROUPS / "cgroup.controllers").exists():
-        own = [_CGROUPS / name]
-        own[0].mkdir()
-        return own
-    made = [hierarchy / name for hierarchy in sorted(_CGROUPS.iterdir()) if hierarchy.name != "unified" and not hierarchy.is_symlink()]
-    for group in made:
-        group.mkdir()
-        for file in ("cpuset.cpus", "cpuset.mems"):  # empty in a new group, and then nothing can run in it
-            if (group / file).exists():
-                (group / file).write_text((group.parent / file).read_text())
-    return made
+def only_child(pid: int) -> int:
+    """The process that `unshare --fork` started: the first one inside."""
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
-def _is_still_there(cgroup: Path) -> bool:
-    """Remove a control group and its children; whether it is still there because something lives in it."""
-    shutil.rmtree(cgroup, ignore_errors=True)
-    return cgroup.exists()
+def door(inside: int, *namespaces: str) -> list[str]:
+    """The start of a command line that runs the rest in the namespaces of the process `inside`."""
+    return ["nsenter", "-t", str(inside), *namespaces, "--"]
+
+
+def forward_into(inside: int, host: str, port: int, *, group: Group, log: Path) -> int:
+    """A port out here that leads to `host`:`port` in the network of the process `inside`, for as long as `group` lives."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        descriptor = listening.fileno()
+        command = [*door(inside, "-n"), sys.executable, "-I", "-S", forward.__file__, str(descriptor), host, str(port)]
+        group.spawn(command, log=log, inherited=(descriptor,))
+        return int(listening.getsockname()[1])

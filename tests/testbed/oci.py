@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
@@ -39,7 +38,7 @@ def write_image(image: Image, target: Path) -> None:
     """Write the archive. The same files give the same bytes."""
     blobs: dict[str, bytes] = {}
     archives = [_tar(layer) for layer in image.layers]
-    layers = [_put(blobs, gzip.compress(raw, 1, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip") for raw in archives]
+    layers = [_put(blobs, raw, "application/vnd.oci.image.layer.v1.tar") for raw in archives]  # read once, nearby: not worth packing
     config = _put(blobs, _json(_configuration(image, archives)), "application/vnd.oci.image.config.v1+json")
     manifest_type = "application/vnd.oci.image.manifest.v1+json"
     manifest = _put(blobs, _json({"schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": layers}), manifest_type)
