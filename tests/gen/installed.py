@@ -1,0 +1,119 @@
+"""Keyturn installed from deploy/ on a real cluster, and the operator run as the ServiceAccount that deploy/ gives it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from gen.operator_process import OperatorProcess
+from gen.team import Api, Team
+from keyturn.base.settings import Settings
+from keyturn.cluster.permissions import Right
+from testbed.cluster import ApiFailed, Cluster, wait_until
+from testbed.plane import Plane
+
+Json = dict[str, Any]
+
+DEPLOY: Final = Path(__file__).parents[2] / "deploy"
+EVERYWHERE: Final = DEPLOY
+NAMESPACED: Final = DEPLOY / "namespaced"
+SYSTEM: Final = "keyturn-system"
+RECORDS: Final = "keyturn-verifiers"
+ACCOUNT: Final = "keyturn-operator"
+RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """One plane with what a folder of deploy/ says on it."""
+
+    plane: Plane
+    objects: list[Json]
+    kubeconfig: Path
+    """Of the operator's own account."""
+
+    @classmethod
+    def install(cls, plane: Plane, folder: Path, *, scratch: Path) -> Installed:
+        """As the administrator does it, but for the other variant's binding, which goes."""
+        plane.kubectl("delete", "clusterrolebinding", ACCOUNT, "--ignore-not-found")
+        plane.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(folder))
+        wait_until(lambda: _serves_apikeys(plane), patience=20.0, what="the CRDs to be served")
+        return cls(plane, rendered(plane, folder), _log_in(plane, scratch))
+
+    @property
+    def settings(self) -> Settings:
+        """What the Deployment's pods would run with."""
+        return settings_of(self.objects)
+
+    def start_operator(self, settings: Mapping[str, str] | None = None) -> OperatorProcess:
+        """The operator as its own account, with this installation's settings and short times."""
+        own = {"watch_namespaces": self.settings.watch_namespaces, **(settings or {})}
+        return OperatorProcess.start(self.plane, settings=own, records_namespace=RECORDS, namespace=SYSTEM, kubeconfig=self.kubeconfig)
+
+    def team(self, api: Api, operator: OperatorProcess, namespace: str) -> Team:
+        """A namespace as its people see it."""
+        return Team(self.plane, api, namespace, operator, records_namespace=RECORDS, system_namespace=SYSTEM)
+
+
+def rendered(plane: Cluster, folder: Path) -> list[Json]:
+    """What `kubectl apply -k` would send."""
+    return list(yaml.safe_load_all(plane.kubectl("kustomize", str(folder))))
+
+
+def settings_of(objects: Iterable[Json]) -> Settings:
+    """The settings of the ConfigMap, read as the operator reads its environment; its namespace is the pod's own."""
+    data = next(each["data"] for each in objects if each["kind"] == "ConfigMap")
+    return Settings.model_validate({"namespace": SYSTEM, **{name.removeprefix("KEYTURN_").lower(): value for name, value in data.items()}})
+
+
+def granted_rights(objects: Iterable[Json]) -> set[Right]:
+    """Every right that the operator's account gets by the bindings among these objects."""
+    known = list(objects)
+    roles = {(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]): each for each in known}
+    granted: set[Right] = set()
+    for binding in known:
+        if binding["kind"] not in {"RoleBinding", "ClusterRoleBinding"} or not _binds_operator(binding):
+            continue
+        namespace, reference = binding["metadata"].get("namespace", ""), binding["roleRef"]
+        role = roles[reference["kind"], namespace if reference["kind"] == "Role" else "", reference["name"]]
+        granted.update(right for rule in role["rules"] or () for right in _rights_of(rule, namespace))
+    return granted
+
+
+def _binds_operator(binding: Json) -> bool:
+    return any((each["kind"], each.get("namespace"), each["name"]) == ("ServiceAccount", SYSTEM, ACCOUNT) for each in binding["subjects"])
+
+
+def _rights_of(rule: Json, namespace: str) -> Iterator[Right]:
+    for verb, group, resource, name in product(rule["verbs"], rule["apiGroups"], rule["resources"], rule.get("resourceNames") or [""]):
+        plural, _, subresource = resource.partition("/")
+        yield Right(verb, group, plural, subresource, namespace=namespace, name=name)
+
+
+def _log_in(plane: Plane, scratch: Path) -> Path:
+    token = plane.kubectl("-n", SYSTEM, "create", "token", ACCOUNT).strip()
+    config = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "operator",
+        "clusters": [{"name": "plane", "cluster": {"server": plane.url, "certificate-authority": str(plane.ca)}}],
+        "users": [{"name": "operator", "user": {"token": token}}],
+        "contexts": [{"name": "operator", "context": {"cluster": "plane", "user": "operator"}}],
+    }  # fmt: skip
+    file = scratch / "operator.kubeconfig"
+    file.write_text(json.dumps(config))
+    return file
+
+
+def _serves_apikeys(plane: Cluster) -> bool:
+    try:
+        return plane.answers("/apis/keyturn.dev/v1alpha1/apikeys")
+    except ApiFailed as failure:
+        if failure.status != HTTPStatus.TOO_MANY_REQUESTS:
+            raise
+        return False
