@@ -56,7 +56,7 @@ def _tell(screen: Screen, stage: Stage) -> None:
 
 def _issue(screen: Screen) -> None:
     screen.chapter("Ask for a key, and deploy what uses it")
-    screen.run("kubectl apply -f deploy/examples/first-key.yaml")
+    screen.run("kubectl apply -f deploy/examples/first-key/")
     screen.watch("kubectl get apikey billing --watch", until=lambda line: "True" in line)
     screen.run("kubectl rollout status deployment/shop --timeout=60s")
 
