@@ -62,9 +62,9 @@ class RecordSecrets:
         body = {"apiVersion": "v1", "kind": "Secret", "type": names.RECORD_TYPE, "metadata": metadata, "data": _data(stored)}
         return _written(stored, await self._client.post(self._path, body, accept=METADATA_ONLY))
 
-    async def replace(self, key: Key, stored: StoredRecord, *, seen: Entry[StoredRecord]) -> Entry[StoredRecord]:
+    async def replace(self, key: Key, stored: StoredRecord, *, uid: str, resource_version: int) -> Entry[StoredRecord]:
         """Write the next record over the one that was seen. Raises Conflict if that is not the newest."""
-        metadata = {"uid": seen.uid, "resourceVersion": str(seen.resource_version), "labels": self._labels(key)}
+        metadata = {"uid": uid, "resourceVersion": str(resource_version), "labels": self._labels(key)}
         answer = await self._client.patch_merge(
             f"{self._path}/{key.record_name}", {"metadata": metadata, "data": _data(stored)}, accept=METADATA_ONLY
         )

@@ -40,6 +40,14 @@ RecordSeen = NoRecord | GoodRecord | BadRecord
 
 
 @dataclass(frozen=True, slots=True)
+class RecordMark:
+    """Which state of the record's Secret was seen, believed or not: the next write goes over exactly that one (R4)."""
+
+    uid: str
+    resource_version: int
+
+
+@dataclass(frozen=True, slots=True)
 class NoSecret:
     """There is no credential Secret, as far as the watch tells."""
 
@@ -96,6 +104,8 @@ class Observed:
     settings: Settings
     installation: str
     propagation: DelayedPropagation
+    record_mark: RecordMark | None = None
+    """None: there was no record."""
     held: frozenset[tuple[int, str]] = frozenset()
     """(version, key ID) of the staged versions whose plaintext this process holds."""
     rollout: RolloutFacts | None = None

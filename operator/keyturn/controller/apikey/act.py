@@ -108,16 +108,18 @@ async def _stage(rt: Runtime, seen: Observed, step: Stage) -> None:
 
 
 async def save_record(rt: Runtime, seen: Observed, record: Record, *, create: bool) -> None:
-    """Sign and write the record over the one that was seen (R4), and tell of it. A crash in between: the next reconcile tells."""
-    key, now = seen.key, seen.now
+    """Sign and write the record over the one that was seen (R4), and tell of it. A crash in between: the next reconcile tells.
+
+    Over the one that was seen, not over the newest that the watch has shown since: the decision knew nothing of that one.
+    """
+    key, now, mark = seen.key, seen.now, seen.record_mark
     signed = record.with_serial(now_ms=int(now.timestamp() * 1000))
     data = encode_record(signed)
     stored = StoredRecord(data, sign_record(data, ring=rt.installation.signing_ring).encode())
-    entry = rt.records.get(key)
-    if create or entry is None:
+    if create or mark is None:
         written = await rt.record_secrets.create(key, stored)
     else:
-        written = await rt.record_secrets.replace(key, stored, seen=entry)
+        written = await rt.record_secrets.replace(key, stored, uid=mark.uid, resource_version=mark.resource_version)
     rt.memory.untold.add(key)
     rt.records.put(key, stored, written.resource_version, written.uid)
     rt.memory.decoded.put(key, written.resource_version, signed)

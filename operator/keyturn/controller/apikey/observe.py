@@ -28,7 +28,7 @@ from keyturn.controller.apikey.secret_view import see_secret
 from keyturn.controller.runtime import ParsedApiKey, Runtime
 from keyturn.keys.record_signing import Damaged, Forged, Genuine, TooNew, UnknownSigner, verify_record
 from keyturn.lifecycle.decide import situation
-from keyturn.lifecycle.observed import BadRecord, DelayedPropagation, GoodRecord, NoRecord, NoSecret, Observed, RecordSeen
+from keyturn.lifecycle.observed import BadRecord, DelayedPropagation, GoodRecord, NoRecord, NoSecret, Observed, RecordMark, RecordSeen
 from keyturn.lifecycle.overlap import Look, look_wanted, remember
 from keyturn.lifecycle.rollout import targets_of
 from keyturn.lifecycle.situation import Situation
@@ -41,7 +41,8 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
     """Gather what is known of one ApiKey."""
     parsed = await see_apikey(rt, key)
     apikey = parsed.apikey
-    record = _see_record(rt, key)
+    stored = rt.records.get(key)
+    record = NoRecord() if stored is None else _see_record(rt, key, stored)
     seen = Observed(
         now=now,
         key=key,
@@ -51,6 +52,7 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
         settings=rt.settings,
         installation=rt.installation.id,
         propagation=DelayedPropagation(rt.settings.propagation_delay),
+        record_mark=RecordMark(stored.uid, stored.resource_version) if stored is not None else None,
         held=frozenset((token.number, token.plaintext.key_id) for token in rt.memory.held.get(key, {}).values()),
         rollout=rt.memory.rollouts.get(key),
         pacer_time=rt.pacer_time(key.namespace, now),
@@ -96,10 +98,7 @@ def apikey_path(key: Key) -> str:
     return f"/apis/keyturn.dev/v1alpha1/namespaces/{key.namespace}/apikeys/{key.name}"
 
 
-def _see_record(rt: Runtime, key: Key) -> RecordSeen:
-    entry = rt.records.get(key)
-    if entry is None:
-        return NoRecord()
+def _see_record(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> RecordSeen:
     known = rt.memory.decoded.get(key, entry.resource_version)
     return GoodRecord(known) if known is not None else _verified(rt, key, entry)
 
