@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from gen.team import Api, StartTeam, Team
 from testbed.cluster import ApiFailed, Cluster, wait_until
 from testbed.plane import Plane, bare
 
+PATIENT = {"lease_duration": "15s"}
+"""On a machine with more to do than it has cores, two seconds are soon over, and a lost lead forgets what was staged."""
 CRDS = Path(__file__).parents[2] / "crds"
 
 
@@ -39,7 +42,7 @@ def shared_operator(plane: Cluster) -> Iterator[OperatorProcess]:
     if isinstance(plane, Plane):
         plane.restart("kube-controller-manager")  # its garbage collector would notice the new resource only after half a minute
     records = unique_name("records")
-    with OperatorProcess.start(plane, records_namespace=records, namespace=f"{records}-system", name="shared") as operator:
+    with OperatorProcess.start(plane, records_namespace=records, settings=PATIENT, name="shared") as operator:
         yield operator.wait_ready()
 
 
@@ -73,29 +76,34 @@ def quiet_plane() -> Iterator[Plane]:
         yield plane
 
 
+@pytest.fixture(scope="module")
+def start_module_team(quiet_plane: Plane) -> Iterator[StartTeam]:
+    """Start an operator for one namespace and all tests of a file."""
+    with ExitStack() as ends:
+        yield partial(_start_team, quiet_plane, ends)
+
+
 @pytest.fixture
 def start_team(quiet_plane: Plane) -> Iterator[StartTeam]:
     """Start an operator of this test's own, for one namespace: it may be killed, and its world may be broken."""
     with ExitStack() as ends:
-
-        def start(settings: Mapping[str, str] | None = None, *, wait: bool = True) -> Team:
-            namespace, records = unique_name("t"), unique_name("records")
-            quiet_plane.create_namespace(namespace)
-            wanted = {"watch_namespaces": namespace, **(settings or {})}
-            operator = ends.enter_context(OperatorProcess.start(quiet_plane, settings=wanted, records_namespace=records))
-            api = Api(quiet_plane.login)
-            ends.callback(api.close)
-            if wait:
-                operator.wait_ready()
-            return team_of(quiet_plane, api, operator, namespace)
-
-        yield start
+        yield partial(_start_team, quiet_plane, ends)
 
 
 @pytest.fixture
 def own_team(start_team: StartTeam) -> Team:
     """A namespace with an operator of its own, on the quiet plane."""
     return start_team()
+
+
+def _start_team(plane: Plane, ends: ExitStack, settings: Mapping[str, str] | None = None) -> Team:
+    namespace, records = unique_name("t"), unique_name("records")
+    plane.create_namespace(namespace)
+    wanted = {**PATIENT, "watch_namespaces": namespace, **(settings or {})}
+    operator = ends.enter_context(OperatorProcess.start(plane, settings=wanted, records_namespace=records))
+    api = Api(plane.login)
+    ends.callback(api.close)
+    return team_of(plane, api, operator.wait_ready(), namespace)
 
 
 def team_of(cluster: Cluster, api: Api, operator: OperatorProcess, namespace: str) -> Team:

@@ -143,8 +143,7 @@ def test_a_record_of_a_newer_format_is_left_alone(team: Team) -> None:
     assert team.secret("billing").resource_version == before.resource_version
 
 
-def test_a_record_of_another_installation_is_left_alone(own_team: Team) -> None:
-    team = own_team
+def test_a_record_of_another_installation_is_left_alone(team: Team) -> None:
     before = team.issue("billing")
     stored = team.raw_record("billing")
     assert stored is not None

@@ -16,9 +16,9 @@ KEYS = 10
 Requests = Counter[tuple[str, str]]
 
 
-@pytest.fixture
-def counted(start_team: StartTeam) -> Team:
-    return start_team(NO_SWEEP)
+@pytest.fixture(scope="module")
+def counted(start_module_team: StartTeam) -> Team:
+    return start_module_team(NO_SWEEP)
 
 
 def requests(team: Team) -> Requests:
@@ -62,7 +62,7 @@ def quiet(team: Team, *, seconds: float = 0.5) -> Requests:
 
 
 def test_a_settled_world_costs_no_request(counted: Team) -> None:
-    names = [f"key-{number}" for number in range(KEYS)]
+    names = [f"settled-{number}" for number in range(KEYS)]
     for name in names:
         counted.apply_apikey(name)
     for name in names:
@@ -77,7 +77,7 @@ def test_a_settled_world_costs_no_request(counted: Team) -> None:
 
 def test_an_issue_costs_at_most_six_writes_and_no_read(counted: Team) -> None:
     before = quiet(counted)
-    names = [f"key-{number}" for number in range(KEYS)]
+    names = [f"issued-{number}" for number in range(KEYS)]
     for name in names:
         counted.apply_apikey(name)
     for name in names:
@@ -101,7 +101,7 @@ def test_a_rotation_with_one_deployment_costs_at_most_12_writes_and_20_requests(
 
 
 def test_a_restart_with_settled_keys_writes_nothing_and_reads_no_key(counted: Team) -> None:
-    names = [f"key-{number}" for number in range(KEYS)]
+    names = [f"restarted-{number}" for number in range(KEYS)]
     for name in names:
         counted.apply_apikey(name)
     for name in names:
@@ -118,10 +118,10 @@ def test_a_restart_with_settled_keys_writes_nothing_and_reads_no_key(counted: Te
 
 
 def test_a_status_that_was_deleted_costs_one_write(counted: Team) -> None:
-    counted.issue("billing")
+    counted.issue("mail")
     before = quiet(counted)
-    counted.api.merge(f"{counted.apikey_path('billing')}/status", {"status": None})
-    counted.wait_ready("billing")
+    counted.api.merge(f"{counted.apikey_path('mail')}/status", {"status": None})
+    counted.wait_ready("mail")
     assert quiet(counted) - before == Counter({("patch", "apikeys/status"): 1})
 
 

@@ -30,7 +30,7 @@ from testbed.cluster import ApiFailed, Cluster, Login
 T = TypeVar("T")
 Json = dict[str, Any]
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 30.0
 PAUSE: Final = 0.05
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
