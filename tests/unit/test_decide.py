@@ -28,10 +28,12 @@ from gen.lifecycle import (
     view_of_old_deployment,
 )
 from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.api.workloads import PendingReason
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import Record
-from keyturn.lifecycle.decide import decide
-from keyturn.lifecycle.observed import BadRecord, ForeignSecret, NoSecret
+from keyturn.lifecycle.decide import decide, situation
+from keyturn.lifecycle.observed import BadRecord, ForeignSecret, GoodRecord, NoSecret
+from keyturn.lifecycle.overlap import remember
 from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, Plan, RenderSecret, SaveRecord, Stage
 
 DAY = 24 * HOUR
@@ -471,3 +473,13 @@ def test_every_state_of_a_plan_is_a_move_of_the_state_table() -> None:
         for entry in before.versions:
             assert now[entry.number] is entry.state or now[entry.number] in MOVES[entry.state]
     assert set(MOVES) == set(VersionState)
+
+
+def test_a_look_at_the_pods_alone_keeps_the_reason_that_was_found() -> None:
+    paused = pending(reason=PendingReason.PAUSED)
+    seen = observed(record(retiring(1), active(2, ago=MINUTE)), ours(2), rollout=rollout(paused))
+    assert isinstance(seen.record, GoodRecord)
+    pods_only = replace(view_of_old_deployment(), workloads=None)
+    facts = remember(situation(seen, apikey=apikey(), record=seen.record.record), pods_only)
+    assert facts is not None
+    assert facts.memory.pending == (paused,)

@@ -74,7 +74,11 @@ def remember(case: Situation, view: RolloutView) -> RolloutFacts | None:
     targets, key_id = targets_of(case.apikey), switch.active.key_id
     pending = pending_workloads(view, key_id=key_id, cutoff=_cutoff(case.seen, switch), targets=targets)
     total = participants(view, targets=targets)
-    before = case.seen.rollout.memory.total if case.seen.rollout is not None else 0
+    facts = case.seen.rollout
+    before = facts.memory.total if facts is not None else 0
+    if view.workloads is None and facts is not None:  # pods alone do not tell why: keep the reason that was found
+        known = {(each.kind, each.name): each for each in facts.memory.pending}
+        pending = tuple(known.get((each.kind, each.name), each) for each in pending)
     memory = RolloutMemory(key_id=key_id, look_time=case.now, pending=pending, total=max(total, before, len(pending)))
     return RolloutFacts(memory=memory, view=view)
 
