@@ -62,6 +62,16 @@ class Installed:
         return Team(self.plane, api, namespace, operator, records_namespace=RECORDS, system_namespace=SYSTEM)
 
 
+def assert_nothing_was_refused(operator: OperatorProcess) -> None:
+    """Whether its namespaces are there it asks without a right to, and the answer does not matter; else no right was missing.
+
+    Creations do not count: in a namespace that is going away they are refused to everybody.
+    """
+    counts = {series: count for series, count in operator.metrics().items() if series.startswith("keyturn_api_requests_total{")}
+    refused = {series for series, count in counts.items() if count and 'code="403"' in series and 'verb="create"' not in series}
+    assert refused == {'keyturn_api_requests_total{code="403",resource="namespaces",verb="get"}'}
+
+
 def rendered(plane: Cluster, folder: Path) -> list[Json]:
     """What `kubectl apply -k` would send."""
     return list(yaml.safe_load_all(plane.kubectl("kustomize", str(folder))))

@@ -48,7 +48,7 @@ async def reconcile(rt: Runtime, key: Key) -> datetime | None:
 
 async def _come_to_rest(rt: Runtime, seen: Observed, plan: Plan) -> datetime | None:
     if seen.apikey is None:
-        _bury(rt, seen.key, plan)
+        _bury(rt, seen.key)
     elif not is_paused(seen.apikey):
         await write_status(rt, seen, plan, Outcome())
     if plan.waits_for is not None and plan.waits_for.reason == Reason.ROLLOUT_STALLED:
@@ -77,11 +77,13 @@ def _passes(refused: Forbidden | Invalid) -> bool:
     return isinstance(refused, Forbidden) and refused.namespace_terminating
 
 
-def _bury(rt: Runtime, key: Key, plan: Plan) -> None:
-    """The ApiKey is gone and everything about it is written: remember only that."""
-    entry = rt.records.get(key)
+def _bury(rt: Runtime, key: Key) -> None:
+    """The ApiKey is gone and everything about it is written: remember only that, and that it was told."""
+    entry, told = rt.records.get(key), rt.memory.announced.get(key)
     rt.memory.forget(key)
-    if entry is not None and plan.look_again_time is None:
-        rt.memory.buried[key] = entry.resource_version
-    elif entry is None:
+    if entry is None:
         rt.memory.buried.pop(key, None)
+        return
+    rt.memory.buried[key] = entry.resource_version
+    if told is not None:
+        rt.memory.announced[key] = told
