@@ -1,0 +1,33 @@
+"""The operator on a cluster that nobody has prepared, as `make run` starts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gen.operator_process import OperatorProcess
+from gen.team import Api, Team
+from testbed.plane import Plane, bare
+
+CRDS = Path(__file__).parents[3] / "crds"
+
+
+@pytest.fixture
+def empty_plane() -> Iterator[Plane]:
+    with Plane.start(bare()) as plane:
+        yield plane
+
+
+def test_it_says_how_to_install_the_resource_and_starts_by_itself_then(empty_plane: Plane) -> None:
+    with OperatorProcess.start(empty_plane, records_namespace="keyturn-verifiers", namespace="keyturn-system") as operator:
+        operator.wait_until(lambda: "kubectl apply --server-side -f crds/" in operator.tail(), what="to say what is missing")
+        assert operator.ask("/healthz") == (200, "ok")
+        assert operator.ask("/readyz")[0] == 503
+        empty_plane.kubectl("apply", "--server-side", "-f", str(CRDS))
+        operator.wait_ready()
+        api = Api(empty_plane.login)
+        empty_plane.create_namespace("shop")
+        Team(empty_plane, api, "shop", operator, records_namespace="keyturn-verifiers", system_namespace="keyturn-system").issue("billing")
+        api.close()
