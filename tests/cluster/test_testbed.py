@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,25 +36,27 @@ def test_a_complaint_of_kubectl_is_the_error(plane: Cluster, namespace: str) -> 
         plane.kubectl("-n", namespace, "get", "configmap", "nobody-made-me")
 
 
-def test_two_planes_run_side_by_side_and_do_not_see_each_other() -> None:
-    with Plane.start(bare()) as one, Plane.start(bare()) as other:
-        one.create_namespace("only-in-one")
-        assert one.url != other.url
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    """A plane of this module's own, to which accidents may happen."""
+    with Plane.start(bare(audit=True), folder=tmp_path_factory.mktemp("plane")) as plane:
+        yield plane
+
+
+def test_two_planes_run_side_by_side_and_do_not_see_each_other(small: Plane) -> None:
+    small.create_namespace("only-in-one")
+    with Plane.start(bare()) as other:
+        assert small.url != other.url
         assert "only-in-one" not in other.kubectl("get", "namespaces", "-o", "name")
+        assert not other.audit_log.exists()
 
 
-def test_audit_log_names_who_did_what(tmp_path: Path) -> None:
-    with Plane.start(bare(audit=True), folder=tmp_path) as plane:
-        plane.create_namespace("watched")
-        lines = [json.loads(line) for line in plane.audit_log.read_text().splitlines()]
+def test_audit_log_names_who_did_what(small: Plane) -> None:
+    small.create_namespace("watched")
+    lines = [json.loads(line) for line in small.audit_log.read_text().splitlines()]
     assert ("admin", "create", "watched") in {
         (line["user"]["username"], line["verb"], line["objectRef"].get("name")) for line in lines if "objectRef" in line
     }
-
-
-def test_without_audit_there_is_no_log(tmp_path: Path) -> None:
-    with Plane.start(bare(), folder=tmp_path) as plane:
-        assert not plane.audit_log.exists()
 
 
 def test_nothing_is_left_after_the_owner_was_killed() -> None:
@@ -77,34 +80,31 @@ time.sleep(600)
     wait_until(lambda: not Path(folder).exists(), patience=10.0, what="its folder to be gone")
 
 
-def test_api_server_comes_back_at_the_same_address_with_the_same_data() -> None:
-    with Plane.start(bare()) as plane:
-        plane.create_namespace("kept")
-        before = (plane.url, plane.apiserver.pid)
-        plane.apiserver.kill()
-        assert not plane.is_ready()
-        plane.restart("kube-apiserver")
-        assert plane.url == before[0]
-        assert plane.apiserver.pid != before[1]
-        assert plane.answers("/api/v1/namespaces/kept")
+def test_api_server_comes_back_at_the_same_address_with_the_same_data(small: Plane) -> None:
+    small.create_namespace("kept")
+    before = (small.url, small.apiserver.pid)
+    small.apiserver.kill()
+    assert not small.is_ready()
+    small.restart("kube-apiserver")
+    assert small.url == before[0]
+    assert small.apiserver.pid != before[1]
+    assert small.answers("/api/v1/namespaces/kept")
 
 
-def test_frozen_api_server_answers_nobody_until_it_is_thawed() -> None:
-    with Plane.start(bare()) as plane:
-        plane.apiserver.freeze()
-        assert not plane.is_ready()
-        plane.apiserver.thaw()
-        plane.wait_until_ready()
+def test_frozen_api_server_answers_nobody_until_it_is_thawed(small: Plane) -> None:
+    small.apiserver.freeze()
+    assert not small.is_ready()
+    small.apiserver.thaw()
+    small.wait_until_ready()
 
 
-def test_restoring_a_snapshot_undoes_what_came_after(tmp_path: Path) -> None:
-    with Plane.start(bare()) as plane:
-        plane.create_namespace("before")
-        plane.snapshot(tmp_path / "snapshot")
-        plane.create_namespace("after")
-        plane.restore(tmp_path / "snapshot")
-        assert plane.answers("/api/v1/namespaces/before")
-        assert not plane.answers("/api/v1/namespaces/after")
+def test_restoring_a_snapshot_undoes_what_came_after(small: Plane, tmp_path: Path) -> None:
+    small.create_namespace("before")
+    small.snapshot(tmp_path / "snapshot")
+    small.create_namespace("after")
+    small.restore(tmp_path / "snapshot")
+    assert small.answers("/api/v1/namespaces/before")
+    assert not small.answers("/api/v1/namespaces/after")
 
 
 def test_a_machine_that_cannot_run_a_real_node_is_told_why() -> None:

