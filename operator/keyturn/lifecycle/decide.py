@@ -13,6 +13,7 @@ from typing import Final
 
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.base.clock import MINUTE
 from keyturn.base.errors import UserMustAct
 from keyturn.keys.record import Record
 from keyturn.lifecycle import issuing, overlap, power, rotation
@@ -21,6 +22,8 @@ from keyturn.lifecycle.observed import BadRecord, GoodRecord, Observed
 from keyturn.lifecycle.plan import Announce, Plan, Waiting
 from keyturn.lifecycle.rotation_timing import EffectiveRotation, effective_rotation
 from keyturn.lifecycle.situation import Rule, Situation, is_paused
+
+CLOCK_RECHECK: Final = MINUTE
 
 RULES: Final[tuple[Rule, ...]] = (
     power.another_apikey_had_this_record,
@@ -43,6 +46,13 @@ RULES: Final[tuple[Rule, ...]] = (
 
 def decide(seen: Observed) -> Plan:
     """The next steps, what is waited for, and when to look again."""
+    plan = _decide(seen)
+    late = not plan.steps and plan.look_again_time is not None and plan.look_again_time <= seen.now
+    # Only what is due and may not be done (the clock is off) is late: looked at again at once, it would be so for ever.
+    return replace(plan, look_again_time=seen.now + CLOCK_RECHECK) if late else plan
+
+
+def _decide(seen: Observed) -> Plan:
     if seen.apikey is None:
         return decide_for_gone_apikey(seen)
     if is_paused(seen.apikey):
