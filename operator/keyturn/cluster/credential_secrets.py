@@ -84,7 +84,7 @@ def _metadata_of(metadata: Mapping[str, object]) -> CredentialMetadata:
         managed=labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY,
         apikey_name=labels.get(names.APIKEY_LABEL, ""),
         key_id=annotations.get(names.KEY_ID_ANNOTATION, ""),
-        version=int(version) if version.isascii() and version.isdigit() and len(version) < VERSION_DIGITS else 0,
+        version=int(version) if version.isascii() and version.isdigit() and len(version) <= VERSION_DIGITS else 0,
         adoption_tag=annotations.get(names.ADOPTION_TAG_ANNOTATION, ""),
     )
 
