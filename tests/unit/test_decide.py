@@ -112,7 +112,7 @@ def test_an_orphan_is_buried_when_a_later_version_is_delivered() -> None:
 
 def test_an_orphan_from_before_the_switch_starts_no_rotation() -> None:
     """Two operators staged at once, one delivered: the other's version must not be delivered when the overlap ends."""
-    ledger = record(active(2, ago=HOUR), replace(staged(3), staged_time=NOW - 2 * HOUR), dead=(tombstone(1),))
+    ledger = record(active(2, ago=HOUR), replace(staged(3), not_after=NOW + DAY), dead=(tombstone(1),))
     assert decide(observed(ledger, ours(2))).steps == ()
 
 
