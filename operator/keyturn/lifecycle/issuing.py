@@ -85,7 +85,9 @@ def _restored(seen: Observed, apikey: ApiKey, base: Record) -> Record | None:
         active_time=named.active_time or seen.now,
         cause=Cause.RECORD_LOST,
     )
-    return replace(base, versions=(entry,), dead_through=secret.version - 1, secret=secret.fingerprint, change=Change.RESTORED)
+    answered = base.min_version if (base.min_version or 0) <= secret.version else None
+    restored = replace(base, versions=(entry,), dead_through=secret.version - 1, min_version=answered, change=Change.RESTORED)
+    return replace(restored, secret=secret.fingerprint)
 
 
 def secret_belongs_to_somebody_else(case: Situation) -> Plan | None:
@@ -110,7 +112,8 @@ def secret_is_ahead_of_the_record(case: Situation) -> Plan | None:
     ended = replace(ended, dead_through=secret.version)
     if case.problem is not None:
         return Plan((SaveRecord(replace(ended, change=Change.REVOKED)),))
-    return Plan((Stage(secret.version + 1, Cause.RECORD_LOST, with_requests(ended, case.apikey)),))
+    number = max(secret.version + 1, case.apikey.spec.min_version or 1)
+    return Plan((Stage(number, Cause.RECORD_LOST, with_requests(ended, case.apikey)),))
 
 
 def secret_holds_a_staged_version(case: Situation) -> Plan | None:

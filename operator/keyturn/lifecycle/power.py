@@ -8,7 +8,7 @@ from datetime import timedelta
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.version_state import Cause, VersionState
-from keyturn.keys.record import Record
+from keyturn.keys.record import Record, VersionEntry
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Stage, Waiting
 from keyturn.lifecycle.situation import Situation, rotate_annotation
 from keyturn.lifecycle.versions import bury
@@ -18,10 +18,15 @@ def with_power(record: Record, apikey: ApiKey) -> Record:
     """The record with what the spec says about the key's power now."""
     spec = apikey.spec
     cidrs = tuple(spec.restrictions.allowed_cidrs or ()) if spec.restrictions else ()
-    wanted = (cidrs, spec.expiration_time, bool(spec.disabled), spec.deletion_policy == "Retain")
-    if wanted == (record.allowed_cidrs, record.expiration_time, record.disabled, record.retain_on_delete):
-        return record
-    return replace(record, allowed_cidrs=cidrs, expiration_time=wanted[1], disabled=wanted[2], retain_on_delete=wanted[3])
+    wanted = replace(
+        record,
+        allowed_cidrs=cidrs,
+        expiration_time=spec.expiration_time,
+        disabled=bool(spec.disabled),
+        retain_on_delete=spec.deletion_policy == "Retain",
+        retained=False,
+    )
+    return record if wanted == record else wanted
 
 
 def with_requests(record: Record, apikey: ApiKey) -> Record:
@@ -31,8 +36,14 @@ def with_requests(record: Record, apikey: ApiKey) -> Record:
         record,
         trigger=record.trigger if trigger is None else trigger,
         rotate_requested_at=rotate_annotation(apikey) or record.rotate_requested_at,
-        min_version=max(apikey.spec.min_version or 0, record.min_version or 0) or None,
+        min_version=max(_answered_min_version(record, apikey), record.min_version or 0) or None,
     )
+
+
+def _answered_min_version(record: Record, apikey: ApiKey) -> int:
+    """The minVersion that the next number satisfies; one that is too high stays open, and `min_version_problem` says so."""
+    wanted = apikey.spec.min_version or 0
+    return wanted if record.active is None or wanted <= record.highest + 1 else 0
 
 
 def another_apikey_had_this_record(case: Situation) -> Plan | None:
@@ -41,9 +52,12 @@ def another_apikey_had_this_record(case: Situation) -> Plan | None:
     if record.uid == uid:
         return None
     if record.retained or record.retain_on_delete:
-        return Plan((SaveRecord(replace(with_requests(record, case.apikey), uid=uid, retained=False, change=Change.TAKEN_OVER)),))
+        # Nothing is minted here, so minVersion is not answered by it.
+        taken = replace(with_requests(record, case.apikey), min_version=record.min_version)
+        return Plan((SaveRecord(replace(taken, uid=uid, retained=False, change=Change.TAKEN_OVER)),))
     ended = bury(record, *record.versions, state=VersionState.REVOKED, reason="ApiKeyDeleted", now=case.now)
-    fresh = replace(with_requests(ended, case.apikey), uid=uid, ended_time=None, secret=None, change=Change.REVOKED)
+    change = Change.REVOKED if record.versions else Change.UPDATED
+    fresh = replace(with_requests(ended, case.apikey), uid=uid, ended_time=None, secret=None, change=change)
     return Plan((SaveRecord(fresh),))
 
 
@@ -70,18 +84,24 @@ def min_version_was_raised(case: Situation) -> Plan | None:
     hit = tuple(entry for entry in case.retiring if entry.number < wanted)
     if hit:
         record = replace(bury(record, *hit, state=VersionState.REVOKED, reason="MinVersion", now=case.now), change=Change.REVOKED)
+    staged = case.wanted_staged
+    if active is None and staged is not None and staged.number < wanted:
+        return None  # it may be in the Secret already: it is replaced when it is Active
     if active is None or active.number >= wanted:
         return Plan((SaveRecord(replace(record, min_version=wanted, change=record.change if hit else Change.UPDATED)),))
     if hit:
         return Plan((SaveRecord(record),))
-    if case.problem is not None or case.retiring or _minting_for_min_version(case):
+    if staged is not None and staged.number >= wanted:
+        return Plan((SaveRecord(_staged_for_min_version(record, staged, wanted=wanted)),))
+    if case.problem is not None or case.retiring:
         return None
     return Plan((Stage(number=case.next_number, cause=Cause.MIN_VERSION, base=with_requests(record, case.apikey)),))
 
 
-def _minting_for_min_version(case: Situation) -> bool:
-    staged = case.wanted_staged
-    return staged is not None and staged.number >= (case.apikey.spec.min_version or 0)
+def _staged_for_min_version(record: Record, staged: VersionEntry, *, wanted: int) -> Record:
+    """The version under way is the one that minVersion asks for. From now on that is why: the old one gets the time that goes with it."""
+    versions = tuple(replace(entry, cause=Cause.MIN_VERSION) if entry == staged else entry for entry in record.versions)
+    return replace(record, versions=versions, min_version=wanted, change=Change.UPDATED)
 
 
 def min_version_problem(case: Situation) -> Waiting | None:

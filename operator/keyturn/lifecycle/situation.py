@@ -53,23 +53,20 @@ class Situation:
         """The staged version a rotation under way is about.
 
         An orphan that was staged before the latest switch is not wanted any more: it stays, harmless, until the next switch (R3).
+        Its notAfter says so, which `activate` gave it: two processes' clocks cannot be compared.
         """
         staged = self.record.in_state(VersionState.STAGED)
-        if not staged:
-            return None
-        active = self.active
-        if active is not None and active.active_time is not None and staged[-1].staged_time <= active.active_time:
-            return None
-        return staged[-1]
+        return staged[-1] if staged and staged[-1].not_after is None else None
 
     @property
     def next_number(self) -> int:
-        """The number of the next version to mint: never one given out before, never one that minVersion has ended.
+        """The number of the next version to mint: never one given out before. The first one of a key may be raised by minVersion.
 
         The status is asked too: it may know numbers that an old record, put back by somebody, does not.
         """
         told = [entry.number for entry in self.apikey.status.versions] if self.apikey.status is not None else []
-        return max(self.record.highest + 1, max(told, default=0) + 1, self.apikey.spec.min_version or 1)
+        least = (self.apikey.spec.min_version or 1) if self.active is None else 1
+        return max(self.record.highest + 1, max(told, default=0) + 1, least)
 
 
 Rule = Callable[[Situation], Plan | None]

@@ -1,0 +1,115 @@
+"""Corners where two things happen at once: what a review found, one incident a test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gen.lifecycle import HOUR, NOW, SECOND, SETTINGS, active, apikey, key_id, observed, ours, record, retiring, staged, tombstone
+from keyturn.base.version_state import Cause
+from keyturn.keys.record import Record
+from keyturn.lifecycle.decide import decide
+from keyturn.lifecycle.observed import NoSecret, Observed
+from keyturn.lifecycle.plan import Change, Deliver, Plan, SaveRecord, Stage
+from keyturn.lifecycle.versions import activate
+
+DAY = 24 * HOUR
+
+
+def saved(plan: Plan) -> Record:
+    """The record that the plan's only step writes."""
+    (step,) = plan.steps
+    assert isinstance(step, SaveRecord)
+    return step.record
+
+
+def stage(plan: Plan) -> Stage:
+    """The plan's only step."""
+    (step,) = plan.steps
+    assert isinstance(step, Stage)
+    return step
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        observed(record(active(1, ago=900 * DAY)), ours(1), clock_is_off=True),
+        observed(record(retiring(1, left=-SECOND), active(2, ago=7 * DAY)), ours(2), clock_is_off=True),
+        observed(replace(record(dead=(tombstone(2),)), ended_time=NOW - 91 * DAY), apikey=None, clock_is_off=True),
+        observed(record(retiring(1, left=-SECOND), active(2)), ours(2), of=apikey({"rotation": {"interval": "1s"}}), clock_is_off=True),
+    ],
+    ids=["due", "overlap limit", "tombstones", "bad spec in an overlap"],
+)
+def test_what_only_time_could_do_is_not_looked_at_again_at_once_while_the_clock_is_off(seen: Observed) -> None:
+    """A look-again time that has passed made the queue run the key without end."""
+    plan = decide(seen)
+    assert plan.steps == ()
+    assert plan.look_again_time is not None
+    assert plan.look_again_time >= NOW + 10 * SECOND
+
+
+def test_a_key_that_is_taken_over_is_still_held_to_min_version() -> None:
+    """The new ApiKey's minVersion was noted as done, and the version below it lived on."""
+    living = apikey({"deletionPolicy": "Retain", "minVersion": 3}, uid="another")
+    ledger = replace(record(active(2), of=living), retain_on_delete=True, retained=True)
+    after = saved(decide(observed(ledger, ours(2, of=living), of=living)))
+    assert after.change == Change.TAKEN_OVER
+    step = stage(decide(observed(after, ours(2, of=living), of=living)))
+    assert (step.number, step.cause) == (3, Cause.MIN_VERSION)
+
+
+def test_a_restored_record_is_still_held_to_min_version() -> None:
+    status = {"activeVersion": 2, "keyID": key_id(2), "versions": [{"number": 2, "keyID": key_id(2), "state": "Active"}]}
+    living = apikey({"minVersion": 3}, status=status)
+    after = saved(decide(observed(None, ours(2, of=living), of=living)))
+    assert after.change == Change.RESTORED
+    assert stage(decide(observed(after, ours(2, of=living), of=living))).cause is Cause.MIN_VERSION
+
+
+def test_min_version_raised_while_the_next_version_is_staged_gives_the_old_one_its_time() -> None:
+    """The old version became Retiring with the switch and was revoked in the same moment, under its consumers."""
+    living = apikey({"minVersion": 2})
+    after = saved(decide(observed(record(active(1), staged(2, seconds_ago=2)), ours(1), of=living, held=(2,))))
+    assert (after.min_version, after.versions[1].cause) == (2, Cause.MIN_VERSION)
+    after = saved(decide(observed(after, ours(2), of=living, held=(2,))))
+    assert [entry.not_after for entry in after.versions] == [NOW + SETTINGS.replace_within, None]
+    assert not any(isinstance(step, SaveRecord) for step in decide(observed(after, ours(2, of=living), of=living)).steps)
+
+
+def test_a_min_version_that_is_too_high_makes_no_rotation_jump_to_it() -> None:
+    """The message asks for rotations one by one; the first of them took the number 1000."""
+    living = apikey({"minVersion": 1000, "rotation": {"trigger": "now"}})
+    step = stage(decide(observed(record(active(1)), ours(1), of=living)))
+    assert (step.number, step.base.min_version) == (2, None)
+
+
+def test_an_apikey_that_lives_is_not_retained() -> None:
+    """A restored ApiKey of the same uid: with the mark left on, its next deletion would have revoked nothing."""
+    ledger = replace(record(active(2)), retained=True)
+    assert saved(decide(observed(ledger, ours(2)))).retained is False
+
+
+def test_a_successor_of_an_ended_apikey_is_not_told_of_a_revocation_again() -> None:
+    ledger = replace(record(dead=(tombstone(1, reason="ApiKeyDeleted"),)), ended_time=NOW - HOUR, change=Change.ENDED)
+    assert saved(decide(observed(ledger, of=apikey(uid="another")))).change == Change.UPDATED
+
+
+def test_an_orphan_is_known_as_one_whatever_the_clocks_say() -> None:
+    """Two operators staged, and the clock of the one that stages next is behind: its version is wanted, the orphan is not."""
+    ledger = record(active(1), staged(2, seconds_ago=6), staged(3, seconds_ago=-4))
+    ledger = activate(ledger, 2, secret=ours(2).fingerprint, not_after=NOW + DAY, now=NOW)
+    assert not any(
+        isinstance(step, Deliver) for step in decide(observed(replace(ledger, versions=ledger.versions[1:]), ours(2), held=(3,))).steps
+    )
+    ahead = record(active(2, ago=-2 * HOUR), staged(3, seconds_ago=6, cause=Cause.SECRET_LOST), dead=(tombstone(1),))
+    assert decide(observed(ahead, NoSecret(), held=(3,))).steps == (Deliver(3, key_id(3), create=True),)
+
+
+def test_the_highest_number_that_min_version_can_ask_for_is_read_back() -> None:
+    from keyturn.cluster.credential_secrets import decode_credential_metadata
+
+    metadata = {"name": "billing", "namespace": "shop", "annotations": {"keyturn.dev/version": str(2**31 - 1)}}
+    found = decode_credential_metadata({"metadata": metadata})
+    assert found is not None
+    assert found[1].version == 2**31 - 1
