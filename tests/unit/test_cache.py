@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyturn.base.names import Key
-from keyturn.cluster.cache import Cache, Entry
+from keyturn.cluster.cache import Cache, Caches, Entry
 
 A = Key("n", "a")
 
@@ -54,6 +54,18 @@ def test_a_store_that_went_back_is_believed() -> None:
     assert cache.replace_all([(A, Entry("restored", 40, "u"))], 50) == {A}
     assert cache.get(A) == Entry("restored", 40, "u")
     assert cache.put(A, "next", 60, "u")
+
+
+def test_the_list_of_one_namespace_takes_nothing_from_another() -> None:
+    """With one cache for two watched namespaces, each start lost the Secrets of the first, and all its keys were replaced."""
+    caches: Caches[str] = Caches(("n", "m"))
+    caches.part("n").replace_all([(A, Entry("x", 5, "u"))], 100)
+    caches.part("m").replace_all([(Key("m", "b"), Entry("y", 6, "v"))], 101)
+    caches.part("m").advance(200)
+    assert caches.get(A) == Entry("x", 5, "u")
+    assert caches.put(Key("n", "c"), "late, but no later than its own watch", 150, "w")
+    everywhere: Caches[str] = Caches()
+    assert everywhere.part("n") is everywhere.part("m")
 
 
 @dataclass

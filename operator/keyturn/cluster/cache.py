@@ -95,5 +95,31 @@ class Cache(Generic[T]):
         return {key for key in before.keys() | fresh.keys() if _version(before.get(key)) != _version(fresh.get(key))}
 
 
+class Caches(Generic[T]):
+    """One resource in several namespaces, each with a watch and a cache of its own: a list of one says nothing about the others.
+
+    With no namespaces there is one watch over all of them.
+    """
+
+    def __init__(self, namespaces: tuple[str, ...] = ()) -> None:
+        self._parts: dict[str, Cache[T]] = {namespace: Cache() for namespace in namespaces or ("",)}
+
+    def part(self, namespace: str) -> Cache[T]:
+        """The cache that holds a namespace."""
+        return self._parts.setdefault("" if "" in self._parts else namespace, Cache())
+
+    def get(self, key: Key) -> Entry[T] | None:
+        """As Cache.get."""
+        return self.part(key.namespace).get(key)
+
+    def put(self, key: Key, value: T, resource_version: int, uid: str) -> bool:
+        """As Cache.put."""
+        return self.part(key.namespace).put(key, value, resource_version, uid)
+
+    def remove(self, key: Key, resource_version: int) -> bool:
+        """As Cache.remove."""
+        return self.part(key.namespace).remove(key, resource_version)
+
+
 def _version(entry: Entry[T] | None) -> tuple[int, str] | None:
     return None if entry is None else (entry.resource_version, entry.uid)

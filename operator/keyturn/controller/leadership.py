@@ -17,7 +17,7 @@ from keyturn.base.clock import utc_now
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
 from keyturn.base.settings import Settings
-from keyturn.cluster.cache import Cache
+from keyturn.cluster.cache import Cache, Caches
 from keyturn.cluster.client import Client
 from keyturn.cluster.credential_secrets import CREDENTIAL_SELECTOR, CredentialMetadata, CredentialSecrets, decode_credential_metadata
 from keyturn.cluster.lease import Elector
@@ -132,7 +132,7 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         installation=installation,
         apikeys=Cache[bytes](),
         records=Cache[StoredRecord](),
-        credentials=Cache[CredentialMetadata](),
+        credentials=Caches[CredentialMetadata](watched_namespaces(settings)),
         record_secrets=RecordSecrets(client, namespace=settings.records_namespace),
         credential_secrets=CredentialSecrets(client),
         pacer=RotationPacer.of(settings),
@@ -158,26 +158,28 @@ def _announced_before(elector: Elector, settings: Settings) -> int:
 
 
 def _reflectors(rt: Runtime) -> list[RecordOrCredential]:
-    namespace = rt.settings.records_namespace
     records = Reflector(
         rt.client,
-        Collection(f"/api/v1/namespaces/{namespace}/secrets", label_selector=RECORD_SELECTOR),
+        Collection(_secrets_path(rt.settings.records_namespace), label_selector=RECORD_SELECTOR),
         cache=rt.records,
         decode=decode_stored_record,
         on_change=lambda key: _wake(rt, key),
     )
-    paths = [f"/api/v1/namespaces/{each}/secrets" for each in watched_namespaces(rt.settings)] or ["/api/v1/secrets"]
     credentials = [
         Reflector(
             rt.client,
-            Collection(path, label_selector=CREDENTIAL_SELECTOR, metadata_only=True),
-            cache=rt.credentials,
+            Collection(_secrets_path(namespace), label_selector=CREDENTIAL_SELECTOR, metadata_only=True),
+            cache=rt.credentials.part(namespace),
             decode=decode_credential_metadata,
             on_change=lambda where: _wake(rt, rt.apikey_of_secret(where)),
         )
-        for path in paths
+        for namespace in watched_namespaces(rt.settings) or ("",)
     ]
     return [records, *credentials]
+
+
+def _secrets_path(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
 
 
 def _wake(rt: Runtime, key: Key) -> None:

@@ -17,7 +17,7 @@ from keyturn.base.clock import Clock
 from keyturn.base.names import Key
 from keyturn.base.plaintext import Plaintext
 from keyturn.base.settings import Settings
-from keyturn.cluster.cache import Cache
+from keyturn.cluster.cache import Cache, Caches
 from keyturn.cluster.client import Client
 from keyturn.cluster.credential_secrets import CredentialMetadata, CredentialSecrets
 from keyturn.cluster.raw import uid_of
@@ -156,7 +156,7 @@ class Runtime:
     apikeys: Cache[bytes]
     """ApiKeys as JSON, without what Keyturn never reads."""
     records: Cache[StoredRecord]
-    credentials: Cache[CredentialMetadata]
+    credentials: Caches[CredentialMetadata]
     """Credential Secrets by their own namespace and name."""
     record_secrets: RecordSecrets
     credential_secrets: CredentialSecrets
