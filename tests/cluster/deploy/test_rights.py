@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from copy import deepcopy
@@ -12,7 +14,7 @@ import pytest
 
 from gen.installed import ACCOUNT, EVERYWHERE, NAMESPACED, RBAC, RECORDS, SYSTEM, Installed, Json, granted_rights, rendered, settings_of
 from gen.team import Api
-from keyturn.base.clock import SECOND
+from keyturn.base.clock import HOUR, SECOND
 from keyturn.base.settings import Settings
 from keyturn.cluster.client import Client
 from keyturn.cluster.permissions import Right, missing_rights
@@ -76,6 +78,28 @@ def test_the_settings_name_the_namespaces_that_are_deployed(plane: Cluster) -> N
     objects = rendered(plane, EVERYWHERE)
     assert {each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"} == {SYSTEM, RECORDS}
     assert (settings_of(objects).namespace, settings_of(objects).records_namespace) == (SYSTEM, RECORDS)
+
+
+def test_an_overlay_changes_image_and_settings_and_the_pods_are_replaced(plane: Cluster, tmp_path: Path) -> None:
+    overlay = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [os.path.relpath(EVERYWHERE, tmp_path.resolve())],
+        "images": [{"name": "keyturn", "newName": "registry.example.com/keyturn", "newTag": "1.2.3"}],
+        "configMapGenerator": [
+            {"name": "keyturn-settings", "namespace": SYSTEM, "behavior": "merge", "literals": ["KEYTURN_ROTATION_INTERVAL=720h"]}
+        ],
+    }
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(overlay))
+    before, after = rendered(plane, EVERYWHERE), rendered(plane, tmp_path)
+    assert settings_of(after) == settings_of(before).model_copy(update={"rotation_interval": 720 * HOUR})
+    (container,) = pod_of(after)["containers"]
+    assert container["image"] == "registry.example.com/keyturn:1.2.3"
+    assert container["envFrom"] != pod_of(before)["containers"][0]["envFrom"], "the ConfigMap has another name, so pods start anew"
+
+
+def pod_of(objects: list[Json]) -> Json:
+    return next(each["spec"]["template"]["spec"] for each in objects if each["kind"] == "Deployment")
 
 
 async def test_nothing_is_missing_with_all_roles_in_place(installed: Installed, operator_client: Client) -> None:
