@@ -12,7 +12,7 @@ KEEP ?=
 ARGS ?=
 # The Kubernetes under test: kwok (a control plane, pods that run nothing), node (one real node), kind, or kubeconfig ($KUBECONFIG).
 TESTBED ?= kwok
-SHORT := not slow$(if $(filter kwok,$(TESTBED)), and not node)
+SHORT := not slow
 BIN := .venv/bin
 READY := .venv/.stamp
 GENERATED := build/generated
@@ -55,12 +55,12 @@ test-cluster: $(READY) ## User stories against a real API server and etcd, about
 	@$(BIN)/pytest tests/cluster --testbed=$(TESTBED) -m '$(SHORT)' $(ARGS)
 
 .PHONY: test-e2e
-test-e2e: $(READY) ## The whole product on a cluster, the short form, under 3 min (TESTBED=node: with real pods)
+test-e2e: $(READY) ## The whole product on a cluster, also on one real node, the short form, under 3 min
 	@echo '== End-to-end tests: the operator as a process of its own; the slow parts are real rollouts and real waiting, about 3 min'
 	@$(BIN)/pytest tests/e2e --testbed=$(TESTBED) -m '$(SHORT)' $(ARGS)
 
 .PHONY: kind-test
-kind-test: $(READY) ## The end-to-end tests on kind (needs kind and a container runtime)
+kind-test: $(READY) ## The end-to-end tests on kind (as root on Debian it brings kind and an engine itself)
 	@$(BIN)/pytest tests/e2e --testbed=kind -m 'not slow' $(ARGS)
 
 .PHONY: chaos
