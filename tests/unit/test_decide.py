@@ -29,6 +29,7 @@ from gen.lifecycle import (
 )
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.api.workloads import PendingReason
+from keyturn.base.clock import format_time
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import Record
 from keyturn.lifecycle.decide import decide, situation
@@ -221,6 +222,14 @@ def test_the_old_key_is_kept_while_nobody_has_looked_at_the_workloads() -> None:
 def test_the_old_key_is_kept_for_its_grace_period() -> None:
     plan = decide(observed(record(retiring(1), active(2, ago=23 * HOUR)), ours(2), rollout=rollout()))
     assert (plan.steps, plan.look_again_time) == ((), NOW + HOUR)
+
+
+def test_no_grace_is_promised_beyond_the_hard_end() -> None:
+    """minVersion leaves a leaked key an hour; the condition promised it a day."""
+    plan = decide(observed(record(retiring(1, left=HOUR), active(2, ago=MINUTE)), ours(2), rollout=rollout()))
+    assert plan.waits_for is not None
+    assert plan.waits_for.message == f"Version 1 is accepted beside version 2 until {format_time(NOW + HOUR)}"
+    assert plan.look_again_time == NOW + HOUR
 
 
 def test_the_old_key_retires_after_grace_and_rollout() -> None:

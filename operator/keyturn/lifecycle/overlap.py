@@ -160,8 +160,10 @@ def grace_is_over(case: Situation, switch: Switch) -> Violation | None:
     end = switch.switch_time + case.timing.grace_period
     if case.now >= end:
         return None
-    message = f"Version {switch.retiring.number} is accepted beside version {switch.active.number} until {format_time(end)} at least"
-    return Waiting(Reason.GRACE_PERIOD, message), end
+    limit, both = switch.retiring.not_after, f"Version {switch.retiring.number} is accepted beside version {switch.active.number}"
+    if limit is not None and limit < end:  # ended by intent: there is no promise beyond its hard end
+        return Waiting(Reason.GRACE_PERIOD, f"{both} until {format_time(limit)}"), limit
+    return Waiting(Reason.GRACE_PERIOD, f"{both} until {format_time(end)} at least"), end
 
 
 MAY_RETIRE: Final[tuple[RetirePolicy, ...]] = (consumers_had_time_to_settle, rollout_is_complete, grace_is_over)
