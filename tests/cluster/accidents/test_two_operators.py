@@ -73,11 +73,11 @@ def test_a_frozen_leader_that_wakes_after_its_successor_went_on_does_no_harm(sce
     scene.doors["a"].rule = freeze
     scene.rotate(name, patience=40.0)
     assert staged.is_set()
-    at_rest = scene.team.marks(name)
+    at_rest = scene.team.marks(name)[1:]
     release.set()
     first.thaw()
     scene.keep_going(lambda: first.is_running and "Stands by again" in first.tail(count=400), what="the first one stands by")
-    assert scene.team.marks(name) == at_rest
+    assert scene.team.marks(name)[1:] == at_rest
     scene.rotate(name)
     scene.check(name)
     assert second.leads
@@ -113,9 +113,9 @@ def _late_write(scene: Scene, kind: str) -> None:
     scene.rest(name, version=1, patience=40.0)
     scene.rotate(name, patience=40.0)
     assert caught.is_set()
-    at_rest = scene.team.marks(name)
+    at_rest = scene.team.marks(name)[1:]
     release.set()
     time.sleep(0.5)
-    assert scene.team.marks(name) == at_rest
+    assert scene.team.marks(name)[1:] == at_rest
     scene.doors["a"].rule = no_fault
     scene.check(name)
