@@ -364,6 +364,16 @@ def test_min_version_replaces_the_active_version_at_once() -> None:
     assert after.versions[0].not_after == NOW + SETTINGS.replace_within
 
 
+def test_a_key_that_min_version_ended_retires_as_soon_as_nobody_needs_it() -> None:
+    """Whoever raises minVersion wants the old key gone: it gets no grace, only the time its consumers take."""
+    living = apikey({"minVersion": 2})
+    switched = active(2, ago=MINUTE, cause=Cause.MIN_VERSION)
+    ledger = replace(record(retiring(1, left=59 * MINUTE), switched, of=living), min_version=2)
+    kept = decide(observed(ledger, ours(2, of=living), of=living, rollout=rollout(pending())))
+    assert kept.steps == ()
+    assert states(saved(decide(observed(ledger, ours(2, of=living), of=living, rollout=rollout())))) == {1: "Retired", 2: "Active"}
+
+
 def test_a_min_version_beyond_the_next_one_revokes_nothing_and_says_what_to_do() -> None:
     plan = decide(observed(record(active(2), dead=(tombstone(1),)), ours(2), of=apikey({"minVersion": 9})))
     assert plan.steps == ()

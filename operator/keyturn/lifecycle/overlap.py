@@ -11,7 +11,7 @@ from typing import Final
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.api.workloads import RolloutView
 from keyturn.base.clock import SECOND, format_time
-from keyturn.base.version_state import VersionState
+from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import Record, VersionEntry
 from keyturn.lifecycle.observed import Observed
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Waiting
@@ -59,7 +59,7 @@ def look_wanted(case: Situation) -> Look:
     if memory is None:
         return Look.EVERYTHING
     if memory.complete:
-        return Look.PODS if case.now >= switch.switch_time + case.timing.grace_period else Look.NOTHING
+        return Look.PODS if case.now >= _promised_until(case, switch) else Look.NOTHING
     started = _rollout_start(case.seen, switch)
     if case.now < next_look_time(now=memory.look_time, started=started):
         return Look.NOTHING
@@ -157,13 +157,20 @@ def grace_is_over(case: Situation, switch: Switch) -> Violation | None:
     """The old key is promised to work for the grace period, whatever the rollout does."""
     if case.problem is not None:
         return Waiting(case.problem.reason, case.problem.message), switch.retiring.not_after or case.now
-    end = switch.switch_time + case.timing.grace_period
+    end = _promised_until(case, switch)
     if case.now >= end:
         return None
     limit, both = switch.retiring.not_after, f"Version {switch.retiring.number} is accepted beside version {switch.active.number}"
     if limit is not None and limit < end:  # ended by intent: there is no promise beyond its hard end
         return Waiting(Reason.GRACE_PERIOD, f"{both} until {format_time(limit)}"), limit
     return Waiting(Reason.GRACE_PERIOD, f"{both} until {format_time(end)} at least"), end
+
+
+def _promised_until(case: Situation, switch: Switch) -> datetime:
+    """Up to when the old key is kept for its own sake. One that minVersion ended is promised nothing: only its consumers are waited for."""
+    if switch.active.cause is Cause.MIN_VERSION and rolls_out(case):
+        return switch.switch_time
+    return switch.switch_time + case.timing.grace_period
 
 
 MAY_RETIRE: Final[tuple[RetirePolicy, ...]] = (consumers_had_time_to_settle, rollout_is_complete, grace_is_over)
