@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import mkdtemp
@@ -52,8 +52,9 @@ PAUSE: Final = 0.05
 class OperatorProcess:
     """One `keyturn operator`. Made by `OperatorProcess.start`."""
 
-    def __init__(self, *, environment: Mapping[str, str], folder: Path, name: str) -> None:
+    def __init__(self, *, environment: Mapping[str, str], folder: Path, name: str, command: Sequence[str] = ()) -> None:
         self.name = name
+        self._command = (*command,) or (*_command(), "operator")
         self.folder = folder
         self.stdout = folder / "stdout"
         self.stderr = folder / "stderr"
@@ -73,8 +74,12 @@ class OperatorProcess:
         kubeconfig: Path | None = None,
         name: str = "operator",
         environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = (),
     ) -> Self:
-        """Start one and do not wait for it. `settings`: by field, over SHORT_TIMES; `namespace`: its own, by default "<records>-system"."""
+        """Start one and do not wait for it. `settings`: by field, over SHORT_TIMES; `namespace`: its own, by default "<records>-system".
+
+        `command`: what runs it in place of `keyturn operator`.
+        """
         wanted = {**SHORT_TIMES, "records_namespace": records_namespace, "namespace": namespace or f"{records_namespace}-system"}
         wanted |= settings or {}
         inherited = {variable: value for variable, value in os.environ.items() if not variable.startswith("KEYTURN_")}
@@ -87,6 +92,7 @@ class OperatorProcess:
             },
             folder=Path(mkdtemp(prefix=f"keyturn-{name}-")),
             name=name,
+            command=command,
         )
         operator.restart()
         return operator
@@ -112,7 +118,7 @@ class OperatorProcess:
         self._log_start = self.stderr.stat().st_size if self.stderr.exists() else 0
         with self.stdout.open("ab") as audit, self.stderr.open("ab") as log:
             self._process = subprocess.Popen(
-                [*_command(), "operator"],
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=audit,
                 stderr=log,

@@ -1,0 +1,56 @@
+"""What the machine and the API server say was spent: CPU seconds and memory from /proc, requests from the API server's own metrics."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_REQUEST: Final = re.compile(r"^apiserver_request_total\{(.*)\} (\S+)$", re.MULTILINE)
+_LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
+_WRITES: Final = frozenset({"POST", "PUT", "PATCH", "APPLY", "DELETE"})
+_NOBODYS: Final = frozenset(
+    {"leases", "apiservices", "flowschemas", "prioritylevelconfigurations", "services", "endpoints", "endpointslices"}
+)
+"""What the API server asks of itself, and the Lease of the operator: a matter of time, not of keys."""
+
+Requests = Counter[tuple[str, str]]
+"""Verb (as the API server's metric writes it) and resource, with its subresource: how many."""
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def memory_kib(pid: int, *, peak: bool = False) -> int:
+    """Resident memory of a process, now or at its highest."""
+    name = "VmHWM:" if peak else "VmRSS:"
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+
+def requests_so_far(metrics: str) -> Requests:
+    """Every request answered since the API server started, without watches."""
+    found: Requests = Counter()
+    for text, value in _REQUEST.findall(metrics):
+        labels = dict(_LABEL.findall(text))
+        resource = labels["resource"]
+        if labels["verb"] == "WATCH" or resource in _NOBODYS or not resource:
+            continue
+        name = f"{resource}/{labels['subresource']}" if labels["subresource"] else resource
+        found[labels["verb"], name] += int(float(value))
+    return found
+
+
+def writes_in(requests: Requests) -> int:
+    return sum(count for (verb, _), count in requests.items() if verb in _WRITES)
+
+
+def reads_in(requests: Requests) -> int:
+    """Reads of single objects and lists that came once a key; the few lists of a start are not told apart here."""
+    return sum(count for (verb, _), count in requests.items() if verb not in _WRITES)

@@ -1,0 +1,245 @@
+"""`make bench-operator`: requests, seconds and bytes for thousands of ApiKeys, beside a bare loop that makes the very same writes.
+
+Prints a table (or JSON) on standard output with every number next to its floor, and exits 1 if a count or a ratio misses its own.
+Absolute times depend on the machine and are only told. docs/performance.md has what was measured and where.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench import runs
+from bench.accounting import reads_in, writes_in
+from bench.report import Report, Row
+from bench.runs import Meter, Spent
+from bench.scenery import SETTINGS, Place, Write, create_apikeys, names, operator_at, prepare
+from testbed.cache import say
+from testbed.plane import Plane, Shape, bare
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How large."""
+
+    keys: int
+    many: int
+    settled: int
+    pairs: int
+    samples: int
+    deployments: int
+    json: bool
+
+
+class Bench:
+    """One plane, its places, and what was learned before the first run."""
+
+    def __init__(self, plane: Plane, report: Report) -> None:
+        self.plane, self.report = plane, report
+        self._numbers: Iterator[int] = count(1)
+        learning, self.bare_place = self.place(), self.place()
+        self.issue_writes, self.rotation_writes = runs.learn_writes(plane, learning, into=self.bare_place)
+        self.idle = runs.idle(plane, self.place())
+
+    def place(self) -> Place:
+        return runs.make_place(self.plane, next(self._numbers))
+
+    def writes_at(self, place: Place, writes: list[Write]) -> list[Write]:
+        """The bare loop's writes, for another place."""
+        moved = ((self.bare_place.namespace, place.namespace), (self.bare_place.records, place.records))
+        return [{name: _moved(text, moved) for name, text in write.items()} for write in writes]
+
+
+def _moved(text: str, moved: tuple[tuple[str, str], ...]) -> str:
+    for old, new in moved:
+        text = text.replace(old, new)
+    return text
+
+
+def main() -> int:
+    options = parse(sys.argv[1:])
+    report = Report(settings=dict(SETTINGS))
+    with Plane.start(bare()) as plane:
+        prepare(plane)
+        bench = Bench(plane, report)
+        thousand = measure_pairs(bench, options)
+        measure_many(bench, options, thousand=thousand)
+        measure_restart_and_single(bench, options)
+    measure_rollout(report, options)
+    sys.stdout.write((report.as_json() if options.json else report.as_text()) + "\n")
+    for row in report.missed:
+        say(f"missed: {row.name}: {row.value:.3g} {row.unit}, floor {row.floor:g}")
+    return 1 if report.missed else 0
+
+
+def measure_pairs(bench: Bench, options: Options) -> Spent:
+    """Bare loop and operator in turn, each on keys of its own; answers what the first issue took."""
+    keys, issued, rotated = options.keys, [], []
+    issue_ratios, rotation_ratios, bare_seconds, bare_cpus = [], [], [], []
+    for number in range(options.pairs):
+        say(f"issuing and rotating {keys} keys, bare loop and operator in turn: {number + 1} of {options.pairs}")
+        place = bench.place()
+        bare_took, bare_cpu, uids = runs.bare_issue(bench.plane, place, bench.writes_at(place, bench.issue_writes), keys=keys)
+        bare_rotation = runs.bare_rotation(bench.plane, place, bench.writes_at(place, bench.rotation_writes), uids)
+        issue, rotation = _issue_and_rotate(bench, keys=keys)
+        bare_seconds.append(bare_took)
+        bare_cpus.append(bare_cpu)
+        issued.append(issue)
+        rotated.append(rotation)
+        issue_ratios.append(issue.seconds / bare_took)
+        rotation_ratios.append((rotation.seconds - 1.0) / bare_rotation)
+        say(
+            f"  issue: bare {bare_took:.2f} s, operator {issue.seconds:.2f} s, CPU {issue.operator_cpu:.2f} s, API server {issue.api_cpu:.2f} s"
+        )
+    issue, rotation = issued[0], rotated[0]
+    per_thousand = statistics.median(each.operator_cpu for each in issued) * 1000 / keys
+    bench.report.add(
+        Row(f"issue {keys} keys: time / bare loop's", statistics.median(issue_ratios), "x", 1.5, how=f"median of {options.pairs} pairs"),
+        Row("  bare loop", statistics.median(bare_seconds), "s", how=f"64 in flight, its own CPU {statistics.median(bare_cpus):.2f} s"),
+        Row("  operator", statistics.median(each.seconds for each in issued), "s", how="taking the lead -> last Ready"),
+        Row("  writes a key", writes_in(issue.requests) / keys, "", 6),
+        Row("  reads a key", reads_in(issue.requests) / keys, "", 0, how="API server's count, less an idle start's", exactly=True),
+        Row("  operator CPU for 1,000 keys", per_thousand, "s", 2.5, gate=False, how="above an idle operator's start"),
+        Row("  API server CPU for 1,000 keys", issue.api_cpu * 1000 / keys, "s"),
+        Row("  operator peak memory", max(each.peak_memory for each in issued) / 1024, "MiB"),
+        Row("  memory above idle a key, after issuing", statistics.median(each.memory for each in issued) / keys, "KiB", how="RSS"),
+        Row("  tasks and timers above idle", issue.tasks + issue.timers, "", 0, how="asyncio, settled"),
+        Row(f"rotate {keys} keys: time / bare loop's", statistics.median(rotation_ratios), "x", how="less the 1 s of grace; no Deployment"),
+        Row("  writes a key", writes_in(rotation.requests) / keys, "", how="one of them is the request itself"),
+        Row("  reads a key", reads_in(rotation.requests) / keys, ""),
+        Row("  operator CPU for 1,000 keys", statistics.median(each.operator_cpu for each in rotated) * 1000 / keys, "s"),
+    )
+    bench.report.note_requests(f"issuing {keys}", issue.requests, keys=keys)
+    bench.report.note_requests(f"rotating {keys} without workloads", rotation.requests, keys=keys)
+    return issue
+
+
+def _issue_and_rotate(bench: Bench, *, keys: int) -> tuple[Spent, Spent]:
+    place = bench.place()
+    create_apikeys(bench.plane, place.namespace, names(keys))
+    meter = Meter(bench.plane)
+    with operator_at(bench.plane, place) as operator:
+        issue = runs.issue(bench.plane, place, operator, meter, keys=keys).above(bench.idle)
+        told_issue = runs.told(bench.plane, place, operator, reason="Issued", change="Activated")
+        rotation = runs.rotate(bench.plane, place, operator, keys=keys)
+        told_rotation = runs.told(bench.plane, place, operator, reason="Rotated", change="Activated")
+        told_end = runs.told(bench.plane, place, operator, reason="Retired", change="Retired")
+    if not any(row.name.startswith("Events") for row in bench.report.rows):
+        events = told_issue.events + told_rotation.events + told_end.events
+        lines = told_rotation.audit_lines + told_end.audit_lines
+        bench.report.add(
+            Row("Events: arrived", events, "", 3 * keys, exactly=True, how="Issued, Rotated, Retired: one each a key"),
+            Row("audit lines: arrived", lines, "", 3 * keys, exactly=True, how="Activated twice, Retired once a key"),
+        )
+    return issue, rotation
+
+
+def measure_many(bench: Bench, options: Options, *, thousand: Spent) -> None:
+    """Whether a key costs more among many."""
+    say(f"issuing {options.many} keys")
+    place, keys = bench.place(), options.many
+    create_apikeys(bench.plane, place.namespace, names(keys))
+    meter = Meter(bench.plane)
+    with operator_at(bench.plane, place) as operator:
+        spent = runs.issue(bench.plane, place, operator, meter, keys=keys).above(bench.idle)
+    of_requests = sum(spent.requests.values()) / keys / (sum(thousand.requests.values()) / thousand.keys)
+    bench.report.add(
+        Row(
+            f"cost a key at {keys} / at {thousand.keys}: operator CPU",
+            spent.operator_cpu / keys / (thousand.operator_cpu / thousand.keys),
+            "x",
+            1.1,
+        ),
+        Row("  requests", of_requests, "x", 1.1),
+        Row(
+            "  wall time",
+            spent.seconds / keys / (thousand.seconds / thousand.keys),
+            "x",
+            1.1,
+            gate=False,
+            how="the API server's share grows too",
+        ),
+        Row("  operator peak memory", spent.peak_memory / 1024, "MiB"),
+        Row("  memory above idle a key, after issuing", spent.memory / keys, "KiB", how="RSS"),
+    )
+
+
+def measure_restart_and_single(bench: Bench, options: Options) -> None:
+    """A settled world found again, and one key more on the idle plane."""
+    say(f"restarting on {options.settled} settled keys")
+    place, keys = bench.place(), options.settled
+    create_apikeys(bench.plane, place.namespace, names(keys))
+    meter = Meter(bench.plane)
+    with operator_at(bench.plane, place) as operator:
+        runs.issue(bench.plane, place, operator, meter, keys=keys)
+        again = runs.restart(bench.plane, place, operator, keys=keys, nothing=bench.idle)
+        bench.report.add(
+            Row(f"restart with {keys} settled keys: writes", writes_in(again.spent.requests), "", 0),
+            Row("  reads a key", reads_in(again.spent.requests) / keys, "", 0.01, how="pages of the lists at the start"),
+            Row("  caught up / bare list and decode", again.catch_up_seconds / again.list_seconds, "x", 1.5),
+            Row("  bare list and decode", again.list_seconds, "s", how="median of 5"),
+            Row("  caught up", again.catch_up_seconds, "s", how="taking the lead -> last reconcile"),
+            Row("  operator CPU", again.spent.operator_cpu, "s", how="above an idle operator's start"),
+            Row("  memory above idle a key", again.spent.memory / keys, "KiB", 6, how="RSS, settled"),
+            Row("  tasks and timers above idle", again.spent.tasks + again.spent.timers, "", 0),
+            Row("clean exit when idle", again.exit_seconds, "s", 1.0),
+        )
+        bench.report.note_requests(f"restart with {keys}", again.spent.requests, keys=1)
+        say(f"{options.samples} keys one at a time")
+        took = sorted(runs.single_keys(bench.plane, place, samples=options.samples))
+    bench.report.add(
+        Row(
+            "one key, create -> Ready: p50",
+            statistics.median(took) * 1000,
+            "ms",
+            30,
+            gate=False,
+            how=f"{len(took)} samples, no propagation delay",
+        ),
+        Row("  p95", took[int(len(took) * 0.95)] * 1000, "ms"),
+    )
+
+
+def measure_rollout(report: Report, options: Options) -> None:
+    """Rotations with workloads: needs controllers and nodes."""
+    say(f"rotating {options.deployments} keys with a Deployment each, on a plane with controllers and nodes")
+    keys = options.deployments
+    with Plane.start(Shape(nodes=1, audit=True)) as plane:
+        prepare(plane)
+        requests = runs.rotation_requests(plane, runs.make_place(plane, 1), keys=keys)
+    report.add(
+        Row(
+            "a whole rotation with one Deployment: writes",
+            writes_in(requests) / keys,
+            "",
+            12,
+            how=f"mean of {keys}, the API server's audit log",
+        ),
+        Row("  requests", sum(requests.values()) / keys, "", 20),
+    )
+    report.note_requests("rotating with one Deployment", requests, keys=keys)
+
+
+def parse(arguments: list[str]) -> Options:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keys", type=int, help="ApiKeys of a run (1000)")
+    parser.add_argument("--many", type=int, help="ApiKeys of the run that shows whether a key costs more among many (5000)")
+    parser.add_argument("--settled", type=int, help="ApiKeys that a restarted operator finds (3000)")
+    parser.add_argument("--pairs", type=int, help="how often bare loop and operator run in turn (3)")
+    parser.add_argument("--quick", action="store_true", help="a fifth of everything: for trying, not for numbers")
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="table for people, json for machines")
+    given = parser.parse_args(arguments)
+    usual = (200, 600, 400, 1, 20, 5) if given.quick else (1000, 5000, 3000, 3, 50, 20)
+    asked = (given.keys, given.many, given.settled, given.pairs, None, None)
+    return Options(*(own or default for own, default in zip(asked, usual, strict=True)), json=given.output == "json")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
