@@ -51,6 +51,17 @@ def test_each_code_has_its_error(code: int, reason: str, verb: str, kind: type[E
     assert type(error(code, verb=verb, reason=reason)) is kind
 
 
+def test_an_object_that_is_gone_is_told_apart_from_a_kind_that_is_not_served() -> None:
+    """A key ends for good with its ApiKey: a resource that is not served for a moment, or a proxy's page, must not look like that."""
+    gone = error(404, verb="get", reason="NotFound", details={"name": "billing", "group": "keyturn.dev", "kind": "apikeys"})
+    assert isinstance(gone, NotFound)
+    assert gone.object_is_gone
+    for body in (b"404 page not found", b"<html>", json.dumps({"kind": "Status", "reason": "NotFound", "details": {}}).encode()):
+        unserved = refusal_error(read_refusal(404, body, target=APIKEY), verb="get", target=APIKEY)
+        assert isinstance(unserved, NotFound)
+        assert not unserved.object_is_gone
+
+
 def test_a_namespace_that_is_going_away_is_told_apart() -> None:
     refused = error(403, reason="Forbidden", details={"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]})
     assert isinstance(refused, Forbidden)

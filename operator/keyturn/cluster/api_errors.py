@@ -24,6 +24,11 @@ _WRITES: Final = frozenset({"create", "update", "patch", "delete"})
 class NotFound(RetryLater):
     """A 404: the object, its namespace or its kind is not there."""
 
+    def __init__(self, message: str, *, object_is_gone: bool = False) -> None:
+        super().__init__(message)
+        self.object_is_gone = object_is_gone
+        """The API server looked for this very object: its kind is served. Otherwise the kind may be missing, or a proxy has answered."""
+
 
 class AlreadyExists(Conflict):
     """A 409 on create: somebody was first."""
@@ -72,6 +77,7 @@ class Refusal:
     causes: frozenset[str]
     policy: str | None
     quota_exceeded: bool
+    names_object: bool = False
 
 
 def read_refusal(code: int, body: bytes, *, target: Target) -> Refusal:
@@ -90,6 +96,7 @@ def read_refusal(code: int, body: bytes, *, target: Target) -> Refusal:
         causes=frozenset(_text(cause.get("reason")) for cause in known),
         policy=policy[1] if policy else None,
         quota_exceeded="exceeded quota" in message,
+        names_object=isinstance(details, dict) and bool(target.name) and details.get("name") == target.name,
     )
 
 
@@ -108,7 +115,7 @@ def refusal_error(refusal: Refusal, *, verb: str, target: Target, after_seconds:
             terminating = "NamespaceTerminating" in refusal.causes
             return Forbidden(sentence, namespace_terminating=terminating, quota_exceeded=refusal.quota_exceeded, policy=refusal.policy)
         case 404:
-            return NotFound(sentence)
+            return NotFound(sentence, object_is_gone=refusal.names_object)
         case 409:
             return AlreadyExists(sentence) if refusal.reason == "AlreadyExists" else Conflict(sentence)
         case 410:
