@@ -141,9 +141,13 @@ class Client:
         raw = await self.request_bytes(
             method, path, payload=payload, content_type=content_type, query=query, accept=accept, timeout=timeout
         )
-        answer = json.loads(raw)
+        try:
+            answer = json.loads(raw)
+        except ValueError:
+            answer = None
         if not isinstance(answer, dict):
-            raise RetryLater(f"{method} {parse_path(path)}: the answer is no JSON object")
+            target = parse_path(path)
+            raise no_answer_error(target.verb(method), target=target, what="the answer is no JSON object", sent=True)
         return answer
 
     async def request_bytes(

@@ -182,7 +182,7 @@ class Reflector(Generic[T]):
         stream = self._client.stream(self._collection.path, query=query, accept=accept, idle_timeout=self._idle_timeout)
         async with aclosing(stream) as lines:
             async for line in lines:
-                self._take(json.loads(line))
+                self._take(_event(line))
 
     def _take(self, event: Mapping[str, object]) -> None:
         what, item = text_of(event, "type"), mapping_of(event, "object")
@@ -209,6 +209,16 @@ class Reflector(Generic[T]):
     def _heard(self) -> None:
         self._heard_at = time.monotonic()
         self._failures = 0
+
+
+def _event(line: bytes) -> Mapping[str, object]:
+    try:
+        event = json.loads(line)
+    except ValueError:  # cut off in the middle, by a proxy that ends streams in good order
+        event = None
+    if not isinstance(event, Mapping):
+        raise RetryLater("watch: a line is no event")
+    return event
 
 
 def _watch_error(status: Mapping[str, object]) -> RetryLater:
