@@ -27,7 +27,7 @@ from keyturn.controller.apikey.manifest import compact_apikey
 from keyturn.controller.apikey.secret_view import see_secret
 from keyturn.controller.runtime import ParsedApiKey, Runtime
 from keyturn.keys.record_signing import Damaged, Forged, Genuine, TooNew, UnknownSigner, verify_record
-from keyturn.lifecycle.decide import situation
+from keyturn.lifecycle.decide import decide, situation
 from keyturn.lifecycle.observed import BadRecord, DelayedPropagation, GoodRecord, NoRecord, NoSecret, Observed, RecordMark, RecordSeen
 from keyturn.lifecycle.overlap import Look, look_wanted, remember
 from keyturn.lifecycle.rollout import targets_of
@@ -70,7 +70,9 @@ async def see_apikey(rt: Runtime, key: Key) -> ParsedApiKey:
         # Kopf may not have listed it yet, and a key is revoked for good when its ApiKey is gone: ask.
         try:
             raw = await rt.client.get(apikey_path(key))
-        except NotFound:
+        except NotFound as missing:
+            if not missing.object_is_gone and key not in rt.memory.deleted_uids.values():
+                raise  # its kind is not served for the moment: that says nothing about the ApiKey
             return ParsedApiKey(None, None, {})
         rt.keep_apikey(key, raw)
         entry = Entry(*compact_apikey(raw))
@@ -88,7 +90,7 @@ def parse_apikey(raw: Mapping[str, object]) -> ParsedApiKey:
         apikey = ApiKey.model_validate(raw)
     except ValidationError as error:
         problem = "; ".join(explain_invalid(error))
-        apikey = ApiKey.model_validate({"metadata": raw.get("metadata"), "spec": {}})
+        apikey = ApiKey.model_validate({"metadata": raw.get("metadata"), "spec": {}, "status": raw.get("status")})
     status = mapping_of(raw, "status")
     return ParsedApiKey(None, None, status) if apikey.metadata.deletion_timestamp is not None else ParsedApiKey(apikey, problem, status)
 
@@ -138,6 +140,9 @@ async def _with_rollout(rt: Runtime, seen: Observed) -> Observed:
         if not case.retiring:
             rt.memory.rollouts.pop(seen.key, None)
         return seen
+    blind = replace(seen, rollout=None)
+    if decide(blind).steps:
+        return blind  # an end by intent, say: it must not wait for a long list, or for the right to read it
     facts = remember(case, await _look(rt, case, look))
     if facts is None:
         return seen
