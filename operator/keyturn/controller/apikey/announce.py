@@ -7,7 +7,7 @@ from datetime import datetime
 from keyturn.base import metrics
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
-from keyturn.cluster.api_errors import Forbidden
+from keyturn.cluster.api_errors import Forbidden, Invalid
 from keyturn.cluster.events import Regarding, post_event
 from keyturn.controller.audit import AuditLine, AuditVersion
 from keyturn.controller.runtime import Runtime
@@ -42,7 +42,7 @@ def _count_ends(record: Record) -> None:
 
 
 async def post(rt: Runtime, key: Key, uid: str, text: EventText, *, now: datetime) -> None:
-    """Post one Event about an ApiKey. Where Events are refused (a namespace that is going away), the log has it."""
+    """Post one Event about an ApiKey. Where Events are refused (by a role, a quota, a policy), the log has it, and the key goes on."""
     try:
         await post_event(
             rt.client,
@@ -54,7 +54,7 @@ async def post(rt: Runtime, key: Key, uid: str, text: EventText, *, now: datetim
             name_seed=text.seed,
             now=now,
         )
-    except Forbidden:
+    except (Forbidden, Invalid):
         metrics.EVENTS.labels(result="refused").inc()
         log.warning("Event was refused", namespace=key.namespace, name=key.name, reason=text.reason)
         return
