@@ -43,6 +43,9 @@ class Cache(Generic[T]):
         """The newest known version, or None."""
         return self._entries.get(key)
 
+    def __contains__(self, key: Key) -> bool:
+        return key in self._entries
+
     def keys(self) -> tuple[Key, ...]:
         """Every key held now."""
         return tuple(self._entries)

@@ -26,7 +26,7 @@ VERSION_DIGITS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class CredentialMetadata:
-    """What a credential Secret says about itself."""
+    """What a credential Secret says about itself. `managed`: its labels are those by which the watch finds it (CREDENTIAL_SELECTOR)."""
 
     managed: bool
     apikey_name: str
@@ -81,7 +81,9 @@ def _metadata_of(metadata: Mapping[str, object]) -> CredentialMetadata:
     labels, annotations = texts_of(metadata, "labels"), texts_of(metadata, "annotations")
     version = annotations.get(names.VERSION_ANNOTATION, "")
     return CredentialMetadata(
-        managed=labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY,
+        managed=labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY
+        and names.APIKEY_LABEL in labels
+        and names.NAMESPACE_LABEL not in labels,
         apikey_name=labels.get(names.APIKEY_LABEL, ""),
         key_id=annotations.get(names.KEY_ID_ANNOTATION, ""),
         version=int(version) if version.isascii() and version.isdigit() and len(version) <= VERSION_DIGITS else 0,
@@ -109,7 +111,7 @@ class CredentialSecrets:
         metadata = {
             "uid": uid,
             "resourceVersion": resource_version,
-            "labels": {**dict.fromkeys(write.drop_labels), **write.labels},
+            "labels": {names.NAMESPACE_LABEL: None, **dict.fromkeys(write.drop_labels), **write.labels},
             "annotations": {**dict.fromkeys(write.drop_annotations), **write.annotations},
             "ownerReferences": [_owner_reference(write.owner)] if write.owner is not None else None,
         }

@@ -65,11 +65,11 @@ async def lead(
 ) -> TermEnd:
     """Work until `stop`, or until the lead is lost; the elector holds the lead already."""
     rt = _runtime(client, settings, installation, elector, has_argo_rollouts=has_argo_rollouts)
-    async with _watching(rt) as reflectors:
+    async with _watching(rt) as (reflectors, watching):
         rt.queue.start()
         at_work(rt.queue)
         try:
-            await _work(rt, elector, reflectors, stop)
+            await _work(rt, elector, reflectors, watching, stop)
         finally:
             at_work(None)
             finished = await rt.queue.stop(STOP_TIMEOUT)
@@ -82,16 +82,20 @@ async def lead(
     return TermEnd.STOPPED if stop.is_set() else TermEnd.AGAIN
 
 
-async def _work(rt: Runtime, elector: Elector, reflectors: list[RecordOrCredential], stop: asyncio.Event) -> None:
-    """Kopf inside everything else; the first of stop, lost lead and a store that went back ends it."""
+async def _work(
+    rt: Runtime, elector: Elector, reflectors: list[RecordOrCredential], watching: list[asyncio.Task[None]], stop: asyncio.Event
+) -> None:
+    """Kopf inside everything else; the first of stop, lost lead, a store that went back and a bug in a watch or the sweep ends it."""
     namespaces = watched_namespaces(rt.settings)
     ended = asyncio.Event()
     tasks = [
         _start(elector.run(), "lease", ended),
         _start(stop.wait(), "stop", ended),
         *(_start(reflector.went_back.wait(), "went-back", ended) for reflector in reflectors),
-        asyncio.create_task(sweep_forever(rt, namespaces=namespaces), name="sweep"),
+        _start(sweep_forever(rt, namespaces=namespaces), "sweep", ended),
     ]
+    for watch in watching:
+        watch.add_done_callback(lambda task: _note_end(task, ended))
     log.info("Operator started", namespaces=",".join(namespaces) or "all")
     try:
         await run_kopf(rt, ended=ended, stop=stop, namespaces=namespaces)
@@ -104,19 +108,26 @@ async def _work(rt: Runtime, elector: Elector, reflectors: list[RecordOrCredenti
 
 def _start(waiting: Coroutine[None, None, object], name: str, ended: asyncio.Event) -> asyncio.Task[object]:
     task = asyncio.create_task(waiting, name=name)
-    task.add_done_callback(lambda _: ended.set())
+    task.add_done_callback(lambda done: _note_end(done, ended))
     return task
 
 
+def _note_end(task: asyncio.Task[object], ended: asyncio.Event) -> None:
+    """A watch or sweep that died would leave us deciding by an old view for ever: the term ends with it."""
+    ended.set()
+    if not task.cancelled() and (bug := task.exception()) is not None:
+        log.error("A task died of a bug", task=task.get_name(), error=type(bug).__name__)
+
+
 @asynccontextmanager
-async def _watching(rt: Runtime) -> AsyncIterator[list[RecordOrCredential]]:
+async def _watching(rt: Runtime) -> AsyncIterator[tuple[list[RecordOrCredential], list[asyncio.Task[None]]]]:
     """The watches, in step with the cluster: nothing is decided before records and Secrets are known."""
     reflectors = _reflectors(rt)
     watching = [asyncio.create_task(reflector.run(), name="watch") for reflector in reflectors]
     try:
         for reflector in reflectors:
             await reflector.synced.wait()
-        yield reflectors
+        yield reflectors, watching
     finally:
         for task in watching:
             task.cancel()
@@ -171,7 +182,7 @@ def _reflectors(rt: Runtime) -> list[RecordOrCredential]:
             Collection(_secrets_path(namespace), label_selector=CREDENTIAL_SELECTOR, metadata_only=True),
             cache=rt.credentials.part(namespace),
             decode=decode_credential_metadata,
-            on_change=lambda where: _wake(rt, rt.apikey_of_secret(where)),
+            on_change=lambda where: _wake(rt, *rt.apikeys_of_secret(where)),
         )
         for namespace in watched_namespaces(rt.settings) or ("",)
     ]
@@ -182,14 +193,15 @@ def _secrets_path(namespace: str) -> str:
     return f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
 
 
-def _wake(rt: Runtime, key: Key) -> None:
-    """Its record or Secret is different now.
+def _wake(rt: Runtime, *keys: Key) -> None:
+    """Their record or Secret is different now.
 
     Where its ApiKey is not known, Kopf is about to list it, or the sweep finds it gone: looking before that would read every ApiKey
     one by one at each start.
     """
-    if rt.apikeys.get(key) is not None:
-        rt.queue.add(key)
+    for key in keys:
+        if key in rt.apikeys:
+            rt.queue.add(key)
 
 
 def _note_error(key: Key, error: Exception) -> None:

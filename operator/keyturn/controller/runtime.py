@@ -53,6 +53,7 @@ class CheckedSecret:
     resource_version: int
     uid: str
     fingerprint: SecretFingerprint
+    key_id: str
     intact: bool
     token_digest: str | None
     foreign: str | None = None
@@ -103,13 +104,13 @@ class Memory:
     """Records with a serial up to this one were announced by an earlier process."""
     unlabelled: set[Key] = field(default_factory=set)
     """ApiKeys whose Secret's name is taken by something the watch does not show."""
-    secret_owners: dict[Key, str] = field(default_factory=dict)
-    """ApiKey names by Secret, where the two differ."""
+    secret_owners: dict[Key, tuple[str, ...]] = field(default_factory=dict)
+    """ApiKey names by Secret, where the two differ. Several: only one of them owns it, the others wait for it."""
     buried: dict[Key, int] = field(default_factory=dict)
     """Records, by resourceVersion, whose ApiKey is gone and which need nothing more."""
     decoded: Recent[Record] = field(default_factory=lambda: Recent(RECENT_LIMIT))
     """Records being worked on, decoded and believed."""
-    deleted_uids: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    deleted_uids: OrderedDict[str, Key] = field(default_factory=OrderedDict)
     """Of ApiKeys deleted lately."""
     stalled: set[Key] = field(default_factory=set)
     """ApiKeys whose rollout does not finish."""
@@ -136,6 +137,12 @@ class Memory:
             del tokens[number]
         if not tokens:
             del self.held[key]
+
+    def note_owner(self, where: Key, name: str) -> None:
+        """An ApiKey wants its key in a Secret of another name."""
+        owners = self.secret_owners.get(where, ())
+        if name not in owners:
+            self.secret_owners[where] = (*owners, name)
 
     def forget(self, key: Key) -> None:
         """The ApiKey and its record are settled for good."""
@@ -190,7 +197,7 @@ class Runtime:
     def drop_apikey(self, key: Key, raw: Mapping[str, object]) -> bool:
         """Take a deletion. A late answer to a write of ours must not bring the ApiKey back, so its uid is remembered for a while."""
         uid = uid_of(raw)
-        self.memory.deleted_uids[uid] = None
+        self.memory.deleted_uids[uid] = key
         while len(self.memory.deleted_uids) > DELETED_UIDS_LIMIT:
             self.memory.deleted_uids.popitem(last=False)
         held = self.apikeys.get(key)
@@ -203,6 +210,12 @@ class Runtime:
         earliest = self.pacer.earliest(namespace, now=now)
         return earliest if earliest > now else None
 
-    def apikey_of_secret(self, where: Key) -> Key:
-        """Whose credential Secret stands there."""
-        return Key(where.namespace, self.memory.secret_owners.get(where, where.name))
+    def apikeys_of_secret(self, where: Key) -> tuple[Key, ...]:
+        """Which living ApiKeys want their key to stand there."""
+        owners = tuple(name for name in self.memory.secret_owners.get(where, ()) if Key(where.namespace, name) in self.apikeys)
+        if owners:
+            self.memory.secret_owners[where] = owners
+        else:
+            self.memory.secret_owners.pop(where, None)
+        named_alike = (where,) if where in self.apikeys else ()
+        return (*named_alike, *(Key(where.namespace, name) for name in owners))

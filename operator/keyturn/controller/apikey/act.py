@@ -14,7 +14,7 @@ from keyturn.base.errors import Conflict, OutcomeUnknown
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
 from keyturn.base.version_state import VersionState
-from keyturn.cluster.api_errors import NotFound
+from keyturn.cluster.api_errors import Forbidden, Invalid, NotFound
 from keyturn.cluster.record_secrets import StoredRecord
 from keyturn.cluster.workloads import annotate_workload
 from keyturn.controller.apikey.announce import announce
@@ -33,15 +33,26 @@ log = get_logger(__name__)
 
 
 async def act(rt: Runtime, seen: Observed, steps: tuple[Step, ...]) -> None:
-    """Carry the steps out, in order. Raises what stopped it; Conflict and OutcomeUnknown only after looking at the truth again."""
+    """Carry the steps out, in order. Raises what stopped it; Conflict and OutcomeUnknown only after looking at the truth again.
+
+    A workload that may not be restarted stops nothing else: the others are independent of it, and need the new key as well.
+    """
+    refused: Forbidden | Invalid | None = None
     for step in steps:
         try:
             await _act(rt, seen, step)
+        except (Forbidden, Invalid) as refusal:
+            if not isinstance(step, Annotate):
+                raise
+            refused = refused or refusal
+            continue
         except (Conflict, OutcomeUnknown, NotFound) as surprise:
             metrics.STEPS.labels(kind=type(step).__name__, result="conflict").inc()
             await refresh(rt, seen)
             raise Conflict(str(surprise)) from surprise
         metrics.STEPS.labels(kind=type(step).__name__, result="done").inc()
+    if refused is not None:
+        raise refused
 
 
 async def _act(rt: Runtime, seen: Observed, step: Step) -> None:
@@ -64,20 +75,14 @@ async def _act(rt: Runtime, seen: Observed, step: Step) -> None:
 
 async def refresh(rt: Runtime, seen: Observed) -> None:
     """Our view was old, or a write's outcome is unknown: ask the API server what record and Secret are."""
-    try:
-        entry = await rt.record_secrets.read(seen.key)
-        rt.records.put(seen.key, entry.value, entry.resource_version, entry.uid)
-    except NotFound:
-        held = rt.records.get(seen.key)
-        if held is not None:
-            rt.records.remove(seen.key, held.resource_version)
+    await _refresh_record(rt, seen.key)
     if seen.apikey is None:
         return
     where = Key(seen.key.namespace, seen.apikey.secret_name)
+    known = rt.credentials.get(where)
     try:
         found = await rt.credential_secrets.read_metadata(where)
     except NotFound:
-        known = rt.credentials.get(where)
         if known is not None:
             rt.credentials.remove(where, known.resource_version)
         return
@@ -85,6 +90,19 @@ async def refresh(rt: Runtime, seen: Observed) -> None:
         rt.credentials.put(where, found.value, found.resource_version, found.uid)
     else:
         rt.memory.unlabelled.add(seen.key)
+
+
+async def _refresh_record(rt: Runtime, key: Key) -> None:
+    held = rt.records.get(key)  # before asking: what the watch shows meanwhile is newer than the answer
+    try:
+        entry = await rt.record_secrets.read(key)
+        if not rt.records.put(key, entry.value, entry.resource_version, entry.uid) and key not in rt.records:
+            # It is there and the watch does not show it: somebody took its labels off. The same bytes again, with them.
+            entry = await rt.record_secrets.replace(key, entry.value, uid=entry.uid, resource_version=entry.resource_version)
+            rt.records.put(key, entry.value, entry.resource_version, entry.uid)
+    except NotFound:
+        if held is not None:
+            rt.records.remove(key, held.resource_version)
 
 
 async def _stage(rt: Runtime, seen: Observed, step: Stage) -> None:

@@ -108,7 +108,7 @@ class CredentialWriter:
         )
         token = digest_token(rendered.data[names.TOKEN_DATA_KEY].reveal())
         self.rt.memory.checked[self.apikey.key] = CheckedSecret(
-            entry.resource_version, entry.uid, fingerprint, intact=True, token_digest=token
+            entry.resource_version, entry.uid, fingerprint, entry.value.key_id, intact=True, token_digest=token
         )
         self.rt.credentials.put(self.where, entry.value, entry.resource_version, entry.uid)
 

@@ -13,6 +13,7 @@ from keyturn.base import names
 from keyturn.base.names import Key
 from keyturn.base.plaintext import Plaintext
 from keyturn.base.verdict import Match
+from keyturn.base.version_state import VersionState
 from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.cache import Entry
 from keyturn.cluster.credential_secrets import CredentialBody, CredentialMetadata
@@ -39,8 +40,8 @@ async def see_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> Secr
     """Look at the credential Secret of a living ApiKey."""
     key, where = apikey.key, Key(apikey.metadata.namespace, apikey.secret_name)
     if where.name != key.name:
-        rt.memory.secret_owners[where] = key.name
-    entry = await _find(rt, key, where)
+        rt.memory.note_owner(where, key.name)
+    entry = await _find(rt, key, where, record=record)
     if entry is None:
         return NoSecret()
     noted = record.record.secret if isinstance(record, GoodRecord) else None
@@ -55,29 +56,47 @@ async def see_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> Secr
         rt.memory.checked[key] = checked
     if checked.foreign is not None:
         return ForeignSecret(checked.foreign, works=checked.intact)
-    fingerprint, key_id = checked.fingerprint, entry.value.key_id
-    return OurSecret(fingerprint=fingerprint, key_id=key_id, intact=checked.intact, token_digest=checked.token_digest)
+    # All of it from the one read: the watch may still show the version before.
+    return OurSecret(fingerprint=checked.fingerprint, key_id=checked.key_id, intact=checked.intact, token_digest=checked.token_digest)
 
 
-async def _find(rt: Runtime, key: Key, where: Key) -> Entry[CredentialMetadata] | None:
-    """What the watch shows; where something stands that it does not show, what the API server says."""
+async def _find(rt: Runtime, key: Key, where: Key, *, record: RecordSeen) -> Entry[CredentialMetadata] | None:
+    """What the watch shows; where it may not show what stands there, what the API server says."""
     entry = rt.credentials.get(where)
-    if entry is None and key in rt.memory.unlabelled:
-        try:
-            return await rt.credential_secrets.read_metadata(where)
-        except NotFound:
-            pass
-    rt.memory.unlabelled.discard(key)
-    return entry
+    if not (entry is None and key in rt.memory.unlabelled) and not _seems_lost(entry, record):
+        rt.memory.unlabelled.discard(key)
+        return entry
+    try:
+        found = await rt.credential_secrets.read_metadata(where)
+    except NotFound:
+        rt.memory.unlabelled.discard(key)
+        if entry is not None:
+            rt.credentials.remove(where, entry.resource_version)
+        return None
+    if found.value.managed:
+        rt.credentials.put(where, found.value, found.resource_version, found.uid)
+    else:
+        rt.memory.unlabelled.add(key)
+    return found
+
+
+def _seems_lost(entry: Entry[CredentialMetadata] | None, record: RecordSeen) -> bool:
+    """Whether a version would end because of what the watch shows: it may lag behind the record's, so the API server itself is asked."""
+    if not isinstance(record, GoodRecord):
+        return False
+    active, staged = record.record.active, record.record.in_state(VersionState.STAGED)
+    if active is None or (staged and staged[-1].not_after is None):
+        return False  # nothing ends: a version is on its way, or there is none
+    return entry is None or (entry.value.version, entry.value.key_id) != (active.number, active.key_id)
 
 
 async def check_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> CheckedSecret | None:
     """Read the body and judge it; None if it is gone."""
     where = Key(apikey.metadata.namespace, apikey.secret_name)
+    held = rt.credentials.get(where)
     try:
         entry, body = await rt.credential_secrets.read(where)
     except NotFound:
-        held = rt.credentials.get(where)
         if held is not None:
             rt.credentials.remove(where, held.resource_version)
         return None
@@ -97,6 +116,7 @@ def judge(rt: Runtime, apikey: ApiKey, *, entry: Entry[CredentialMetadata], body
         resource_version=entry.resource_version,
         uid=entry.uid,
         fingerprint=fingerprint,
+        key_id=about.key_id,
         intact=tagged and about.managed and about.apikey_name == apikey.metadata.name,
         token_digest=digest,
         foreign=foreign,
