@@ -30,7 +30,7 @@ from gen.lifecycle import (
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.api.workloads import PendingReason
 from keyturn.base.clock import format_time
-from keyturn.base.version_state import Cause, VersionState
+from keyturn.base.version_state import Cause
 from keyturn.keys.record import Record
 from keyturn.lifecycle.decide import decide, situation
 from keyturn.lifecycle.observed import BadRecord, ForeignSecret, GoodRecord, NoSecret
@@ -479,19 +479,6 @@ def test_nothing_that_depends_on_the_time_happens_while_the_clock_is_off() -> No
 def test_a_paused_apikey_is_left_alone() -> None:
     living = apikey(annotations={"keyturn.dev/paused": "true"})
     assert decide(observed(record(active(1, ago=900 * DAY)), NoSecret(), of=living)) == Plan()
-
-
-def test_every_state_of_a_plan_is_a_move_of_the_state_table() -> None:
-    """The table in versions.py is a law: what decide does never leaves it."""
-    from keyturn.lifecycle.versions import MOVES
-
-    before = record(retiring(1, left=-SECOND), active(2, ago=7 * DAY))
-    for seen in (observed(before, ours(2), apikey=None), observed(before, ours(2), rollout=rollout())):
-        after = saved(decide(seen))
-        now = {entry.number: entry.state for entry in (*after.versions, *after.dead)}
-        for entry in before.versions:
-            assert now[entry.number] is entry.state or now[entry.number] in MOVES[entry.state]
-    assert set(MOVES) == set(VersionState)
 
 
 def test_a_look_at_the_pods_alone_keeps_the_reason_that_was_found() -> None:

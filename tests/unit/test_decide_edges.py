@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from gen.lifecycle import HOUR, NOW, SECOND, SETTINGS, active, apikey, key_id, observed, ours, record, retiring, staged, tombstone
-from keyturn.base.version_state import Cause
+from gen.lifecycle import HOUR, NOW, SECOND, SETTINGS, active, apikey, key_id, observed, ours, record, retiring, rollout, staged, tombstone
+from keyturn.base.version_state import Cause, VersionState
+from keyturn.cluster.credential_secrets import decode_credential_metadata
 from keyturn.keys.record import Record
 from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.observed import NoSecret, Observed
 from keyturn.lifecycle.plan import Change, Deliver, Plan, SaveRecord, Stage
-from keyturn.lifecycle.versions import activate
+from keyturn.lifecycle.versions import MOVES, activate
 
 DAY = 24 * HOUR
 
@@ -107,9 +108,18 @@ def test_an_orphan_is_known_as_one_whatever_the_clocks_say() -> None:
 
 
 def test_the_highest_number_that_min_version_can_ask_for_is_read_back() -> None:
-    from keyturn.cluster.credential_secrets import decode_credential_metadata
-
     metadata = {"name": "billing", "namespace": "shop", "annotations": {"keyturn.dev/version": str(2**31 - 1)}}
     found = decode_credential_metadata({"metadata": metadata})
     assert found is not None
     assert found[1].version == 2**31 - 1
+
+
+def test_every_state_of_a_plan_is_a_move_of_the_state_table() -> None:
+    """The table in versions.py is a law: what decide does never leaves it."""
+    before = record(retiring(1, left=-SECOND), active(2, ago=7 * DAY))
+    for seen in (observed(before, ours(2), apikey=None), observed(before, ours(2), rollout=rollout())):
+        after = saved(decide(seen))
+        now = {entry.number: entry.state for entry in (*after.versions, *after.dead)}
+        for entry in before.versions:
+            assert now[entry.number] is entry.state or now[entry.number] in MOVES[entry.state]
+    assert set(MOVES) == set(VersionState)
