@@ -14,7 +14,8 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.client import HTTPSConnection
+from http import HTTPStatus
+from http.client import HTTPException, HTTPSConnection
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -66,10 +67,7 @@ class LawWatch:
         """Keys end by intent: that a Secret's key is not accepted is no complaint then."""
 
     def __enter__(self) -> Self:
-        listed = json.loads(self._plane.login.ask("GET", f"{PATH}?labelSelector={SELECTOR}"))
-        for item in listed["items"]:
-            self._take("ADDED", item)
-        self._version = listed["metadata"]["resourceVersion"]
+        self._list()
         self._thread.start()
         return self
 
@@ -92,11 +90,14 @@ class LawWatch:
         while not self._ended.is_set():
             try:
                 self._follow()
-            except (OSError, ValueError, AttributeError):  # the API server is away, or this is the end
-                self._ended.wait(0.2)
-            except ApiFailed as failed:
-                self.complaints.append(f"the watch of the laws itself failed: {failed}")
-                return
+            except (OSError, HTTPException, ValueError, AttributeError, ApiFailed):  # the API server is away, or this is the end
+                self._ended.wait(0.1)
+
+    def _list(self) -> None:
+        listed = json.loads(self._plane.login.ask("GET", f"{PATH}?labelSelector={SELECTOR}"))
+        for item in listed["items"]:
+            self._take("ADDED", item)
+        self._version = listed["metadata"]["resourceVersion"]
 
     def _follow(self) -> None:
         login = self._plane.login
@@ -107,10 +108,13 @@ class LawWatch:
         try:
             self._connection.request("GET", query, headers=headers)
             answer = self._connection.getresponse()
+            if answer.status != HTTPStatus.OK:
+                raise ApiFailed(answer.status, "watch")
             while line := answer.readline():
                 event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise ApiFailed(event["object"].get("code", 0), str(event["object"].get("message")))
+                if event["type"] == "ERROR":  # a restarted API server knows no history: some states are missed then
+                    self._list()
+                    return
                 self._version = event["object"]["metadata"]["resourceVersion"]
                 if event["type"] != "BOOKMARK":
                     self._take(event["type"], event["object"])
