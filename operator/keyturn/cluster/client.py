@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, Self
 
@@ -301,11 +302,17 @@ def _retry_after(response: aiohttp.ClientResponse) -> float | None:
 
 
 def _skew(now: datetime, date: str) -> timedelta | None:
+    server = _server_time(date)
+    return None if server is None else now - server
+
+
+@lru_cache(maxsize=2)  # all answers of one second carry the same date
+def _server_time(date: str) -> datetime | None:
     try:
         server = parsedate_to_datetime(date)
     except ValueError:
         return None
-    return now - (server if server.tzinfo is not None else server.replace(tzinfo=UTC))
+    return server if server.tzinfo is not None else server.replace(tzinfo=UTC)
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

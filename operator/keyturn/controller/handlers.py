@@ -31,6 +31,21 @@ class _ForEver:
 
 PATIENCE = _ForEver()
 
+
+class _NothingToCompare(kopf.DiffBaseStorage):
+    """Kopf copies each object whole, twice an event, to tell handlers of changes what changed; we have none of those."""
+
+    def build(self, **_: object) -> kopf.BodyEssence:
+        """No copy."""
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: object) -> None:
+        """Nothing is kept on the objects."""
+
+    def store(self, **_: object) -> None:
+        """Nothing is kept on the objects."""
+
+
 log = get_logger(__name__)
 registry = kopf.OperatorRegistry()
 
@@ -79,6 +94,7 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 
 async def _operator(rt: Runtime, *, ready: asyncio.Event, namespaces: tuple[str, ...]) -> None:
     settings = kopf.OperatorSettings()
+    settings.persistence.diffbase_storage = _NothingToCompare()
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True

@@ -32,7 +32,7 @@ from keyturn.lifecycle.rollout_memory import RolloutFacts
 
 T = TypeVar("T")
 
-RECENT_LIMIT = 512
+RECENT_LIMIT = 128
 DELETED_UIDS_LIMIT = 4096
 CLOCK_SKEW_LIMIT = timedelta(seconds=5)
 
@@ -98,8 +98,8 @@ class Memory:
     checked: dict[Key, CheckedSecret] = field(default_factory=dict)
     rollouts: dict[Key, RolloutFacts] = field(default_factory=dict)
     announced: dict[Key, int] = field(default_factory=dict)
-    untold: set[Key] = field(default_factory=set)
-    """Records written and not told of yet."""
+    untold: dict[Key, int] = field(default_factory=dict)
+    """Records written, or about to be, and not told of yet: the lowest such serial of each."""
     announced_before: int = 0
     """Records with a serial up to this one were announced by an earlier process."""
     unlabelled: set[Key] = field(default_factory=set)
@@ -122,6 +122,19 @@ class Memory:
     def announced_serial(self, key: Key) -> int:
         """Up to which serial this record's changes were told."""
         return self.announced.get(key, self.announced_before)
+
+    def will_tell(self, key: Key, serial: int) -> None:
+        """A record is about to be written, or was by somebody who may not have told of it."""
+        self.untold[key] = min(serial, self.untold.get(key, serial))
+
+    def told(self, key: Key, serial: int) -> None:
+        """Audit line and Event of a record's state are out."""
+        self.announced[key] = serial
+        self.untold.pop(key, None)
+
+    def told_through(self, now: int) -> int:
+        """The serial up to which everything is told, where `now` (unix milliseconds) is told unless something is known to be missing."""
+        return min(self.untold.values(), default=now + 1) - 1
 
     def hold(self, key: Key, token: HeldToken) -> None:
         """Keep a plaintext until it is delivered."""
