@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from keyturn.base.clock import Clock, parse_time, utc_now
-from keyturn.base.errors import KeyturnError
+from keyturn.base.errors import Conflict, KeyturnError
 from keyturn.base.log_output import get_logger
 from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.client import Client
-from keyturn.cluster.raw import mapping_of, text_of
+from keyturn.cluster.raw import mapping_of, text_of, texts_of
 
 log = get_logger(__name__)
 
@@ -57,8 +57,10 @@ class Elector:
         self._transitions = 0
         self._observed: tuple[str, float] = ("", 0.0)
         self.lost = asyncio.Event()
-        self.was_released = False
-        """Whether the holder before us gave the lead up in good order, with nothing left to do."""
+        self.inherited_notes: Mapping[str, str] = {}
+        """The Lease's annotations as the holder before us left them."""
+        self.notes: Callable[[], Mapping[str, str]] = dict
+        """Annotations written with every renewal, over the inherited ones: what a follower must know of us, were we to die now."""
         self.previous_renew_time: datetime | None = None
         """When the holder before us last renewed, by its own clock: how long nobody may have worked. None: there was none."""
 
@@ -105,10 +107,17 @@ class Elector:
         if not self.is_leading():
             return
         try:
-            await self._write(holder="", started=self._monotonic())
+            await self._write_empty()
         except KeyturnError as error:
             log.warning("Could not release the lead", lease=self._name, error=str(error))
         self._renewed_at = None
+
+    async def _write_empty(self) -> None:
+        try:
+            await self._write(holder="", started=self._monotonic())
+        except Conflict:  # a renewal that was cancelled under way has arrived all the same
+            if not await self._is_held_by_another():
+                await self._write(holder="", started=self._monotonic())
 
     async def _try_to_take(self) -> bool:
         try:
@@ -126,7 +135,7 @@ class Elector:
         self._acquire_time = _micro_time(self._clock())
         self._transitions = _whole_number(spec, "leaseTransitions") + (holder != self._identity)
         self.previous_renew_time = _instant(text_of(spec, "renewTime"))
-        self.was_released = not holder
+        self.inherited_notes = texts_of(mapping_of(lease, "metadata"), "annotations")
         await self._write(holder=self._identity, started=self._monotonic())
         return True
 
@@ -170,10 +179,11 @@ class Elector:
         return await self._client.request(method, path, body=body, timeout=timedelta(seconds=limit))
 
     def _manifest(self, *, holder: str) -> dict[str, object]:
+        metadata = {"name": self._name, "annotations": {**self.inherited_notes, **self.notes()}}
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self._name, **({"resourceVersion": self._version} if self._version else {})},
+            "metadata": {**metadata, **({"resourceVersion": self._version} if self._version else {})},
             "spec": {
                 "holderIdentity": holder,
                 "leaseDurationSeconds": max(1, math.ceil(self._duration)),

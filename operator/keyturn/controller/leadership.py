@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
@@ -32,11 +32,12 @@ from keyturn.controller.rights import watched_namespaces
 from keyturn.controller.runtime import Memory, Runtime
 from keyturn.controller.sweep import sweep_forever
 from keyturn.controller.workqueue import WorkQueue
+from keyturn.keys.record_encoding import serial_in
 from keyturn.lifecycle.pacing import RotationPacer
 
 STOP_TIMEOUT: Final = timedelta(seconds=8)
 NO_LEASE_YET: Final = timedelta(minutes=10)
-EVERYTHING: Final = 2**63
+TOLD_THROUGH_NOTE: Final = "keyturn.dev/told-through"
 RecordOrCredential = Reflector[StoredRecord] | Reflector[CredentialMetadata]
 
 log = get_logger(__name__)
@@ -66,6 +67,7 @@ async def lead(
     """Work until `stop`, or until the lead is lost; the elector holds the lead already."""
     rt = _runtime(client, settings, installation, elector, has_argo_rollouts=has_argo_rollouts)
     async with _watching(rt) as (reflectors, watching):
+        _take_up_telling(rt, elector)
         rt.queue.start()
         at_work(rt.queue)
         try:
@@ -76,8 +78,8 @@ async def lead(
     if not finished:
         log.error("Work did not end in time")
         return TermEnd.STUCK
-    if not rt.memory.untold:  # otherwise the lead runs out, and who follows tells what we could not
-        await elector.release()
+    elector.notes = lambda: _note(rt.memory.told_through(_milliseconds(rt.clock())))  # nothing runs any more: up to this moment
+    await elector.release()
     log.info("Operator stopped")
     return TermEnd.STOPPED if stop.is_set() else TermEnd.AGAIN
 
@@ -162,10 +164,31 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
 
 def _announced_before(elector: Elector, settings: Settings) -> int:
     """Up to which serial (unix milliseconds) records were surely told of. A leader that died may have left its last ones untold."""
-    if elector.was_released:
-        return EVERYTHING
-    since = elector.previous_renew_time or utc_now() - NO_LEASE_YET
-    return int((since - 2 * settings.lease_duration).timestamp() * 1000)
+    noted = elector.inherited_notes.get(TOLD_THROUGH_NOTE, "")
+    if noted.isascii() and noted.isdigit():
+        return int(noted)
+    return _milliseconds((elector.previous_renew_time or utc_now() - NO_LEASE_YET) - 2 * settings.lease_duration)
+
+
+def _take_up_telling(rt: Runtime, elector: Elector) -> None:
+    """What nobody may have told of is ours to tell; until that is done, the Lease says so with every renewal.
+
+    A record's serial is the time of the look it was decided by: what is not yet known of may be a little older than now.
+    """
+    for key, entry in rt.records.entries().items():
+        serial = serial_in(entry.value.data)
+        if serial > rt.memory.announced_before:
+            rt.memory.will_tell(key, serial)
+    lag = 2 * rt.settings.lease_duration
+    elector.notes = lambda: _note(rt.memory.told_through(_milliseconds(rt.clock() - lag)))
+
+
+def _note(serial: int) -> dict[str, str]:
+    return {TOLD_THROUGH_NOTE: str(serial)}
+
+
+def _milliseconds(instant: datetime) -> int:
+    return int(instant.timestamp() * 1000)
 
 
 def _reflectors(rt: Runtime) -> list[RecordOrCredential]:

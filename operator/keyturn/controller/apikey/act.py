@@ -134,11 +134,11 @@ async def save_record(rt: Runtime, seen: Observed, record: Record, *, create: bo
     signed = record.with_serial(now_ms=int(now.timestamp() * 1000))
     data = encode_record(signed)
     stored = StoredRecord(data, sign_record(data, ring=rt.installation.signing_ring).encode())
+    rt.memory.will_tell(key, signed.serial)  # before the write: where its answer gets lost, somebody must still tell
     if create or mark is None:
         written = await rt.record_secrets.create(key, stored)
     else:
         written = await rt.record_secrets.replace(key, stored, uid=mark.uid, resource_version=mark.resource_version)
-    rt.memory.untold.add(key)
     rt.records.put(key, stored, written.resource_version, written.uid)
     rt.memory.decoded.put(key, written.resource_version, signed)
     rt.memory.keep_held(key, (each.number for each in signed.in_state(VersionState.STAGED)))

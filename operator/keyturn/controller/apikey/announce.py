@@ -27,8 +27,7 @@ async def announce(rt: Runtime, seen: Observed, record: Record) -> None:
     text = event_of(record)
     if text is not None and seen.apikey is not None:
         await post(rt, seen.key, record.uid, text, now=seen.now)
-    rt.memory.announced[seen.key] = record.serial
-    rt.memory.untold.discard(seen.key)
+    rt.memory.told(seen.key, record.serial)
     _count_ends(record)
     log.debug("Wrote record", namespace=record.namespace, name=record.name, change=record.change, serial=record.serial)
 

@@ -18,7 +18,7 @@ from keyturn.controller.apikey.write_status import write_status
 from keyturn.controller.runtime import Runtime
 from keyturn.lifecycle.conclude import Outcome
 from keyturn.lifecycle.decide import decide
-from keyturn.lifecycle.observed import Observed
+from keyturn.lifecycle.observed import GoodRecord, Observed
 from keyturn.lifecycle.plan import Plan, Waiting
 from keyturn.lifecycle.situation import is_paused
 
@@ -48,6 +48,8 @@ async def reconcile(rt: Runtime, key: Key) -> datetime | None:
 
 async def _come_to_rest(rt: Runtime, seen: Observed, plan: Plan) -> datetime | None:
     if seen.apikey is None:
+    if not isinstance(seen.record, GoodRecord) or seen.record.record.serial <= seen.announced_serial:
+        rt.memory.untold.pop(seen.key, None)  # also what was never written, or cannot be believed
         _bury(rt, seen.key)
     elif not is_paused(seen.apikey):
         await write_status(rt, seen, plan, Outcome())
