@@ -246,6 +246,23 @@ async def test_work_that_does_not_finish_in_time_is_cancelled() -> None:
     assert not await world.queue.stop(timedelta(milliseconds=10))
 
 
+async def test_what_is_added_before_a_look_is_covered_by_it_and_what_comes_later_is_not() -> None:
+    looks: list[str] = []
+
+    async def handle(key: Key) -> None:
+        looks.append("first")
+        world.queue.add(key)
+        world.queue.looks_now(key)
+        looks.append("second")
+        if len(looks) == 2:
+            world.queue.add(key)
+
+    async with running(World(handle)) as world:
+        world.queue.add(A)
+        await settle()
+        assert looks == ["first", "second"] * 2
+
+
 async def test_a_queue_without_work_is_never_stuck() -> None:
     async with running(World()) as world:
         world.queue.add(A)

@@ -63,7 +63,10 @@ def take_apikey(rt: Runtime, key: Key, event: Mapping[str, object]) -> bool:
     raw = event["object"]
     if not isinstance(raw, Mapping):
         return False
-    return rt.drop_apikey(key, raw) if event["type"] == "DELETED" else rt.keep_apikey(key, raw)
+    if event["type"] == "DELETED":
+        return rt.drop_apikey(key, raw)
+    is_echo = rt.is_own_echo(key, raw)  # against what is held before this event
+    return rt.keep_apikey(key, raw) and not is_echo
 
 
 async def run_kopf(rt: Runtime, *, ended: asyncio.Event, stop: asyncio.Event, namespaces: tuple[str, ...]) -> None:

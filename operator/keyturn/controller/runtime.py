@@ -22,7 +22,7 @@ from keyturn.cluster.client import Client
 from keyturn.cluster.credential_secrets import CredentialMetadata, CredentialSecrets
 from keyturn.cluster.raw import uid_of
 from keyturn.cluster.record_secrets import RecordSecrets, StoredRecord
-from keyturn.controller.apikey.manifest import compact_apikey
+from keyturn.controller.apikey.manifest import adds_only_status, compact_apikey
 from keyturn.controller.audit import AuditLog
 from keyturn.controller.installation import Installation
 from keyturn.controller.workqueue import WorkQueue
@@ -102,6 +102,8 @@ class Memory:
     """Records written, or about to be, and not told of yet: the lowest such serial of each."""
     announced_before: int = 0
     """Records with a serial up to this one were announced by an earlier process."""
+    status_on_its_way: dict[Key, Mapping[str, object]] = field(default_factory=dict)
+    """What is being written as status at this moment: its echo may arrive before its answer."""
     unlabelled: set[Key] = field(default_factory=set)
     """ApiKeys whose Secret's name is taken by something the watch does not show."""
     secret_owners: dict[Key, tuple[str, ...]] = field(default_factory=dict)
@@ -206,6 +208,11 @@ class Runtime:
         if uid in self.memory.deleted_uids:
             return False
         return self.apikeys.put(key, compact, version, uid)
+
+    def is_own_echo(self, key: Key, raw: Mapping[str, object]) -> bool:
+        """Whether an ApiKey that a watch delivered differs from what is held by nothing but the status that is being written."""
+        wanted, held = self.memory.status_on_its_way.get(key), self.apikeys.get(key)
+        return wanted is not None and held is not None and adds_only_status(held.value, raw, status=wanted)
 
     def drop_apikey(self, key: Key, raw: Mapping[str, object]) -> bool:
         """Take a deletion. A late answer to a write of ours must not bring the ApiKey back, so its uid is remembered for a while."""

@@ -122,6 +122,10 @@ class WorkQueue:
         elif self._ready.add(key):
             self._ready_count.release()
 
+    def looks_now(self, key: Key) -> None:
+        """The running work is about to look at everything anew: whatever was added until now is covered by that look."""
+        self._again.discard(key)
+
     def look_at_clock(self) -> None:
         """The clock was moved (a test's, a demo's): see at once what is due."""
         self._sooner.set()

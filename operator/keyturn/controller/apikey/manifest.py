@@ -23,3 +23,11 @@ def compact_apikey(raw: Mapping[str, object]) -> tuple[bytes, int, str]:
     if raw.get("status"):
         compact["status"] = raw["status"]
     return json.dumps(compact, separators=(",", ":")).encode(), resource_version_of(raw), uid_of(raw)
+
+
+def adds_only_status(held: bytes, raw: Mapping[str, object], *, status: Mapping[str, object]) -> bool:
+    """Whether an ApiKey is the compact one that is held, with exactly this status: same uid, spec and annotations."""
+    if raw.get("status") != status:
+        return False
+    before, after = (json.loads(compact) for compact in (held, compact_apikey(raw)[0]))
+    return bool(before["metadata"] == after["metadata"] and before["spec"] == after["spec"])

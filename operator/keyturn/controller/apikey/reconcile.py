@@ -32,6 +32,7 @@ async def reconcile(rt: Runtime, key: Key) -> datetime | None:
     for _ in range(ROUNDS):
         if not rt.is_leading():
             return None
+        rt.queue.looks_now(key)  # the echoes of the writes of the last round, above all
         seen = await observe(rt, key, now=rt.clock())
         plan = decide(seen)
         if not plan.steps:

@@ -23,7 +23,8 @@ async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome
         return
     status = conclude(seen, plan, outcome)
     before = await see_apikey(rt, seen.key)
-    patch = merge_patch(before.status, status_to_json(status))
+    wanted = status_to_json(status)
+    patch = merge_patch(before.status, wanted)
     if not patch:
         return
     # Events first: a crash in between repeats them under the same names, instead of losing them.
@@ -31,7 +32,11 @@ async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome
         if text.reason == Reason.SECRET_CONFLICT:
             metrics.SECRET_CONFLICTS.inc()
         await post(rt, seen.key, apikey.metadata.uid, text, now=seen.now)
-    await _patch(rt, apikey, patch)
+    rt.memory.status_on_its_way[seen.key] = wanted
+    try:
+        await _patch(rt, apikey, patch)
+    finally:
+        del rt.memory.status_on_its_way[seen.key]
 
 
 async def _patch(rt: Runtime, apikey: ApiKey, patch: dict[str, object]) -> None:
