@@ -123,3 +123,13 @@ def test_every_state_of_a_plan_is_a_move_of_the_state_table() -> None:
         for entry in before.versions:
             assert now[entry.number] is entry.state or now[entry.number] in MOVES[entry.state]
     assert set(MOVES) == set(VersionState)
+
+
+@pytest.mark.parametrize("spec", [{"disabled": True}, {"expirationTime": "2026-03-02T11:00:00Z"}, {"minVersion": 2}])
+def test_an_end_waits_for_no_event(spec: dict[str, object]) -> None:
+    """The API server takes no Events for an hour, or the audit log's disk is full: a key that must end still ends."""
+    ledger = record(retiring(1), active(2, ago=HOUR))
+    (step,) = decide(observed(ledger, ours(2), of=apikey(spec), announced_serial=ledger.serial - 1)).steps
+    assert isinstance(step, SaveRecord)
+    (gone,) = decide(observed(ledger, ours(2), apikey=None, announced_serial=ledger.serial - 1)).steps
+    assert isinstance(gone, SaveRecord)

@@ -27,6 +27,7 @@ from keyturn.controller.audit import AuditLog
 from keyturn.controller.installation import Installation
 from keyturn.controller.workqueue import WorkQueue
 from keyturn.keys.record import Record, SecretFingerprint
+from keyturn.lifecycle.announcement import EventText
 from keyturn.lifecycle.pacing import RotationPacer
 from keyturn.lifecycle.rollout_memory import RolloutFacts
 
@@ -34,6 +35,7 @@ T = TypeVar("T")
 
 RECENT_LIMIT = 128
 DELETED_UIDS_LIMIT = 4096
+OWED_LIMIT = 16
 CLOCK_SKEW_LIMIT = timedelta(seconds=5)
 
 
@@ -100,6 +102,8 @@ class Memory:
     announced: dict[Key, int] = field(default_factory=dict)
     untold: dict[Key, int] = field(default_factory=dict)
     """Records written, or about to be, and not told of yet: the lowest such serial of each."""
+    owed_events: dict[Key, tuple[tuple[str, EventText], ...]] = field(default_factory=dict)
+    """Events, with their ApiKey's uid, that the API server would not take yet, oldest first."""
     announced_before: int = 0
     """Records with a serial up to this one were announced by an earlier process."""
     status_on_its_way: dict[Key, Mapping[str, object]] = field(default_factory=dict)
@@ -134,6 +138,19 @@ class Memory:
         self.announced[key] = serial
         self.untold.pop(key, None)
 
+    def owe_event(self, key: Key, uid: str, text: EventText) -> None:
+        """An Event is to be posted; a repeat is the same one."""
+        owed = [each for each in self.owed_events.get(key, ()) if each[1].seed != text.seed]
+        self.owed_events[key] = (*owed, (uid, text))[-OWED_LIMIT:]
+
+    def event_is_posted(self, key: Key, text: EventText) -> None:
+        """One less to post."""
+        left = tuple(each for each in self.owed_events.get(key, ()) if each[1].seed != text.seed)
+        if left:
+            self.owed_events[key] = left
+        else:
+            self.owed_events.pop(key, None)
+
     def told_through(self, now: int) -> int:
         """The serial up to which everything is told, where `now` (unix milliseconds) is told unless something is known to be missing."""
         return min(self.untold.values(), default=now + 1) - 1
@@ -161,7 +178,7 @@ class Memory:
 
     def forget(self, key: Key) -> None:
         """The ApiKey and its record are settled for good."""
-        for remembered in (self.held, self.checked, self.rollouts, self.announced):
+        for remembered in (self.held, self.checked, self.rollouts, self.announced, self.owed_events, self.damaged):
             remembered.pop(key, None)
         self.unlabelled.discard(key)
         self.stalled.discard(key)

@@ -25,12 +25,17 @@ from keyturn.lifecycle.situation import Rule, Situation, is_paused
 
 CLOCK_RECHECK: Final = MINUTE
 
-RULES: Final[tuple[Rule, ...]] = (
+URGENT: Final[tuple[Rule, ...]] = (
     power.another_apikey_had_this_record,
     power.spec_differs_from_record,
     power.key_has_expired,
     overlap.old_version_reached_its_limit,
     power.min_version_was_raised,
+)
+"""Ends by intent, and what the key may do: they wait for nothing, not even for the Event of the write before."""
+
+RULES: Final[tuple[Rule, ...]] = (
+    *URGENT,
     issuing.secret_belongs_to_somebody_else,
     issuing.secret_is_ahead_of_the_record,
     issuing.secret_holds_a_staged_version,
@@ -60,13 +65,19 @@ def _decide(seen: Observed) -> Plan:
     if isinstance(seen.record, BadRecord) and not seen.record.replaceable:
         return Plan(stalled=Waiting(seen.record.reason, seen.record.message))
     if isinstance(seen.record, GoodRecord) and seen.record.record.serial > seen.announced_serial:
-        return Plan((Announce(seen.record.record),))
+        return _urgent(seen, apikey=seen.apikey, record=seen.record.record) or Plan((Announce(seen.record.record),))
     if seen.spec_problem is not None:
         return Plan(stalled=Waiting(Reason.INVALID_SPEC, seen.spec_problem))
     if not isinstance(seen.record, GoodRecord):
         return issuing.start_a_record(seen, apikey=seen.apikey, problem=_timing_and_problem(seen, seen.apikey)[1])
     case = situation(seen, apikey=seen.apikey, record=seen.record.record)
-    return _with_alarms(case, _first_answer(case))
+    return _with_alarms(case, _first_answer(case, RULES) or Plan())
+
+
+def _urgent(seen: Observed, *, apikey: ApiKey, record: Record) -> Plan | None:
+    if seen.spec_problem is not None:
+        return None
+    return _first_answer(situation(seen, apikey=apikey, record=record), URGENT)
 
 
 def situation(seen: Observed, *, apikey: ApiKey, record: Record) -> Situation:
@@ -83,12 +94,12 @@ def _timing_and_problem(seen: Observed, apikey: ApiKey) -> tuple[EffectiveRotati
         return None, problem or Waiting(refused.reason, str(refused))
 
 
-def _first_answer(case: Situation) -> Plan:
-    for rule in RULES:
+def _first_answer(case: Situation, rules: tuple[Rule, ...]) -> Plan | None:
+    for rule in rules:
         plan = rule(case)
         if plan is not None:
             return plan
-    return Plan()
+    return None
 
 
 def _with_alarms(case: Situation, plan: Plan) -> Plan:

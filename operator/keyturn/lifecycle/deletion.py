@@ -19,8 +19,8 @@ def decide_for_gone_apikey(seen: Observed) -> Plan:
     if not isinstance(seen.record, GoodRecord):
         return Plan()
     record = seen.record.record
-    if record.serial > seen.announced_serial:
-        return Plan((Announce(record),))
+    if record.serial > seen.announced_serial and (record.retained or not record.versions):
+        return Plan((Announce(record),))  # an end waits for no Event: what lives is ended first
     if record.retained:
         return Plan()
     if record.versions and record.retain_on_delete:

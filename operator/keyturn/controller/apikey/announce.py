@@ -22,11 +22,17 @@ log = get_logger(__name__)
 
 
 async def announce(rt: Runtime, seen: Observed, record: Record) -> None:
-    """Write the audit line, post the Event, and remember that both are done."""
+    """Write the audit line, post the Event, and remember that both are done.
+
+    An Event that cannot be posted now is owed: what must end at once does not wait for it, and it comes with the next one.
+    """
     rt.audit.write(audit_line(record, now=seen.now))
     text = event_of(record)
     if text is not None and seen.apikey is not None:
-        await post(rt, seen.key, record.uid, text, now=seen.now)
+        rt.memory.owe_event(seen.key, record.uid, text)
+    for uid, owed in rt.memory.owed_events.get(seen.key, ()):
+        await post(rt, seen.key, uid, owed, now=seen.now)
+        rt.memory.event_is_posted(seen.key, owed)
     rt.memory.told(seen.key, record.serial)
     _count_ends(record)
     log.debug("Wrote record", namespace=record.namespace, name=record.name, change=record.change, serial=record.serial)
