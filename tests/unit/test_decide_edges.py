@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gen.lifecycle import HOUR, NOW, SECOND, SETTINGS, active, apikey, key_id, observed, ours, record, retiring, rollout, staged, tombstone
+from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.cluster.credential_secrets import decode_credential_metadata
 from keyturn.keys.record import Record
@@ -133,3 +134,11 @@ def test_an_end_waits_for_no_event(spec: dict[str, object]) -> None:
     assert isinstance(step, SaveRecord)
     (gone,) = decide(observed(ledger, ours(2), apikey=None, announced_serial=ledger.serial - 1)).steps
     assert isinstance(gone, SaveRecord)
+
+
+def test_no_rotation_starts_by_a_clock_that_is_off() -> None:
+    """At a clock a year ahead the switch would be dated then, and no rotation be due for a year."""
+    plan = decide(observed(record(active(1)), ours(1), of=apikey({"rotation": {"trigger": "now"}}), clock_is_off=True))
+    assert plan.steps == ()
+    assert plan.deferred is not None
+    assert plan.deferred.reason == Reason.CLOCK_SKEWED

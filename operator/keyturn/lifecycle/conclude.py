@@ -51,7 +51,8 @@ def conclude(seen: Observed, plan: Plan, outcome: Outcome) -> ApiKeyStatus:
     before = apikey.status or ApiKeyStatus()
     record = seen.record.record if isinstance(seen.record, GoodRecord) else None
     case = situation(seen, apikey=apikey, record=record) if record is not None else None
-    settled = outcome.user_must_act or (outcome.failed is None and not plan.steps)
+    waits = bool(plan.steps) or (case is not None and case.wanted_staged is not None)
+    settled = outcome.user_must_act or plan.stalled is not None or (outcome.failed is None and not waits)
     return ApiKeyStatus(
         observed_generation=apikey.metadata.generation if settled else before.observed_generation,
         observed_trigger=record.trigger if record else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from keyturn.api.v1alpha1.conditions import Reason
-from keyturn.base.clock import format_time
+from keyturn.base.clock import MINUTE, format_time
 from keyturn.base.version_state import Cause
 from keyturn.lifecycle.issuing import secret_holds
 from keyturn.lifecycle.plan import Plan, Stage, Waiting
@@ -24,6 +24,9 @@ def rotation_is_due(case: Situation) -> Plan | None:
     cause, due = rotation_wanted(case)
     if cause is None:
         return Plan(look_again_time=due)
+    if case.seen.clock_is_off:  # the switch's time and the old key's end would come from a wrong clock
+        message = f"A rotation is due ({cause}); it waits until this process's clock and the API server's agree"
+        return Plan(look_again_time=case.now + MINUTE, deferred=Waiting(Reason.CLOCK_SKEWED, message))
     start = start_time(case, cause, due=due)
     if start > case.now:
         return Plan(look_again_time=start, deferred=_why_it_waits(case, cause, start=start))

@@ -25,13 +25,14 @@ from keyturn.lifecycle.situation import is_paused
 ROUNDS: Final = 12
 """A whole issue takes five; more than this means that two rules disagree for ever."""
 SLOW_RETRY: Final = timedelta(seconds=30)
+LOOK_AT_THE_LEAD_AGAIN: Final = timedelta(seconds=1)
 
 
 async def reconcile(rt: Runtime, key: Key) -> datetime | None:
     """Bring one ApiKey forward as far as it goes now; answers when to look again."""
     for _ in range(ROUNDS):
         if not rt.is_leading():
-            return None
+            return rt.clock() + LOOK_AT_THE_LEAD_AGAIN  # a renewal may be late; a term that is over ends the queue
         rt.queue.looks_now(key)  # the echoes of the writes of the last round, above all
         seen = await observe(rt, key, now=rt.clock())
         plan = decide(seen)
@@ -48,9 +49,9 @@ async def reconcile(rt: Runtime, key: Key) -> datetime | None:
 
 
 async def _come_to_rest(rt: Runtime, seen: Observed, plan: Plan) -> datetime | None:
-    if seen.apikey is None:
     if not isinstance(seen.record, GoodRecord) or seen.record.record.serial <= seen.announced_serial:
         rt.memory.untold.pop(seen.key, None)  # also what was never written, or cannot be believed
+    if seen.apikey is None:
         _bury(rt, seen.key)
     elif not is_paused(seen.apikey):
         await write_status(rt, seen, plan, Outcome())
