@@ -20,7 +20,7 @@ from keyturn.base.settings import Settings
 from keyturn.cluster.cache import Cache, Caches
 from keyturn.cluster.client import Client
 from keyturn.cluster.credential_secrets import CredentialMetadata, CredentialSecrets
-from keyturn.cluster.raw import uid_of
+from keyturn.cluster.raw import resource_version_of, uid_of
 from keyturn.cluster.record_secrets import RecordSecrets, StoredRecord
 from keyturn.controller.apikey.manifest import adds_only_status, compact_apikey
 from keyturn.controller.audit import AuditLog
@@ -221,10 +221,10 @@ class Runtime:
 
     def keep_apikey(self, key: Key, raw: Mapping[str, object]) -> bool:
         """Take an ApiKey that a watch or an answer delivered; False if it is no news, or of an ApiKey that was deleted since."""
-        compact, version, uid = compact_apikey(raw)
-        if uid in self.memory.deleted_uids:
+        held = self.apikeys.get(key)
+        if uid_of(raw) in self.memory.deleted_uids or (held is not None and resource_version_of(raw) <= held.resource_version):
             return False
-        return self.apikeys.put(key, compact, version, uid)
+        return self.apikeys.put(key, *compact_apikey(raw))
 
     def is_own_echo(self, key: Key, raw: Mapping[str, object]) -> bool:
         """Whether an ApiKey that a watch delivered differs from what is held by nothing but the status that is being written."""

@@ -111,8 +111,11 @@ class Record:
     @property
     def active(self) -> VersionEntry | None:
         """The version the credential Secret should hold; the highest where a damaged record has several."""
-        active = self.in_state(VersionState.ACTIVE)
-        return active[-1] if active else None
+        found: VersionEntry | None = None
+        for entry in self.versions:
+            if entry.state is VersionState.ACTIVE and (found is None or entry.number > found.number):
+                found = entry
+        return found
 
     def with_serial(self, *, now_ms: int) -> Record:
         """The same record with the serial its next write must carry."""

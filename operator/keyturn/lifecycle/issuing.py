@@ -215,7 +215,7 @@ def fingerprint_moved(case: Situation) -> Plan | None:
     if active is None or not isinstance(secret, OurSecret) or not secret_holds(case, active):
         return None
     fingerprint = secret.fingerprint
-    if noted is not None and replace(noted, resource_version=fingerprint.resource_version) == fingerprint:
+    if noted == fingerprint or (noted is not None and replace(noted, resource_version=fingerprint.resource_version) == fingerprint):
         return None
     return Plan((SaveRecord(replace(case.record, secret=fingerprint, change=Change.RENDERED)),))
 

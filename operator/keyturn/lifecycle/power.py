@@ -18,15 +18,14 @@ def with_power(record: Record, apikey: ApiKey) -> Record:
     """The record with what the spec says about the key's power now."""
     spec = apikey.spec
     cidrs = tuple(spec.restrictions.allowed_cidrs or ()) if spec.restrictions else ()
-    wanted = replace(
-        record,
-        allowed_cidrs=cidrs,
-        expiration_time=spec.expiration_time,
-        disabled=bool(spec.disabled),
-        retain_on_delete=spec.deletion_policy == "Retain",
-        retained=False,
+    disabled, retain = bool(spec.disabled), spec.deletion_policy == "Retain"
+    wanted = (cidrs, spec.expiration_time, disabled, retain, False)
+    held = (record.allowed_cidrs, record.expiration_time, record.disabled, record.retain_on_delete, record.retained)
+    if wanted == held:  # nearly always: a copy of the record is the dearest thing in a look
+        return record
+    return replace(
+        record, allowed_cidrs=cidrs, expiration_time=spec.expiration_time, disabled=disabled, retain_on_delete=retain, retained=False
     )
-    return record if wanted == record else wanted
 
 
 def with_requests(record: Record, apikey: ApiKey) -> Record:
