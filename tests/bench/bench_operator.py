@@ -95,9 +95,8 @@ def measure_pairs(bench: Bench, options: Options) -> Spent:
         rotated.append(rotation)
         issue_ratios.append(issue.seconds / bare_took)
         rotation_ratios.append((rotation.seconds - 1.0) / bare_rotation)
-        say(
-            f"  issue: bare {bare_took:.2f} s, operator {issue.seconds:.2f} s, CPU {issue.operator_cpu:.2f} s, API server {issue.api_cpu:.2f} s"
-        )
+        cpus = f"CPU {issue.operator_cpu:.2f} s, API server {issue.api_cpu:.2f} s"
+        say(f"  issue: bare {bare_took:.2f} s, operator {issue.seconds:.2f} s, {cpus}")
     issue, rotation = issued[0], rotated[0]
     per_thousand = statistics.median(each.operator_cpu for each in issued) * 1000 / keys
     bench.report.add(
