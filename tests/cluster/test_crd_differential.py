@@ -65,17 +65,17 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(quiet_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("crds")
     generate_crds(folder)
-    plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(folder))
+    quiet_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(folder))
     namespace = f"differential-{time.time_ns()}"
-    plane.kubectl("create", "namespace", namespace)
-    server = Server(plane, namespace)
+    quiet_plane.kubectl("create", "namespace", namespace)
+    server = Server(quiet_plane, namespace)
     wait_until(server.is_ready, patience=20, what="the CRD to be served")
     yield server
     server.close()
-    plane.delete_namespace(namespace)
+    quiet_plane.delete_namespace(namespace)
 
 
 def apikey(spec: object, *, name: str = NAME) -> Json:
@@ -151,14 +151,14 @@ def test_a_status_that_the_server_takes_and_the_model_does_not_is_read_as_none(s
         assert (code, ApiKey.model_validate(answer).status) == (200, None)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(spec=SPECS)
 def test_any_spec_is_taken_by_both_or_refused_by_both(server: Server, spec: Json) -> None:
     body = apikey(spec)
     assert disagreement(body, server.create(body), part="spec") is None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(spec=TEMPLATES)
 def test_a_template_that_is_taken_makes_a_secret_that_is_taken(server: Server, spec: Json) -> None:
     """Otherwise the mistake would show only when a key is issued, far from whoever made it."""
@@ -213,23 +213,23 @@ def test_every_change_is_allowed_by_both_or_refused_by_both(server: Server) -> N
     assert found == []
 
 
-def test_the_columns_are_the_ones_people_were_promised(server: Server, plane: Cluster) -> None:
+def test_the_columns_are_the_ones_people_were_promised(server: Server, quiet_plane: Cluster) -> None:
     assert server.is_ready()
     server.create(apikey({}, name="columns"), dry=False)
-    table = plane.kubectl("-n", server.namespace, "get", "akey", "columns", "-o", "wide").splitlines()[0]
+    table = quiet_plane.kubectl("-n", server.namespace, "get", "akey", "columns", "-o", "wide").splitlines()[0]
     assert table.split("  ")[0].strip() == "NAME"
     assert [word.strip() for word in table.split("  ") if word.strip()] == [
         "NAME", "READY", "PRODUCT", "VERSION", "KEY ID", "NEXT ROTATION", "AGE", "SECRET", "PLAN", "LAST USED", "REASON", "MESSAGE",
     ]  # fmt: skip
 
 
-def test_keys_are_found_by_their_id(server: Server, plane: Cluster) -> None:
+def test_keys_are_found_by_their_id(server: Server, quiet_plane: Cluster) -> None:
     """Whose key is this? The question of every incident, answered without listing the cluster."""
     status, stored = server.create(apikey({}, name="leaked"), dry=False)
     assert status == 201
     key_id = server.namespace.rpartition("-")[2]
     patch = json.dumps({"status": {"keyID": key_id}})
-    plane.kubectl("-n", server.namespace, "patch", "apikey", "leaked", "--subresource=status", "--type=merge", "-p", patch)
-    found = plane.kubectl("get", "apikeys", "-A", f"--field-selector=status.keyID={key_id}", "-o", "name")
+    quiet_plane.kubectl("-n", server.namespace, "patch", "apikey", "leaked", "--subresource=status", "--type=merge", "-p", patch)
+    found = quiet_plane.kubectl("get", "apikeys", "-A", f"--field-selector=status.keyID={key_id}", "-o", "name")
     assert found.split() == ["apikey.keyturn.dev/leaked"]
     assert stored["spec"] == {"deletionPolicy": "Revoke"}
