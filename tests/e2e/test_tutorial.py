@@ -16,7 +16,7 @@ from demo.stage import environment_of, plane, start_operator
 
 CHECKOUT: Final = Path(__file__).parents[2]
 PAGE: Final = CHECKOUT / "docs" / "tutorials" / "first-key.md"
-PATIENCE: Final = 20.0
+PATIENCE: Final = 75
 LOOKS: Final = ("kubectl get", "kubectl rollout status", "keyturn describe", "keyturn get")
 VARIES: Final = (
     (r"\$sha256\$[\w-]{43}", "DIGEST"),
