@@ -154,7 +154,7 @@ class Scene:
         """The laws held in every state, the key in the Secret works, and everything was told."""
         for name in names:
             try:
-                self.keep_going(lambda name=name: not self.untold(name), what="all is told", patience=5.0)
+                self.keep_going(lambda name=name: not self.untold(name), what="all is told", patience=20.0)
             except AssertionError:
                 raise AssertionError(f"{name}: {self.untold(name)}") from None
             key_id, accepted = self.team.secret(name).key_id, self.team.accepted(name)
