@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from socket import SHUT_RDWR
 from types import TracebackType
@@ -19,6 +20,8 @@ from urllib.parse import urlsplit
 from testbed.cluster import Login
 
 IsDone = Callable[[bytes], bool]
+SILENCE: Final = 4.0
+"""Seconds without an event after which the collection is read anew."""
 _NAME: Final = re.compile(rb'"name":"([^"]+)"')
 
 
@@ -38,13 +41,14 @@ class ReadyWatch:
     def __init__(self, login: Login, namespace: str, *, is_done: IsDone) -> None:
         self._is_done = is_done
         self._changed = threading.Condition()
+        self._closed = False
+        self.lists = 0
+        """Its own reads of the collection, to be taken off the API server's count."""
         self.done: dict[str, float] = {}
-        parts = urlsplit(login.url)
-        path = f"/apis/keyturn.dev/v1alpha1/namespaces/{namespace}/apikeys"
-        version = json.loads(login.ask("GET", f"{path}?limit=1"))["metadata"]["resourceVersion"]
-        self._connection = HTTPSConnection(parts.hostname or "", parts.port, context=login.tls)
-        self._connection.request("GET", f"{path}?watch=true&resourceVersion={version}")
-        self._thread = threading.Thread(target=self._follow, args=(self._connection.getresponse(),), daemon=True)
+        self._tls, self._parts = login.tls, urlsplit(login.url)
+        self._path = f"/apis/keyturn.dev/v1alpha1/namespaces/{namespace}/apikeys"
+        self._connection, answer = self._watch()
+        self._thread = threading.Thread(target=self._follow, args=(answer,), daemon=True)
         self._thread.start()
 
     def wait_for(self, count: int, *, patience: float) -> float:
@@ -61,14 +65,30 @@ class ReadyWatch:
                 raise TimeoutError(f"{name} was not done after {patience:.0f} s")
             return self.done[name]
 
+    def _watch(self) -> tuple[HTTPSConnection, HTTPResponse]:
+        """List, note what is done already, and watch from there."""
+        connection = HTTPSConnection(self._parts.hostname or "", self._parts.port, context=self._tls, timeout=SILENCE)
+        connection.request("GET", self._path)
+        self.lists += 1
+        listed = json.loads(connection.getresponse().read())
+        self._note([json.dumps(item, separators=(",", ":"), sort_keys=True).encode() for item in listed["items"]])
+        connection.request("GET", f"{self._path}?watch=true&resourceVersion={listed['metadata']['resourceVersion']}")
+        return connection, connection.getresponse()
+
     def _follow(self, answer: HTTPResponse) -> None:
+        while not self._closed:
+            with suppress(TimeoutError, OSError, HTTPException, ValueError):
+                self._read(answer)
+            if not self._closed:
+                # Quiet, or stalled: about one stream in twenty stopped in mid-flow on a busy machine while the world went on.
+                self._connection.close()
+                self._connection, answer = self._watch()
+
+    def _read(self, answer: HTTPResponse) -> None:
         pending = b""
-        try:
-            while chunk := answer.read1(1 << 20):
-                *lines, pending = (pending + chunk).split(b"\n")
-                self._note(lines)
-        except (OSError, HTTPException, ValueError, AttributeError):
-            return  # closed
+        while chunk := answer.read1(1 << 20):
+            *lines, pending = (pending + chunk).split(b"\n")
+            self._note(lines)
 
     def _note(self, lines: list[bytes]) -> None:
         now = time.time()
@@ -83,7 +103,7 @@ class ReadyWatch:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._closed = True
         if self._connection.sock is not None:
             self._connection.sock.shutdown(SHUT_RDWR)  # wakes the thread; closing would wait for its read
-        self._thread.join(5.0)
-        self._connection.close()
+        self._thread.join(SILENCE)

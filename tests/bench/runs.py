@@ -8,11 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http.client import HTTPSConnection
 from typing import Any, Final
+from urllib.parse import quote, urlsplit
 
 from bench.accounting import Requests, cpu_seconds, memory_kib, requests_so_far
 from bench.observed_operator import TAP
-from bench.ready_watch import IsDone, ReadyWatch, is_ready, is_rotated
+from bench.ready_watch import ReadyWatch, is_ready, is_rotated
 from bench.scenery import (
     SAMPLE,
     SPEC,
@@ -30,6 +32,11 @@ from bench.scenery import (
     run_bare_loop,
 )
 from gen.team import Api
+from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.base.names import Key
+from keyturn.cluster.record_secrets import StoredRecord, decode_stored_record
+from keyturn.keys.record_signing import Genuine, verify_record
+from keyturn.keys.verification_keys import VerificationKeys
 from testbed.plane import Plane
 
 PATIENCE: Final = 300.0
@@ -81,14 +88,15 @@ class Meter:
         self._operator_cpu = cpu_seconds(operator.pid) if operator is not None else 0.0
         self._requests = requests_so_far(plane.metrics())
 
-    def spent(self, operator: BenchOperator, *, keys: int, seconds: float) -> Spent:
+    def spent(self, operator: BenchOperator, *, keys: int, seconds: float, own_lists: int = 0) -> Spent:
+        """What it took since. `own_lists`: how often the benchmark itself has listed the ApiKeys meanwhile."""
         view = operator.look()
         return Spent(
             keys=keys,
             seconds=seconds,
             operator_cpu=cpu_seconds(operator.pid) - self._operator_cpu,
             api_cpu=cpu_seconds(self._plane.apiserver.pid) - self._api_cpu,
-            requests=requests_so_far(self._plane.metrics()) - self._requests,
+            requests=requests_so_far(self._plane.metrics()) - self._requests - Counter({("LIST", "apikeys"): own_lists}),
             memory=memory_kib(operator.pid),
             peak_memory=memory_kib(operator.pid, peak=True),
             tasks=int(view["tasks"]),
@@ -144,29 +152,47 @@ def bare_rotation(plane: Plane, place: Place, writes: Sequence[Write], uids: dic
 
 
 def issue(plane: Plane, place: Place, operator: BenchOperator, meter: Meter, *, keys: int) -> Spent:
-    """Wait until the operator, just started on `keys` ApiKeys that are there, has issued all; from taking the lead to the last Ready."""
+    """Wait until the operator, just started on `keys` ApiKeys that are there, has issued all; from taking the lead to the last end."""
     with ReadyWatch(plane.login, place.namespace, is_done=is_ready) as watch:
         try:
-            end = watch.wait_for(keys, patience=PATIENCE)
+            watch.wait_for(keys, patience=PATIENCE)
         except TimeoutError as late:
             raise TimeoutError(f"{late}; the end of the operator's log:\n{operator.tail()}") from None
+        end = operator.look()["last_run_time"]
     rest(2.0)
-    return meter.spent(operator, keys=keys, seconds=end - operator.lead_time())
+    return meter.spent(operator, keys=keys, seconds=end - operator.lead_time(), own_lists=watch.lists)
+
+
+def grow(plane: Plane, place: Place, operator: BenchOperator, *, steps: Sequence[int]) -> list[Spent]:
+    """Create ApiKeys while the operator runs, up to each of `steps` in all; what each step took for its own keys."""
+    grown: list[Spent] = []
+    there = 0
+    for upto in steps:
+        meter = Meter(plane, operator=operator)
+        with ReadyWatch(plane.login, place.namespace, is_done=is_ready) as watch:
+            start = time.time()
+            create_apikeys(plane, place.namespace, names(upto)[there:])
+            end = watch.wait_for(upto, patience=PATIENCE)
+        rest(2.0)
+        grown.append(meter.spent(operator, keys=upto - there, seconds=end - start, own_lists=watch.lists))
+        there = upto
+    return grown
 
 
 def rotate(plane: Plane, place: Place, operator: BenchOperator, *, keys: int) -> Spent:
     """Ask for a rotation of every key; from the first request to the last old key's end."""
     meter = Meter(plane, operator=operator)
-    seconds = _rotate_and_wait(plane, place, keys)
+    seconds, own_lists = _rotate_and_wait(plane, place, keys)
     rest(2.0)
-    return meter.spent(operator, keys=keys, seconds=seconds)
+    return meter.spent(operator, keys=keys, seconds=seconds, own_lists=own_lists)
 
 
-def _rotate_and_wait(plane: Plane, place: Place, keys: int, *, is_done: IsDone = is_rotated) -> float:
-    with ReadyWatch(plane.login, place.namespace, is_done=is_done) as watch:
+def _rotate_and_wait(plane: Plane, place: Place, keys: int) -> tuple[float, int]:
+    """Seconds, and how often the benchmark listed the ApiKeys meanwhile."""
+    with ReadyWatch(plane.login, place.namespace, is_done=is_rotated) as watch:
         start = time.time()
         request_rotation(plane, place.namespace, names(keys))
-        return watch.wait_for(keys, patience=PATIENCE) - start
+        return watch.wait_for(keys, patience=PATIENCE) - start, watch.lists
 
 
 def told(plane: Plane, place: Place, operator: BenchOperator, *, reason: str, change: str) -> Told:
@@ -190,6 +216,8 @@ class Restarted:
     exit_seconds: float
     catch_up_seconds: float
     list_seconds: float
+    believing_seconds: float
+    """The same list with what it takes to believe it."""
     spent: Spent
 
 
@@ -199,6 +227,8 @@ def restart(plane: Plane, place: Place, operator: BenchOperator, *, keys: int, n
     operator.stop()
     exit_seconds = time.monotonic() - asked
     list_seconds = statistics.median(bare_list(plane, place) for _ in range(5))
+    system = operator.setting("namespace")
+    believing_seconds = statistics.median(believing_list(plane, place, system_namespace=system) for _ in range(3))
     meter = Meter(plane)
     operator.restart()
     operator.wait_ready()
@@ -207,37 +237,54 @@ def restart(plane: Plane, place: Place, operator: BenchOperator, *, keys: int, n
         rest(0.2)
         view = operator.look()
     spent = meter.spent(operator, keys=keys, seconds=view["last_run_time"] - operator.lead_time())
-    return Restarted(keys, exit_seconds, spent.seconds, list_seconds, spent.above(nothing))
+    return Restarted(keys, exit_seconds, spent.seconds, list_seconds, believing_seconds, spent.above(nothing))
+
+
+def believing_list(plane: Plane, place: Place, *, system_namespace: str) -> float:
+    """As `bare_list`, and make of it what may be worked with: models of the ApiKeys, records with their signatures checked."""
+    published = json.loads(plane.login.ask("GET", f"/api/v1/namespaces/{system_namespace}/configmaps/keyturn-verification-keys"))
+    keys = VerificationKeys.from_data(published["data"])
+    start = time.monotonic()
+    records, _, apikeys = (_read_pages(plane, path, accept) for path, accept in _collections(place).items())
+    for item in apikeys:
+        ApiKey.model_validate(item)
+    for item in records:
+        key, stored = decode_stored_record(item) or (Key("", ""), StoredRecord(b"", b""))
+        if not isinstance(verify_record(stored.data, signature=stored.signature, keys=keys, expected=key, installation=None), Genuine):
+            raise TypeError(f"the record of {key} is not genuine")
+    return time.monotonic() - start
 
 
 def bare_list(plane: Plane, place: Place) -> float:
     """Read and decode what an operator must know: records, Secrets' metadata, ApiKeys, each in pages of 500 over one connection."""
-    listed = {
-        f"/api/v1/namespaces/{place.records}/secrets": "application/json",
-        f"/api/v1/namespaces/{place.namespace}/secrets": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
-        f"/apis/keyturn.dev/v1alpha1/namespaces/{place.namespace}/apikeys": "application/json",
-    }
     start = time.monotonic()
-    for path, accept in listed.items():
+    for path, accept in _collections(place).items():
         _read_pages(plane, path, accept)
     return time.monotonic() - start
 
 
-def _read_pages(plane: Plane, path: str, accept: str) -> int:
-    from http.client import HTTPSConnection
-    from urllib.parse import quote, urlsplit
+def _collections(place: Place) -> dict[str, str]:
+    """Paths, and in which form each is read."""
+    return {
+        f"/api/v1/namespaces/{place.records}/secrets": "application/json",
+        f"/api/v1/namespaces/{place.namespace}/secrets": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+        f"/apis/keyturn.dev/v1alpha1/namespaces/{place.namespace}/apikeys": "application/json",
+    }
 
+
+def _read_pages(plane: Plane, path: str, accept: str) -> list[dict[str, Any]]:
     parts = urlsplit(plane.url)
     connection = HTTPSConnection(parts.hostname or "", parts.port, context=plane.login.tls)
-    count, token = 0, ""
+    items: list[dict[str, Any]] = []
+    token = ""
     while True:
         connection.request("GET", f"{path}?limit=500&continue={quote(token)}", headers={"Accept": accept})
         page: dict[str, Any] = json.loads(connection.getresponse().read())
-        count += len(page["items"])
+        items += page["items"]
         token = page["metadata"].get("continue", "")
         if not token:
             connection.close()
-            return count
+            return items
 
 
 def single_keys(plane: Plane, place: Place, *, samples: int) -> list[float]:
