@@ -40,7 +40,7 @@ KINDS = {
     "PATCH records Retired",
     "POST events Retired",
 }
-SHORT = {"request_timeout": "1s", "lease_duration": "3s"}
+SHORT = {"request_timeout": "700ms", "lease_duration": "3s"}
 
 
 FEW_FAULTS = (Refuse(409), Refuse(500), Drop(after=True), Hang(after=True))
@@ -126,7 +126,7 @@ def test_half_open_watches_and_cut_ones_cost_no_key(scene: Scene) -> None:
 
 def test_an_api_server_that_is_gone_for_seconds_costs_no_key(rough_plane: Plane, tmp_path: Path) -> None:
     with Scene.open(rough_plane, folder=tmp_path) as scene:
-        _away(scene, seconds=4.0)
+        _away(scene, seconds=2.0)
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_an_event_that_could_not_be_posted_is_posted_after_the_crash(scene: Scen
     door.rule = lambda call: Refuse(500) if call.resource == "events" else None
     team.apply_apikey("billing", SPEC)
     scene.keep_going(lambda: scene.laws.life("billing").token is not None, what="the key is delivered")
-    time.sleep(4.0)
+    time.sleep(3.0)
     team.operator.kill()
     door.rule = no_fault
     scene.rest("billing", version=1)
