@@ -68,7 +68,7 @@ chaos: $(READY) ## The long accidents: kills after every call, frozen leaders, h
 	@$(BIN)/pytest tests/e2e tests/cluster -m slow $(ARGS)
 
 .PHONY: bench-operator
-bench-operator: $(READY) ## Requests, seconds and bytes for thousands of ApiKeys; about 5 min
+bench-operator: $(READY) ## Requests, seconds and bytes for thousands of ApiKeys; about 8 min
 	@$(BIN)/python tests/bench/bench_operator.py $(ARGS)
 
 ##@ Change it
