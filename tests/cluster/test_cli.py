@@ -19,8 +19,8 @@ import pytest
 
 from gen.apikey_json import Json, overlapping, stalled, steady, version
 from keyturn.base.clock import SECOND
-from keyturn.cli.apikey_access import list_apikeys
 from keyturn.cli.main import run_cli
+from keyturn.cluster.apikeys import list_apikeys
 from keyturn.cluster.client import Client
 from testbed.binaries import search_path
 from testbed.cluster import ApiFailed, Cluster, wait_until

@@ -9,7 +9,7 @@ from datetime import datetime
 from keyturn.base.clock import parse_time
 from keyturn.base.names import PAUSED_ANNOTATION, ROTATE_ANNOTATION
 from keyturn.base.version_state import VersionState
-from keyturn.cluster.raw import mapping_of, text_of, texts_of
+from keyturn.cluster.raw import mapping_of, objects_of, text_of, texts_of
 
 Raw = Mapping[str, object]
 
@@ -40,15 +40,6 @@ class VersionView:
 
 
 @dataclass(frozen=True, slots=True)
-class PendingView:
-    """Something that still uses the replaced key."""
-
-    kind: str
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class ApiKeyView:
     """What the commands know of an ApiKey. Absent texts are empty."""
 
@@ -64,7 +55,6 @@ class ApiKeyView:
     disabled: bool
     rotation: tuple[tuple[str, str], ...]
     """The texts of spec.rotation as written: interval, schedule, timeZone, policy, gracePeriod …"""
-    rollout_policy: str
     targets: tuple[tuple[str, str], ...]
     """Kind and name of each of spec.rollout.targets."""
     expiration_time: datetime | None
@@ -80,7 +70,6 @@ class ApiKeyView:
     conditions: tuple[ConditionView, ...]
     versions: tuple[VersionView, ...]
     rollout_summary: str
-    rollout_pending: tuple[PendingView, ...]
 
     def condition(self, type_: str) -> ConditionView | None:
         """The condition of that type, if it was written yet."""
@@ -122,8 +111,7 @@ def decode_apikey(raw: Raw) -> ApiKeyView:
         secret_name=text_of(spec, "secretName") or text_of(metadata, "name"),
         disabled=spec.get("disabled") is True,
         rotation=tuple(texts_of(spec, "rotation").items()),
-        rollout_policy=text_of(mapping_of(spec, "rollout"), "policy"),
-        targets=tuple((text_of(each, "kind"), text_of(each, "name")) for each in items_of(mapping_of(spec, "rollout"), "targets")),
+        targets=tuple((text_of(each, "kind"), text_of(each, "name")) for each in objects_of(mapping_of(spec, "rollout"), "targets")),
         expiration_time=_time(spec, "expirationTime"),
         has_status=bool(status),
         observed_generation=_number(status, "observedGeneration"),
@@ -134,19 +122,10 @@ def decode_apikey(raw: Raw) -> ApiKeyView:
         last_rotation_time=_time(status, "lastRotationTime"),
         next_rotation_time=_time(status, "nextRotationTime"),
         last_used_time=_time(status, "lastUsedTime"),
-        conditions=tuple(map(_condition, items_of(status, "conditions"))),
-        versions=tuple(map(_version, items_of(status, "versions"))),
+        conditions=tuple(map(_condition, objects_of(status, "conditions"))),
+        versions=tuple(map(_version, objects_of(status, "versions"))),
         rollout_summary=text_of(rollout, "summary"),
-        rollout_pending=tuple(
-            PendingView(text_of(each, "kind"), text_of(each, "name"), text_of(each, "reason")) for each in items_of(rollout, "pending")
-        ),
     )
-
-
-def items_of(raw: Raw, name: str) -> list[Raw]:
-    """A list of objects; empty if it is absent or something else."""
-    value = raw.get(name)
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def time_of(text: str) -> datetime | None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from keyturn.base.errors import KeyturnError
-from keyturn.cli.apikey_access import object_path, selected_keys
+from keyturn.cli.apikey_access import selected_keys
 from keyturn.cli.apikey_view import ApiKeyView, decode_apikey
 from keyturn.cli.deps import Deps
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.failure import failure_of, worst
 from keyturn.cli.place import Place
 from keyturn.cli.selection import Selection
+from keyturn.cluster.apikeys import object_path
 
 if TYPE_CHECKING:
     from keyturn.cluster.client import Client

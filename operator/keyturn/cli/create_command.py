@@ -114,9 +114,10 @@ def _refuse_mistakes(wish: Wish) -> None:
 
 async def run(options: Options, deps: Deps) -> int:
     """Create it and say so; wait where asked."""
-    from keyturn.cli.apikey_access import collection_path, namespace_of
+    from keyturn.cli.apikey_access import namespace_of
     from keyturn.cli.manifest import apikey_manifest
     from keyturn.cli.waiting import Goal, wait_for
+    from keyturn.cluster.apikeys import collection_path
 
     if options.dry_run == "client":
         _tell(apikey_manifest(options.wish, namespace=options.place.namespace or ""), options, deps)

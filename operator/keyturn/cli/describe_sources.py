@@ -12,12 +12,12 @@ from typing import TypeVar
 from keyturn.api.workloads import RolloutView
 from keyturn.base.errors import RetryLater
 from keyturn.base.names import KEY_ID_ANNOTATION, VERSION_ANNOTATION
-from keyturn.cli.apikey_access import object_path
-from keyturn.cli.apikey_view import ApiKeyView, Raw, decode_apikey, items_of, time_of
+from keyturn.cli.apikey_view import ApiKeyView, Raw, decode_apikey, time_of
 from keyturn.cli.description import EventView, SecretView, Sources
 from keyturn.cluster.api_errors import Forbidden, NotFound
+from keyturn.cluster.apikeys import object_path
 from keyturn.cluster.client import METADATA_ONLY, Client
-from keyturn.cluster.raw import mapping_of, text_of, texts_of
+from keyturn.cluster.raw import mapping_of, objects_of, text_of, texts_of
 from keyturn.cluster.workloads import list_pods, list_workloads
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ async def _read_consumers(client: Client, key: ApiKeyView) -> RolloutView:
 async def _read_events(client: Client, key: ApiKeyView) -> tuple[EventView, ...]:
     query = {"fieldSelector": f"involvedObject.uid={key.uid}"}
     answer = await client.get(f"/api/v1/namespaces/{key.namespace}/events", query=query)
-    events = [_event(raw) for raw in items_of(answer, "items")]
+    events = [_event(raw) for raw in objects_of(answer, "items")]
     return tuple(sorted(events, key=lambda event: event.last_seen.timestamp() if event.last_seen else 0.0))
 
 

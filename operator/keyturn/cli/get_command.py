@@ -74,7 +74,7 @@ async def run(options: Options, deps: Deps) -> int:
 
 
 async def _find(options: Options, client: Client, namespace: str, deps: Deps) -> tuple[list[Document], int]:
-    from keyturn.cli.apikey_access import list_apikeys
+    from keyturn.cluster.apikeys import list_apikeys
 
     if options.names:
         return await _by_name(options.names, client, namespace, deps)
@@ -85,8 +85,8 @@ async def _find(options: Options, client: Client, namespace: str, deps: Deps) ->
 
 async def _by_name(names: Sequence[str], client: Client, namespace: str, deps: Deps) -> tuple[list[Document], int]:
     from keyturn.base.errors import KeyturnError
-    from keyturn.cli.apikey_access import object_path
     from keyturn.cli.failure import failure_of, worst
+    from keyturn.cluster.apikeys import object_path
 
     found: list[Document] = []
     codes = []
@@ -102,8 +102,8 @@ async def _by_name(names: Sequence[str], client: Client, namespace: str, deps: D
 
 async def _by_key_id(key_id: str, client: Client, namespace: str) -> list[Document]:
     """By the API server's index the active versions; where it finds none, by reading all, also the replaced ones."""
-    from keyturn.cli.apikey_access import list_apikeys
     from keyturn.cli.apikey_view import decode_apikey
+    from keyturn.cluster.apikeys import list_apikeys
 
     active = await list_apikeys(client, namespace, field_selector=f"status.keyID={key_id}")
     if active:

@@ -33,14 +33,13 @@ def _ask(context: click.Context, what: str) -> list[str]:
 
 
 async def _names(context: click.Context, what: str) -> list[str]:
-    from keyturn.cluster.client import Client
-    from keyturn.cluster.raw import mapping_of, text_of
+    from keyturn.cluster.apikeys import collection_path
+    from keyturn.cluster.client import METADATA_LIST, Client
+    from keyturn.cluster.raw import mapping_of, objects_of, text_of
 
     options = context.params
     async with await Client.connect(timeout=_DEADLINE, kubeconfig=options.get("kubeconfig"), context=options.get("context")) as client:
         namespace = options.get("namespace") or client.namespace
-        path = "/api/v1/namespaces" if what == "namespaces" else f"/apis/keyturn.dev/v1alpha1/namespaces/{namespace}/apikeys"
-        accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-        answer = await client.get(path, query={"limit": _MOST, "resourceVersion": "0"}, accept=accept)
-    items = answer.get("items")
-    return [text_of(mapping_of(item, "metadata"), "name") for item in (items if isinstance(items, list) else [])]
+        path = "/api/v1/namespaces" if what == "namespaces" else collection_path(namespace)
+        answer = await client.get(path, query={"limit": _MOST, "resourceVersion": "0"}, accept=METADATA_LIST)
+    return [text_of(mapping_of(item, "metadata"), "name") for item in objects_of(answer, "items")]

@@ -19,12 +19,12 @@ from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.base.duration import format_duration, parse_duration
 from keyturn.base.errors import RetryLater
 from keyturn.base.version_state import VersionState
-from keyturn.cli.apikey_access import object_path
 from keyturn.cli.apikey_view import ApiKeyView, VersionView, decode_apikey
 from keyturn.cli.deps import Deps
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.failure import failure_of
 from keyturn.cluster.api_errors import Forbidden, NotFound, Unauthorized
+from keyturn.cluster.apikeys import object_path
 
 if TYPE_CHECKING:
     from keyturn.cluster.client import Client

@@ -22,6 +22,12 @@ def texts_of(raw: Mapping[str, object], name: str) -> dict[str, str]:
     return {key: value for key, value in mapping_of(raw, name).items() if isinstance(value, str)}
 
 
+def objects_of(raw: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
+    """A list of objects; empty if it is absent or something else."""
+    value = raw.get(name)
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
 def resource_version_of(raw: Mapping[str, object]) -> int:
     """The object's resourceVersion, as the integer it is (KEP-5504)."""
     return int(text_of(mapping_of(raw, "metadata"), "resourceVersion") or "0")

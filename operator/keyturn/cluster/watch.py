@@ -21,15 +21,14 @@ from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
 from keyturn.cluster.api_errors import Gone
 from keyturn.cluster.cache import Cache, Entry
-from keyturn.cluster.client import METADATA_ONLY, Client
-from keyturn.cluster.raw import mapping_of, resource_version_of, text_of, uid_of
+from keyturn.cluster.client import METADATA_LIST, METADATA_ONLY, Client
+from keyturn.cluster.raw import mapping_of, objects_of, resource_version_of, text_of, uid_of
 
 T = TypeVar("T")
 Decode = Callable[[Mapping[str, object]], tuple[Key, T] | None]
 """Reads one object; None: not ours. Must not raise: what cannot be read is a value too (say so in it), or not ours."""
 
 PAGE: Final = 500
-METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 IDLE_TIMEOUT: Final = timedelta(seconds=100)
 """The API server sends a bookmark about once a minute, so a watch silent for longer is half-open."""
 WATCH_TIMEOUT: Final = timedelta(seconds=290)
@@ -163,8 +162,7 @@ class Reflector(Generic[T]):
         return await self._client.get(self._collection.path, query={**self._collection.query(), **query}, accept=accept)
 
     def _items(self, answer: Mapping[str, object]) -> Iterator[tuple[Key, Entry[T]]]:
-        items = answer.get("items")
-        for item in items if isinstance(items, list) else ():
+        for item in objects_of(answer, "items"):
             decoded = self._decode(item)
             if decoded is not None:
                 yield decoded[0], Entry(decoded[1], resource_version_of(item), uid_of(item))

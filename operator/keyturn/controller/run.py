@@ -18,6 +18,7 @@ from keyturn.base.errors import KeyturnError, RetryLater, UserMustAct
 from keyturn.base.log_output import configure_logging, get_logger
 from keyturn.base.settings import Settings
 from keyturn.cluster.api_errors import NotFound
+from keyturn.cluster.apikeys import collection_path
 from keyturn.cluster.client import Client
 from keyturn.cluster.discovery import serves
 from keyturn.cluster.lease import Elector
@@ -146,10 +147,9 @@ async def _patiently(doing: str, ask: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _wait_for_crds(client: Client, settings: Settings) -> None:
-    namespace = next(iter(watched_namespaces(settings)), None)
-    path = f"namespaces/{namespace}/apikeys" if namespace else "apikeys"
+    namespace = next(iter(watched_namespaces(settings)), "")
     try:
-        await client.get(f"/apis/keyturn.dev/v1alpha1/{path}", query={"limit": "1"})
+        await client.get(collection_path(namespace), query={"limit": "1"})
     except NotFound:
         raise RetryLater("the ApiKey resource is missing: kubectl apply --server-side -f crds/") from None
 

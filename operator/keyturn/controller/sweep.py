@@ -8,12 +8,12 @@ from typing import Final
 from keyturn.base.errors import KeyturnError
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
+from keyturn.cluster.apikeys import list_apikeys
 from keyturn.cluster.client import Client
 from keyturn.cluster.raw import mapping_of, text_of
 from keyturn.controller.runtime import Runtime
 
 PAGE: Final = 1000
-METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 log = get_logger(__name__)
 
@@ -51,18 +51,9 @@ async def sweep(rt: Runtime, *, namespaces: tuple[str, ...]) -> int:
 
 async def _apikeys(client: Client, namespaces: tuple[str, ...]) -> set[Key]:
     """Every ApiKey there is, none older than now."""
-    paths = [f"/apis/keyturn.dev/v1alpha1/namespaces/{each}/apikeys" for each in namespaces] or ["/apis/keyturn.dev/v1alpha1/apikeys"]
     found: set[Key] = set()
-    for path in paths:
-        query = {"limit": str(PAGE)}
-        while True:
-            answer = await client.get(path, query=query, accept=METADATA_LIST)
-            items = answer.get("items")
-            for item in items if isinstance(items, list) else ():
-                metadata = mapping_of(item, "metadata")
-                found.add(Key(text_of(metadata, "namespace"), text_of(metadata, "name")))
-            token = text_of(mapping_of(answer, "metadata"), "continue")
-            if not token:
-                break
-            query = {"limit": str(PAGE), "continue": token}
+    for namespace in namespaces or ("",):
+        for item in await list_apikeys(client, namespace, chunk=PAGE, metadata_only=True):
+            metadata = mapping_of(item, "metadata")
+            found.add(Key(text_of(metadata, "namespace"), text_of(metadata, "name")))
     return found

@@ -20,6 +20,7 @@ from keyturn.base import metrics
 from keyturn.base.names import Key
 from keyturn.cluster import workloads
 from keyturn.cluster.api_errors import NotFound
+from keyturn.cluster.apikeys import object_path
 from keyturn.cluster.cache import Entry
 from keyturn.cluster.raw import mapping_of
 from keyturn.cluster.record_secrets import StoredRecord
@@ -69,7 +70,7 @@ async def see_apikey(rt: Runtime, key: Key) -> ParsedApiKey:
     if entry is None:
         # Kopf may not have listed it yet, and a key is revoked for good when its ApiKey is gone: ask.
         try:
-            raw = await rt.client.get(apikey_path(key))
+            raw = await rt.client.get(object_path(key.namespace, key.name))
         except NotFound as missing:
             if not missing.object_is_gone and key not in rt.memory.deleted_uids.values():
                 raise  # its kind is not served for the moment: that says nothing about the ApiKey
@@ -93,11 +94,6 @@ def parse_apikey(raw: Mapping[str, object]) -> ParsedApiKey:
         apikey = ApiKey.model_validate({"metadata": raw.get("metadata"), "spec": {}, "status": raw.get("status")})
     status = mapping_of(raw, "status")
     return ParsedApiKey(None, None, status) if apikey.metadata.deletion_timestamp is not None else ParsedApiKey(apikey, problem, status)
-
-
-def apikey_path(key: Key) -> str:
-    """Where the API server keeps an ApiKey."""
-    return f"/apis/keyturn.dev/v1alpha1/namespaces/{key.namespace}/apikeys/{key.name}"
 
 
 def _see_record(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> RecordSeen:

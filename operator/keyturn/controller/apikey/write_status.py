@@ -6,9 +6,10 @@ from keyturn.api.v1alpha1.apikey import ApiKey, status_to_json
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base import metrics
 from keyturn.cluster.api_errors import NotFound
+from keyturn.cluster.apikeys import object_path
 from keyturn.cluster.merge_patch import merge_patch
 from keyturn.controller.apikey.announce import post
-from keyturn.controller.apikey.observe import apikey_path, see_apikey
+from keyturn.controller.apikey.observe import see_apikey
 from keyturn.controller.runtime import Runtime
 from keyturn.lifecycle.announcement import warnings_of
 from keyturn.lifecycle.conclude import Outcome, conclude
@@ -42,7 +43,7 @@ async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome
 async def _patch(rt: Runtime, apikey: ApiKey, patch: dict[str, object]) -> None:
     body = {"metadata": {"uid": apikey.metadata.uid}, "status": patch}
     try:
-        answer = await rt.client.patch_merge(f"{apikey_path(apikey.key)}/status", body)
+        answer = await rt.client.patch_merge(f"{object_path(apikey.metadata.namespace, apikey.metadata.name)}/status", body)
     except NotFound:
         return  # it was deleted meanwhile; its deletion is on its way to us
     rt.keep_apikey(apikey.key, answer)
