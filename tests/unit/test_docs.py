@@ -116,3 +116,9 @@ def test_every_end_of_a_version_is_explained() -> None:
 def test_every_annotation_label_and_type_is_in_the_reference() -> None:
     written = {value for name, value in vars(names).items() if name.endswith(("_ANNOTATION", "_LABEL", "_TYPE", "_DATA_KEY"))}
     assert missing(REFERENCE / "annotations-and-labels.md", sorted(written)) == []
+
+
+def test_every_documented_reason_is_one_that_something_gives() -> None:
+    """A page of reasons that never come is worse than none: people build alerts on them."""
+    source = "\n".join(file.read_text() for file in (ROOT / "operator").rglob("*.py") if file.name != "conditions.py")
+    assert [reason.name for reason in Reason if not re.search(rf"(?<![A-Za-z])Reason\.{reason.name}\b", source)] == []
