@@ -72,7 +72,15 @@ def test_the_policy_that_denied_is_named() -> None:
     message = "secrets \"x\" is forbidden: ValidatingAdmissionPolicy 'keyturn-fence' with binding 'b' denied request: no"
     denied = error(422, target=SECRET, reason="Invalid", message=message)
     assert isinstance(denied, Invalid)
-    assert denied.policy == "keyturn-fence"
+    assert denied.denied_by == "ValidatingAdmissionPolicy keyturn-fence"
+
+
+@pytest.mark.parametrize("code", [400, 403, 422])
+def test_the_webhook_that_denied_is_named_and_its_words_are_not_kept(code: int) -> None:
+    denied = error(code, target=SECRET, message='admission webhook "guard.example.com" denied the request: aGVsbG8= is weak')
+    assert isinstance(denied, Forbidden | Invalid)
+    assert denied.denied_by == "admission webhook guard.example.com"
+    assert str(denied).endswith(": denied by admission webhook guard.example.com")
 
 
 def test_the_words_of_a_refusal_are_for_people() -> None:

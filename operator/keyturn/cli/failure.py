@@ -54,8 +54,8 @@ def worst(codes: list[ExitCode]) -> ExitCode:
 
 
 def _hint(error: Forbidden) -> str:
-    if error.policy:
-        return f" (admission policy {error.policy})"
+    if error.denied_by:
+        return f" ({error.denied_by})"
     if error.quota_exceeded or error.namespace_terminating:
         return ""
     return ". Ask for one of Keyturn's roles in this namespace"

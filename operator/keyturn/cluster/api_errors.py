@@ -18,6 +18,7 @@ from keyturn.cluster.request_target import Target
 
 MESSAGE_LIMIT: Final = 512
 _POLICY: Final = re.compile(r"ValidatingAdmissionPolicy '([^']{1,253})'")
+_WEBHOOK: Final = re.compile(r'^admission webhook "([^"]{1,253})" denied the request')
 _WRITES: Final = frozenset({"create", "update", "patch", "delete"})
 
 
@@ -46,24 +47,24 @@ class Forbidden(RetryLater):
     """A 403: RBAC, admission, quota, or a namespace that is going away. An administrator can cure it, so it is tried again."""
 
     def __init__(
-        self, message: str, *, namespace_terminating: bool = False, quota_exceeded: bool = False, policy: str | None = None
+        self, message: str, *, namespace_terminating: bool = False, quota_exceeded: bool = False, denied_by: str | None = None
     ) -> None:
         super().__init__(message)
         self.namespace_terminating = namespace_terminating
         self.quota_exceeded = quota_exceeded
-        self.policy = policy
-        """Name of the ValidatingAdmissionPolicy that said no, if one did."""
+        self.denied_by = denied_by
+        """The admission policy or webhook that said no, if one did: its kind and name."""
 
 
 class Invalid(KeyturnError):
     """A 400 or 422: the object as sent will never be accepted. `fields` are the paths that were wrong, `message` is safe to show."""
 
-    def __init__(self, message: str, *, fields: tuple[str, ...] = (), policy: str | None = None) -> None:
+    def __init__(self, message: str, *, fields: tuple[str, ...] = (), denied_by: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.fields = fields
-        self.policy = policy
-        """Name of the ValidatingAdmissionPolicy that said no, if one did (its refusals are 422 unless it chose another reason)."""
+        self.denied_by = denied_by
+        """As in Forbidden. A policy's refusals are 422 unless it chose another reason; a webhook chooses any code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Refusal:
     message: str
     fields: tuple[str, ...]
     causes: frozenset[str]
-    policy: str | None
+    denied_by: str | None
     quota_exceeded: bool
     names_object: bool = False
 
@@ -87,14 +88,13 @@ def read_refusal(code: int, body: bytes, *, target: Target) -> Refusal:
     details = status.get("details")
     causes = details.get("causes") if isinstance(details, dict) else None
     known = [cause for cause in causes if isinstance(cause, dict)] if isinstance(causes, list) else []
-    policy = _POLICY.search(message)
     return Refusal(
         code=code,
         reason=_text(status.get("reason")),
         message="" if target.holds_secrets else message[:MESSAGE_LIMIT],
         fields=tuple(dict.fromkeys(_text(cause.get("field")) for cause in known if cause.get("field"))),
         causes=frozenset(_text(cause.get("reason")) for cause in known),
-        policy=policy[1] if policy else None,
+        denied_by=_denier(message),
         quota_exceeded="exceeded quota" in message,
         names_object=isinstance(details, dict) and bool(target.name) and details.get("name") == target.name,
     )
@@ -108,12 +108,12 @@ def refusal_error(refusal: Refusal, *, verb: str, target: Target, after_seconds:
         return Conflict(sentence)
     match refusal.code:
         case 400 | 413 | 415 | 422:
-            return Invalid(sentence, fields=refusal.fields, policy=refusal.policy)
+            return Invalid(sentence, fields=refusal.fields, denied_by=refusal.denied_by)
         case 401:
             return Unauthorized(sentence)
         case 403:
             terminating = "NamespaceTerminating" in refusal.causes
-            return Forbidden(sentence, namespace_terminating=terminating, quota_exceeded=refusal.quota_exceeded, policy=refusal.policy)
+            return Forbidden(sentence, namespace_terminating=terminating, quota_exceeded=refusal.quota_exceeded, denied_by=refusal.denied_by)
         case 404:
             return NotFound(sentence, object_is_gone=refusal.names_object)
         case 409:
@@ -140,9 +140,18 @@ def _sentence(refusal: Refusal, *, verb: str, target: Target) -> str:
     parts = [f"{verb} {target}: {refusal.code} {refusal.reason}".rstrip()]
     if refusal.message:
         parts.append(refusal.message)
-    elif refusal.fields or refusal.policy:
-        parts.append(", ".join([*refusal.fields, *([f"denied by {refusal.policy}"] if refusal.policy else [])]))
+    elif refusal.fields or refusal.denied_by:
+        parts.append(", ".join([*refusal.fields, *([f"denied by {refusal.denied_by}"] if refusal.denied_by else [])]))
     return ": ".join(parts)
+
+
+def _denier(message: str) -> str | None:
+    """Both kinds say it in their message alone; what stands behind it are their own words, and may quote a value."""
+    for kind, pattern in (("ValidatingAdmissionPolicy", _POLICY), ("admission webhook", _WEBHOOK)):
+        found = pattern.search(message)
+        if found is not None:
+            return f"{kind} {found[1]}"
+    return None
 
 
 def _decoded(body: bytes) -> Mapping[str, object]:

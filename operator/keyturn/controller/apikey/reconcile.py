@@ -70,8 +70,8 @@ def _explained(refused: Forbidden | Invalid) -> Waiting:
     if isinstance(refused, Forbidden) and refused.quota_exceeded:
         message = f"{refused}: a ResourceQuota of the namespace is used up. Raise it, or delete what is not needed any more"
         return Waiting(Reason.ADMISSION_DENIED, message)
-    if refused.policy is not None:
-        return Waiting(Reason.ADMISSION_DENIED, f"{refused}. Except Keyturn from this ValidatingAdmissionPolicy, or change the spec")
+    if refused.denied_by is not None:
+        return Waiting(Reason.ADMISSION_DENIED, f"{refused}. Except Keyturn from {refused.denied_by}, or change the spec")
     if isinstance(refused, Forbidden):
         return Waiting(Reason.PERMISSION_MISSING, f"{refused}. Apply the operator's RBAC rules again")
     return Waiting(Reason.TEMPLATE_INVALID, f"The API server refuses what the spec asks for: {refused}. Correct the spec")

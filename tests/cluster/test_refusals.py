@@ -1,0 +1,32 @@
+"""What the cluster refuses Keyturn is said where the team looks, by whom it was refused, and passes when the refusal does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gen.admission_webhook import denying_webhook
+from gen.team import Team
+from testbed.cluster import ApiFailed
+
+
+def test_an_admission_webhook_that_refuses_the_secret_is_named(own_team: Team, tmp_path: Path) -> None:
+    with denying_webhook(own_team.api, own_team.namespace, resource="secrets", scratch=tmp_path) as name:
+        own_team.wait_until(lambda: _is_refused(own_team), about="", what="the webhook answers")
+        own_team.apply_apikey("billing")
+        told = own_team.wait_says("billing", "Stalled", "True", "AdmissionDenied")
+        assert f"admission webhook {name}" in told["message"]
+        assert own_team.says("billing", "Ready") == ("False", "AdmissionDenied")
+        assert own_team.find_secret("billing") is None
+    own_team.wait_until(lambda: not _is_refused(own_team), about="", what="the webhook is gone")
+    own_team.annotate_apikey("billing", "note", "tried again at once when it is touched, every half minute otherwise")
+    own_team.wait_ready("billing")
+
+
+def _is_refused(team: Team) -> bool:
+    """The API server takes a moment to notice a changed configuration."""
+    probe = {"metadata": {"name": "probe"}}
+    try:
+        team.api.ask("POST", f"/api/v1/namespaces/{team.namespace}/secrets?dryRun=All", probe)
+    except ApiFailed as failure:
+        return "denied the request" in str(failure)
+    return False
