@@ -113,7 +113,9 @@ def refusal_error(refusal: Refusal, *, verb: str, target: Target, after_seconds:
             return Unauthorized(sentence)
         case 403:
             terminating = "NamespaceTerminating" in refusal.causes
-            return Forbidden(sentence, namespace_terminating=terminating, quota_exceeded=refusal.quota_exceeded, denied_by=refusal.denied_by)
+            return Forbidden(
+                sentence, namespace_terminating=terminating, quota_exceeded=refusal.quota_exceeded, denied_by=refusal.denied_by
+            )
         case 404:
             return NotFound(sentence, object_is_gone=refusal.names_object)
         case 409:

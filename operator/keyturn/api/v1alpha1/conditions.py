@@ -122,7 +122,7 @@ class Reason(StrEnum):
     PERMISSION_MISSING = "PermissionMissing"
     """Ready, Stalled: the API server forbids Keyturn a step. The message names the right that is missing; see the chart's roles."""
     ADMISSION_DENIED = "AdmissionDenied"
-    """Ready, Stalled: an admission policy, an admission webhook or a quota of the cluster refuses what Keyturn must write. The message names
-    it."""
+    """Ready, Stalled: an admission policy, an admission webhook or a quota of the cluster refuses what Keyturn must write. The message
+    names it."""
     NAMESPACE_TERMINATING = "NamespaceTerminating"
     """Ready: the namespace is being deleted; nothing new is made in it."""
