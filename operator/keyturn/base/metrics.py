@@ -14,6 +14,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
 
+from keyturn.base.key_metrics import KeyMetrics
 from keyturn.base.log_output import redactions
 from keyturn.base.version_state import Cause
 
@@ -68,9 +69,7 @@ API_REQUESTS: Final = Counter(
 )
 ROTATIONS: Final = Counter("keyturn_rotations", "Key versions minted, by cause", ["cause"], registry=REGISTRY)
 VERSIONS_DEAD: Final = Counter("keyturn_versions_dead", "Key versions that ended: Retired or Revoked", ["reason"], registry=REGISTRY)
-ROLLOUTS_STALLED: Final = Gauge(
-    "keyturn_rollouts_stalled", "ApiKeys whose rollout does not finish: their old key lives on", registry=REGISTRY
-)
+KEYS: Final = KeyMetrics()
 SECRET_CONFLICTS: Final = Counter(
     "keyturn_secret_conflicts", "Times an ApiKey's Secret turned out to be somebody else's", registry=REGISTRY
 )
@@ -122,5 +121,6 @@ def _start_at_zero() -> None:
 
 
 _start_at_zero()
+REGISTRY.register(KEYS)
 ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)

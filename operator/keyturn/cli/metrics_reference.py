@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from prometheus_client import Metric
 
+from keyturn.base.key_metrics import END_LABELS
 from keyturn.base.metrics import REGISTRY
 
 OWN: Final = "keyturn_"
+UNBOUNDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "keyturn_api_requests": ("verb", "resource", "code"),
+    "keyturn_apikey_expiration_timestamp_seconds": END_LABELS,
+}
 _HEAD: Final = """\
 # Metrics
 
@@ -48,10 +53,10 @@ def _line(metric: Metric) -> str:
 
 
 def _labels(metric: Metric) -> Iterator[tuple[str, list[str]]]:
-    """Label names with their values; of the series of requests, which depend on what happened, only the names."""
+    """Label names with their values; where those depend on what happened, only the names."""
     names = {label: None for sample in metric.samples for label in sample.labels if label != "le"}
-    if metric.name == "keyturn_api_requests":
-        yield from ((label, []) for label in ("verb", "resource", "code"))
+    if metric.name in UNBOUNDED:
+        yield from ((label, []) for label in UNBOUNDED[metric.name])
         return
     for label in names:
         yield label, sorted({sample.labels[label] for sample in metric.samples})

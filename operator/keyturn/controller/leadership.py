@@ -27,7 +27,7 @@ from keyturn.controller.apikey.reconcile import reconcile
 from keyturn.controller.audit import AuditLog
 from keyturn.controller.handlers import run_kopf
 from keyturn.controller.installation import Installation
-from keyturn.controller.probes import measure_queue
+from keyturn.controller.probes import measure_no_queue, measure_queue
 from keyturn.controller.rights import watched_namespaces
 from keyturn.controller.runtime import Memory, Runtime
 from keyturn.controller.sweep import sweep_forever
@@ -75,6 +75,8 @@ async def lead(
         finally:
             at_work(None)
             finished = await rt.queue.stop(STOP_TIMEOUT)
+            measure_no_queue()
+            metrics.KEYS.forget()
     if not finished:
         log.error("Work did not end in time")
         return TermEnd.STUCK
@@ -158,7 +160,7 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         lambda key: reconcile(rt, key), workers=settings.workers, clock=rt.clock, on_error=_note_error, on_run=metrics.count_run
     )
     measure_queue(rt.queue)
-    metrics.ROLLOUTS_STALLED.set_function(lambda: len(rt.memory.stalled))
+    metrics.KEYS.count_with(lambda: rt.memory.census.numbers(rt.clock()))
     return rt
 
 

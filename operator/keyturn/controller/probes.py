@@ -49,6 +49,12 @@ def measure_queue(queue: WorkQueue) -> None:
     metrics.QUEUE_FAILING.set_function(lambda: queue.stats.failing)
 
 
+def measure_no_queue() -> None:
+    """The term is over: a standby must not go on telling of the queue it had."""
+    for gauge in (metrics.QUEUE_DEPTH, metrics.QUEUE_SCHEDULED, metrics.QUEUE_RUNNING, metrics.QUEUE_FAILING):
+        gauge.set_function(lambda: 0.0)
+
+
 class ProbeServer:
     """Serves the three paths at `address` (host:port; port 0: any free one) from `start` to `stop`."""
 

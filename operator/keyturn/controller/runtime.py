@@ -24,6 +24,7 @@ from keyturn.cluster.raw import resource_version_of, uid_of
 from keyturn.cluster.record_secrets import RecordSecrets, StoredRecord
 from keyturn.controller.apikey.manifest import adds_only_status, compact_apikey
 from keyturn.controller.audit import AuditLog
+from keyturn.controller.census import Census
 from keyturn.controller.installation import Installation
 from keyturn.controller.workqueue import WorkQueue
 from keyturn.keys.record import Record, SecretFingerprint
@@ -118,8 +119,7 @@ class Memory:
     """Records being worked on, decoded and believed."""
     deleted_uids: OrderedDict[str, Key] = field(default_factory=OrderedDict)
     """Of ApiKeys deleted lately."""
-    stalled: set[Key] = field(default_factory=set)
-    """ApiKeys whose rollout does not finish."""
+    census: Census = field(default_factory=Census)
     damaged: dict[Key, int] = field(default_factory=dict)
     """Records that cannot be believed, by resourceVersion: counted once each."""
     parsed: Recent[ParsedApiKey] = field(default_factory=lambda: Recent(RECENT_LIMIT))
@@ -181,7 +181,7 @@ class Memory:
         for remembered in (self.held, self.checked, self.rollouts, self.announced, self.owed_events, self.damaged):
             remembered.pop(key, None)
         self.unlabelled.discard(key)
-        self.stalled.discard(key)
+        self.census.forget(key)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyturn.api.v1alpha1.apikey import ApiKey, status_to_json
+from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeyStatus, status_to_json
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base import metrics
 from keyturn.cluster.api_errors import NotFound
@@ -15,6 +15,7 @@ from keyturn.lifecycle.announcement import warnings_of
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.observed import Observed
 from keyturn.lifecycle.plan import Plan
+from keyturn.lifecycle.standing import rotation_expected_time, standing_of
 
 
 async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome) -> None:
@@ -23,6 +24,7 @@ async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome
     if apikey is None:
         return
     status = conclude(seen, plan, outcome)
+    note(rt, seen, plan, status)
     before = await see_apikey(rt, seen.key)
     wanted = status_to_json(status)
     patch = merge_patch(before.status, wanted)
@@ -38,6 +40,12 @@ async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome
         await _patch(rt, apikey, patch)
     finally:
         del rt.memory.status_on_its_way[seen.key]
+
+
+def note(rt: Runtime, seen: Observed, plan: Plan, status: ApiKeyStatus) -> None:
+    """Count the ApiKey as what its status says, written or not."""
+    end = seen.apikey.spec.expiration_time if seen.apikey is not None else None
+    rt.memory.census.note(seen.key, standing_of(status), rotation_expected=rotation_expected_time(seen, plan), end=end)
 
 
 async def _patch(rt: Runtime, apikey: ApiKey, patch: dict[str, object]) -> None:
