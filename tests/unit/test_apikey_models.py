@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import timeit
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
@@ -118,10 +119,10 @@ def test_a_damaged_status_is_read_as_none() -> None:
 
 @given(spec=SPECS)
 def test_what_was_read_is_written_and_read_again(spec: Json) -> None:
-    assume("99999h9" not in str(spec))  # Keyturn would write it as one number of hours, which then has too many digits
     with suppress(ValidationError):
         once = ApiKeySpec.model_validate(spec)
         written = once.model_dump(mode="json", by_alias=True)
+        assume(re.search(r"[0-9]{6}h", str(written)) is None)  # 99999h99m as one number of hours has too many digits to be read again
         assert explain(written) == []
         assert ApiKeySpec.model_validate(written) == once
 
