@@ -12,18 +12,20 @@ from hashlib import sha256
 from typing import Final
 
 from keyturn.base.verdict import Comparison, Match, Mismatch
-from keyturn.keys.base64url import encode_base64url
+from keyturn.keys.base64url import decode_base64url, encode_base64url
 
 # 256 bits are 42 digits and 4 bits: the last digit has two zero bits, so a digest has exactly one spelling.
 _DIGEST: Final = re.compile(r"\$sha256\$[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
-DUMMY_DIGEST: Final = "$sha256$" + "A" * 43
+_NAME: Final = "$sha256$"
+
+DUMMY_DIGEST: Final = _NAME + "A" * 43
 """Compare against this when no such key exists, so that a miss takes as long as a hit. No known text has it."""
 
 
 def digest_token(text: str) -> str:
     """The digest of a token, or of any text: it never raises."""
-    return "$sha256$" + encode_base64url(sha256(text.encode("utf-8", "surrogatepass")).digest())
+    return _NAME + encode_base64url(sha256(text.encode("utf-8", "surrogatepass")).digest())
 
 
 def digest_matches(text: str, *, digest: str) -> Comparison:
@@ -35,3 +37,8 @@ def digest_matches(text: str, *, digest: str) -> Comparison:
 def is_digest(text: str) -> bool:
     """Whether a text (an imported one, say) is a digest in the one spelling we write."""
     return _DIGEST.fullmatch(text) is not None
+
+
+def raw_digest(text: str) -> bytes | None:
+    """The 32 bytes of a digest; None for one in a form that is not known here, which nothing matches."""
+    return decode_base64url(text.removeprefix(_NAME)) if is_digest(text) else None

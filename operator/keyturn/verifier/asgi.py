@@ -1,0 +1,66 @@
+"""Keys for an ASGI application: Starlette, FastAPI, Litestar, Quart. Every HTTP request and websocket passes `guard.py` first.
+
+    app = ApiKeyMiddleware(app, guard, open_paths=frozenset({"/healthz"}))
+
+The application finds the verdict in `scope["state"]["keyturn"]` (Starlette: `request.state.keyturn`), an `Accepted`. The key itself
+does not reach it, nor do identity headers that a client made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+
+from keyturn.verifier.answers import Answer, answer_to
+from keyturn.verifier.guard import Guard
+from keyturn.verifier.presented import without_keys
+from keyturn.verifier.verdicts import IDENTITY_HEADERS, Accepted, Refused
+
+# ASGI itself says no more of its messages than this: https://asgi.readthedocs.io/en/stable/specs/main.html
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+STATE: Final = "keyturn"
+POLICY_VIOLATION: Final = 1008
+"""RFC 6455 section 7.4.1; servers turn a websocket that is closed before it was accepted into an HTTP 403."""
+_IDENTITY: Final = frozenset(name.encode() for name in IDENTITY_HEADERS)
+
+
+class ApiKeyMiddleware:
+    """Lets through what carries a good key, and the paths that are open to all."""
+
+    def __init__(self, app: Application, guard: Guard, *, open_paths: frozenset[str] = frozenset()) -> None:
+        self._app, self._guard, self._open_paths = app, guard, open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection; lifespan and whatever else comes later pass through."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        if scope["path"] in self._open_paths:
+            await self._app({**scope, "headers": self._visible(scope["headers"])}, receive, send)
+            return
+        client = scope.get("client")
+        verdict = self._guard.ask(scope["headers"], address=client[0] if client else None)
+        match verdict:
+            case Accepted():
+                state = {**scope.get("state", {}), STATE: verdict}
+                await self._app({**scope, "headers": self._visible(scope["headers"]), "state": state}, receive, send)
+            case Refused():
+                await _refuse(scope["type"], answer_to(verdict), send)
+
+    def _visible(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        return without_keys(headers, sources=self._guard.sources, hidden=_IDENTITY)
+
+
+async def _refuse(kind: str, answer: Answer, send: Send) -> None:
+    if kind == "websocket":
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+        return
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,132 @@
+"""May this request pass? Pure: the token, what the route asks for, what is known, and `now` go in, a verdict comes out.
+
+Before it: a front (`asgi.py`, `wsgi.py`) that has found the token (`presented.py`). After it: `answers.py`, which tells the client.
+
+What an attacker can time: whether a text is as long as a key, which everyone knows, and nothing else. A key ID that nobody has
+costs the same hash and comparison as one that somebody has. Everything a refusal tells apart comes after the whole key matched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hmac import compare_digest
+from ipaddress import IPv6Address, ip_address
+from typing import Final, Protocol
+
+from keyturn.base.names import Key
+from keyturn.keys.record import DEFAULT_AUDIENCE
+from keyturn.keys.token_format import BODY_LENGTH, KEY_ID_LENGTH, MAXIMUM_LENGTH, MINIMUM_LENGTH
+from keyturn.verifier.live_key import LiveKey, Network, Power
+from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal, Refused
+
+_ID_START: Final = -BODY_LENGTH
+_ID_END: Final = -BODY_LENGTH + KEY_ID_LENGTH
+_NOBODY: Final = LiveKey(
+    digest=bytes(32),
+    not_after=float("-inf"),
+    expiration=float("-inf"),
+    key=Key("", ""),
+    version=0,
+    disabled=True,
+    power=Power(audience="", product=None, plan=None, scopes=(), networks=(), staleness=0.0),
+)
+"""To compare with where there is no key. No known text has this digest, and it would be over all the same."""
+_MALFORMED: Final = Refused(Refusal.MALFORMED)
+_WRONG: Final = Refused(Refusal.WRONG)
+_UNKNOWN: Final = Refused(Refusal.UNKNOWN)
+_NOT_CAUGHT_UP: Final = Refused(Refusal.NOT_CAUGHT_UP)
+_FRESH: Final = hashlib.sha256(usedforsecurity=True)
+"""Copying a hash object is cheaper than asking OpenSSL for a new one."""
+
+
+_SCOPE: Final = re.compile(r"[!#-\[\]-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the route asks for, said by the gateway or the application: never by the client.
+
+    Raises ValueError for a scope that RFC 6749 section 3.3 does not know: it would end up in a header.
+    """
+
+    audience: str = DEFAULT_AUDIENCE
+    scopes: tuple[str, ...] = ()
+    """All of these."""
+    address: str | None = None
+    """The client's, where somebody trustworthy says so. A key that is bound to addresses is refused without it."""
+
+    def __post_init__(self) -> None:
+        for scope in self.scopes:
+            if _SCOPE.fullmatch(scope) is None:
+                raise ValueError(f"{scope!r} is no scope: write printable ASCII without spaces, quotes and backslashes")
+
+
+class View(Protocol):
+    """What is known here of the cluster's keys."""
+
+    @property
+    def live(self) -> Mapping[str, LiveKey]:
+        """Every version that may be accepted, by key ID."""
+        ...
+
+    @property
+    def heard(self) -> float:
+        """When the cluster was last heard from, in unix seconds; what came up to then is known."""
+        ...
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether a key that is not known here does not exist. If not, an unknown key is answered by 503, not by 401."""
+        ...
+
+
+def check(token: str, asked: Asked, view: View, *, now: float) -> CheckVerdict:
+    """Decide about one token. Never raises, whatever the text. `now` in unix seconds."""
+    if not MINIMUM_LENGTH <= len(token) <= MAXIMUM_LENGTH:
+        return _MALFORMED
+    key_id = token[_ID_START:_ID_END]
+    found = view.live.get(key_id, _NOBODY)
+    hashing = _FRESH.copy()
+    hashing.update(token.encode("utf-8", "surrogatepass"))
+    if not compare_digest(hashing.digest(), found.digest):
+        return _guessed(is_there=found is not _NOBODY, view=view)
+    power = found.power
+    if now >= found.not_after or now >= found.expiration or found.disabled or now - view.heard > power.staleness:
+        return Refused(_end_of(found, now=now), key_id)
+    if asked.audience != power.audience:
+        return Refused(Refusal.AUDIENCE, key_id)
+    if asked.scopes and not all(scope in power.scopes for scope in asked.scopes):
+        return Refused(Refusal.SCOPE, key_id, asked.scopes)
+    if power.networks and not _is_inside(asked.address, power.networks):
+        return Refused(Refusal.ADDRESS, key_id)
+    return Accepted(found.key, key_id, found.version, power.audience, power.product, power.plan, power.scopes)
+
+
+def _guessed(*, is_there: bool, view: View) -> Refused:
+    """No look at the text's shape: it would cost a guess more than a good key, and tell nobody anything."""
+    if is_there:
+        return _WRONG
+    return _UNKNOWN if view.is_caught_up else _NOT_CAUGHT_UP
+
+
+def _end_of(found: LiveKey, *, now: float) -> Refusal:
+    if now >= found.expiration:
+        return Refusal.EXPIRED
+    if now >= found.not_after:
+        return Refusal.ENDED
+    return Refusal.DISABLED if found.disabled else Refusal.STALE
+
+
+def _is_inside(text: str | None, networks: tuple[Network, ...]) -> bool:
+    if text is None:
+        return False
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped  # ::ffff:192.0.2.1, as a listener for both families says it
+    return any(address in network for network in networks)

@@ -1,0 +1,87 @@
+"""What a check answers: `Accepted` or `Refused`. Match on them; neither can be tested for truth."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, NamedTuple, NoReturn
+
+from keyturn.base.names import Key
+
+KEY_ID_HEADER: Final = "x-keyturn-key-id"
+APIKEY_HEADER: Final = "x-keyturn-apikey"
+SCOPES_HEADER: Final = "x-keyturn-scopes"
+PLAN_HEADER: Final = "x-keyturn-plan"
+IDENTITY_HEADERS: Final = (KEY_ID_HEADER, APIKEY_HEADER, SCOPES_HEADER, PLAN_HEADER)
+"""What the API behind the gateway is told. A client's own copies of these must never get through."""
+
+
+class Accepted(NamedTuple):
+    """The request may pass, as this key's. A tuple, since one is made for each request."""
+
+    key: Key
+    """Whose key it is: the ApiKey's namespace and name."""
+    key_id: str
+    version: int
+    audience: str
+    product: str | None
+    plan: str | None
+    scopes: tuple[str, ...]
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("match on Accepted or Refused; do not test a verdict for truth")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Who it is, for the API behind the gateway. Every one of IDENTITY_HEADERS is there, so that each replaces a client's own."""
+        return {
+            KEY_ID_HEADER: self.key_id,
+            APIKEY_HEADER: str(self.key),
+            SCOPES_HEADER: " ".join(self.scopes),
+            PLAN_HEADER: self.plan or "",
+        }
+
+
+class Refusal(StrEnum):
+    """Why a request may not pass: a label for metrics and audits. What the client is told is in `answers.py`, and is less."""
+
+    NO_KEY = "no_key"
+    """The request carries no key."""
+    AMBIGUOUS = "ambiguous"
+    """It carries more than one: which of them a gateway or an API behind it would take is anybody's guess."""
+    MALFORMED = "malformed"
+    """What it carries is shorter or longer than any key."""
+    UNKNOWN = "unknown"
+    """No live key has this ID: never issued, retired, revoked."""
+    WRONG = "wrong"
+    """The ID is a live key's, the rest is not."""
+    ENDED = "ended"
+    """This version of the key was replaced and its time is over."""
+    EXPIRED = "expired"
+    """The ApiKey's expirationTime is reached."""
+    DISABLED = "disabled"
+    """The ApiKey says `disabled: true`."""
+    AUDIENCE = "audience"
+    """The key is for another API."""
+    SCOPE = "scope"
+    """The key lacks a scope that the route asks for."""
+    ADDRESS = "address"
+    """The key may not be used from this address."""
+    STALE = "stale"
+    """The verifier has not heard from the cluster for longer than the key allows: it might have been revoked."""
+    NOT_CAUGHT_UP = "not_caught_up"
+    """No key of this ID is known here, but this verifier may be behind: it cannot say that there is none."""
+
+
+class Refused(NamedTuple):
+    """The request may not pass. `key_id` is known only once the whole key matched: nothing is said of keys by mere guessers."""
+
+    refusal: Refusal
+    key_id: str | None = None
+    needs_scopes: tuple[str, ...] = ()
+    """With SCOPE: what the route asks for."""
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("match on Accepted or Refused; do not test a verdict for truth")
+
+
+CheckVerdict = Accepted | Refused

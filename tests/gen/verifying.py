@@ -1,0 +1,64 @@
+"""Keys as a verifier knows them, and what clients send. Defaults are valid; a test says only what matters to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from keyturn.base.version_state import Cause, VersionState
+from keyturn.keys.digest import digest_token
+from keyturn.keys.record import Record, VersionEntry
+from keyturn.keys.token_format import format_token
+from keyturn.verifier.guard import Guard
+from keyturn.verifier.live_key import LiveKey, live_keys
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+KEY_ID = "Ab3dEf6hIj9k"
+TOKEN = format_token("kt", key_id=KEY_ID, secret="s" * 43)
+OTHER_TOKEN = format_token("kt", key_id="ZZZZZZZZZZZZ", secret="s" * 43)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a verifier knows, standing still."""
+
+    live: Mapping[str, LiveKey] = field(default_factory=dict)
+    heard: float = NOW.timestamp()
+    is_caught_up: bool = True
+
+
+def record(*, token: str = TOKEN, not_after: datetime | None = None, **fields: object) -> Record:
+    """The record of team-a/billing with one Active version, whose token is TOKEN."""
+    state = VersionState.ACTIVE if not_after is None else VersionState.RETIRING
+    entry = VersionEntry(
+        number=3,
+        key_id=token[3:15],
+        digest=digest_token(token),
+        state=state,
+        staged_time=NOW - timedelta(days=1),
+        cause=Cause.SCHEDULED,
+        not_after=not_after,
+    )
+    values: dict[str, Any] = {
+        "installation": "i",
+        "namespace": "team-a",
+        "name": "billing",
+        "uid": "u",
+        "serial": 1,
+        "change": "Activated",
+        "highest": 3,
+        "versions": (entry,),
+    }
+    return Record(**{**values, **fields})
+
+
+def known(*records: Record, **facts: object) -> Known:
+    """A verifier that knows these records."""
+    return Known(live=dict(pair for each in records for pair in live_keys(each)), **facts)
+
+
+def guard(*records: Record, **fields: object) -> Guard:
+    """The door of an API, to a verifier that knows these records."""
+    return Guard(known(*records), clock=lambda: NOW, **fields)
