@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gen.admission_webhook import denying_webhook
-from gen.team import Team
+from gen.team import Team, workload
 from testbed.cluster import ApiFailed
 
 
@@ -30,3 +30,22 @@ def _is_refused(team: Team) -> bool:
     except ApiFailed as failure:
         return "denied the request" in str(failure)
     return False
+
+
+def test_a_workload_that_refuses_the_annotation_is_named_and_the_others_roll_out(team: Team) -> None:
+    """A pod template's annotations may have 256 KiB in all; a few bytes less leave no room for ours."""
+    old = team.issue("billing", {"rotation": {"gracePeriod": "1s"}})
+    full = workload("Deployment", "full")
+    full["spec"]["template"]["metadata"]["annotations"] = {"filler": "x" * (256 * 1024 - len("filler"))}
+    team.start(full, workload("Deployment", "web"))
+    team.request_rotation("billing")
+    told = team.wait_says("billing", "Stalled", "True", "WorkloadRefused")
+    assert "Deployment full" in told["message"]
+    assert "pod-template annotation" in told["message"]
+    assert team.says("billing", "Ready") == ("True", "Issued")
+    annotation = {"rollout.keyturn.dev/billing": team.secret("billing").key_id}
+    assert team.workload("Deployment", "web")["spec"]["template"]["metadata"]["annotations"] == annotation
+    assert old.key_id in team.accepted("billing")
+    team.change_workload("Deployment", "full", {"spec": {"template": {"metadata": {"annotations": {"filler": None}}}}})
+    team.annotate_apikey("billing", "note", "tried again at once when it is touched, every half minute otherwise")
+    team.wait_states("billing", {1: "Retired", 2: "Active"})

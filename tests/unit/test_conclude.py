@@ -28,7 +28,7 @@ from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.lifecycle.announcement import warnings_of
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.decide import decide
-from keyturn.lifecycle.observed import ForeignSecret, NoSecret, Observed
+from keyturn.lifecycle.observed import ForeignSecret, NoSecret, Observed, UnreadableSecret
 from keyturn.lifecycle.plan import Waiting
 
 
@@ -51,6 +51,7 @@ def summary(seen: Observed) -> tuple[str, str, str]:
 STALE = apikey({"rotation": {"schedule": "61 0 * * *"}})
 DISABLED = apikey({"disabled": True})
 EXPIRED = apikey({"expirationTime": "2026-03-02T12:00:00Z"})
+FORBIDDEN = Waiting(Reason.PERMISSION_MISSING, "get secrets shop/billing: 403 Forbidden")
 OVERLAP = record(retiring(1), active(2, ago=HOUR))
 
 
@@ -72,6 +73,16 @@ OVERLAP = record(retiring(1), active(2, ago=HOUR))
             observed(record(active(1)), ForeignSecret("made immutable", works=True)),
             ("True/Issued", "absent", "True/SecretConflict"),
             id="conflict, but the key works",
+        ),
+        pytest.param(
+            observed(record(active(1)), UnreadableSecret(FORBIDDEN)),
+            ("Unknown/PermissionMissing", "absent", "True/PermissionMissing"),
+            id="the Secret may not be read",
+        ),
+        pytest.param(
+            observed(OVERLAP, ours(2), rollout_unseen=FORBIDDEN),
+            ("True/Issued", "absent", "True/PermissionMissing"),
+            id="workloads may not be listed",
         ),
         pytest.param(observed(of=STALE), ("False/InvalidSchedule", "absent", "True/InvalidSchedule"), id="bad schedule, no key"),
         pytest.param(

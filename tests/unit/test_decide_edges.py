@@ -6,14 +6,30 @@ from dataclasses import replace
 
 import pytest
 
-from gen.lifecycle import HOUR, NOW, SECOND, SETTINGS, active, apikey, key_id, observed, ours, record, retiring, rollout, staged, tombstone
+from gen.lifecycle import (
+    HOUR,
+    NOW,
+    SECOND,
+    SETTINGS,
+    active,
+    apikey,
+    key_id,
+    observed,
+    ours,
+    pending,
+    record,
+    retiring,
+    rollout,
+    staged,
+    tombstone,
+)
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.cluster.credential_secrets import decode_credential_metadata
 from keyturn.keys.record import Record
 from keyturn.lifecycle.decide import decide
-from keyturn.lifecycle.observed import NoSecret, Observed
-from keyturn.lifecycle.plan import Change, Deliver, Plan, SaveRecord, Stage
+from keyturn.lifecycle.observed import REFUSAL_RECHECK, NoRecord, NoSecret, Observed, UnreadableSecret
+from keyturn.lifecycle.plan import Change, Deliver, Plan, SaveRecord, Stage, Waiting
 from keyturn.lifecycle.versions import MOVES, activate
 
 DAY = 24 * HOUR
@@ -31,6 +47,29 @@ def stage(plan: Plan) -> Stage:
     (step,) = plan.steps
     assert isinstance(step, Stage)
     return step
+
+
+FORBIDDEN = Waiting(Reason.PERMISSION_MISSING, "list pods shop: 403 Forbidden")
+
+
+@pytest.mark.parametrize("ledger", [record(active(1)), record(active(1), staged(2)), record(staged(1)), NoRecord()])
+def test_a_secret_that_may_not_be_read_counts_neither_as_lost_nor_as_in_place(ledger: Record | NoRecord) -> None:
+    plan = decide(observed(ledger, UnreadableSecret(FORBIDDEN), held=(1, 2)))
+    assert plan == Plan(stalled=FORBIDDEN, look_again_time=NOW + REFUSAL_RECHECK)
+
+
+def test_the_old_key_is_kept_while_its_consumers_may_not_be_looked_at() -> None:
+    ledger = record(retiring(1, left=10 * SECOND), active(2, ago=5 * DAY))
+    unseen = observed(ledger, ours(2), rollout_unseen=FORBIDDEN)
+    assert decide(unseen) == Plan(waits_for=FORBIDDEN, stalled=FORBIDDEN, look_again_time=NOW + 10 * SECOND)
+    assert saved(decide(replace(unseen, now=NOW + 10 * SECOND))).dead[-1].reason == "OverlapLimit"
+
+
+def test_a_refused_workload_is_told_until_the_next_look() -> None:
+    """Whatever woke the key in between took the condition away, and the next look brought it back with a new Event."""
+    refused = Waiting(Reason.WORKLOAD_REFUSED, "Deployment web")
+    facts = replace(rollout(pending()), refused=refused)
+    assert decide(observed(record(retiring(1), active(2, ago=HOUR)), ours(2), rollout=facts)).stalled == refused
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Generic, Self, TypeVar
 
@@ -30,6 +30,7 @@ from keyturn.controller.workqueue import WorkQueue
 from keyturn.keys.record import Record, SecretFingerprint
 from keyturn.lifecycle.announcement import EventText
 from keyturn.lifecycle.pacing import RotationPacer
+from keyturn.lifecycle.plan import Annotate, Step, Waiting
 from keyturn.lifecycle.rollout_memory import RolloutFacts
 
 T = TypeVar("T")
@@ -154,6 +155,12 @@ class Memory:
     def told_through(self, now: int) -> int:
         """The serial up to which everything is told, where `now` (unix milliseconds) is told unless something is known to be missing."""
         return min(self.untold.values(), default=now + 1) - 1
+
+    def note_refusal(self, key: Key, step: Step, why: Waiting) -> None:
+        """A step was refused. Of a workload it is told until the next look, whatever else wakes the key."""
+        facts = self.rollouts.get(key)
+        if isinstance(step, Annotate) and facts is not None:
+            self.rollouts[key] = replace(facts, refused=why)
 
     def hold(self, key: Key, token: HeldToken) -> None:
         """Keep a plaintext until it is delivered."""

@@ -36,6 +36,7 @@ URGENT: Final[tuple[Rule, ...]] = (
 
 RULES: Final[tuple[Rule, ...]] = (
     *URGENT,
+    issuing.secret_cannot_be_read,
     issuing.secret_belongs_to_somebody_else,
     issuing.secret_is_ahead_of_the_record,
     issuing.secret_holds_a_staged_version,

@@ -12,7 +12,7 @@ from keyturn.base.clock import HOUR, MINUTE, format_time
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import Record, VersionEntry
 from keyturn.lifecycle.credential_secret import keeps_previous, template_digest
-from keyturn.lifecycle.observed import ForeignSecret, NoRecord, NoSecret, Observed, OurSecret
+from keyturn.lifecycle.observed import REFUSAL_RECHECK, ForeignSecret, NoRecord, NoSecret, Observed, OurSecret, UnreadableSecret
 from keyturn.lifecycle.plan import Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Waiting
 from keyturn.lifecycle.power import shortest_overlap, with_power, with_requests
 from keyturn.lifecycle.situation import Situation
@@ -37,6 +37,8 @@ def start_a_record(seen: Observed, *, apikey: ApiKey, problem: Waiting | None) -
     """There is no record to believe: restore it where status and Secret agree, otherwise begin above every number known."""
     if isinstance(seen.secret, ForeignSecret):
         return _conflict(seen.secret, now=seen.now)
+    if isinstance(seen.secret, UnreadableSecret):
+        return _unreadable(seen.secret, now=seen.now)
     base = _first_record(seen, apikey)
     create = isinstance(seen.record, NoRecord)
     restored = _restored(seen, apikey, base)
@@ -97,6 +99,15 @@ def secret_belongs_to_somebody_else(case: Situation) -> Plan | None:
 
 def _conflict(secret: ForeignSecret, *, now: datetime) -> Plan:
     return Plan(stalled=Waiting(Reason.SECRET_CONFLICT, secret.why), look_again_time=now + CONFLICT_RECHECK)
+
+
+def secret_cannot_be_read(case: Situation) -> Plan | None:
+    """Unknown is not lost: no version is minted in its place, and none retires."""
+    return _unreadable(case.seen.secret, now=case.now) if isinstance(case.seen.secret, UnreadableSecret) else None
+
+
+def _unreadable(secret: UnreadableSecret, *, now: datetime) -> Plan:
+    return Plan(stalled=secret.why, look_again_time=now + REFUSAL_RECHECK)
 
 
 def secret_is_ahead_of_the_record(case: Situation) -> Plan | None:

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.base.clock import SECOND
 from keyturn.base.names import Key
 from keyturn.base.settings import Settings
 from keyturn.keys.record import Record, SecretFingerprint, VersionEntry
+from keyturn.lifecycle.plan import Waiting
 from keyturn.lifecycle.rollout_memory import RolloutFacts
+
+REFUSAL_RECHECK: Final = 30 * SECOND
+"""A refusal lasts until a person acts, and thousands of keys may meet the same one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,14 @@ class OurSecret:
         return self.fingerprint.version
 
 
-SecretSeen = NoSecret | ForeignSecret | OurSecret
+@dataclass(frozen=True, slots=True)
+class UnreadableSecret:
+    """The API server forbids to look, so nobody knows what stands there: neither that the key is in place nor that it is lost."""
+
+    why: Waiting
+
+
+SecretSeen = NoSecret | ForeignSecret | OurSecret | UnreadableSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,8 @@ class Observed:
     held: frozenset[tuple[int, str]] = frozenset()
     """(version, key ID) of the staged versions whose plaintext this process holds."""
     rollout: RolloutFacts | None = None
+    rollout_unseen: Waiting | None = None
+    """Why pods or workloads could not be read though they should have been."""
     pacer_time: datetime | None = None
     """When the pacer lets the next scheduled rotation of this namespace start; None: at once."""
     announced_serial: int = 0

@@ -13,7 +13,7 @@ from keyturn.api.workloads import RolloutView
 from keyturn.base.clock import SECOND, format_time
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import Record, VersionEntry
-from keyturn.lifecycle.observed import Observed
+from keyturn.lifecycle.observed import REFUSAL_RECHECK, Observed
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Waiting
 from keyturn.lifecycle.rollout import new_pod_cutoff, participants, pending_workloads, targets_of, workloads_to_annotate
 from keyturn.lifecycle.rollout_memory import RolloutFacts, RolloutMemory
@@ -105,12 +105,16 @@ def workloads_use_the_old_key(case: Situation) -> Plan | None:
     steps = _annotations(case, switch)
     if steps is not None:
         return steps
+    unseen, limit = case.seen.rollout_unseen, switch.retiring.not_after
+    if unseen is not None:
+        look = case.now + REFUSAL_RECHECK
+        return Plan(waits_for=unseen, stalled=unseen, look_again_time=look if limit is None else min(look, limit))
     for policy in MAY_RETIRE:
         violated = policy(case, switch)
         if violated is not None:
             waits, look = violated
-            limit = switch.retiring.not_after
-            return Plan(waits_for=waits, look_again_time=look if limit is None else min(look, limit))
+            refused = case.seen.rollout.refused if case.seen.rollout is not None else None
+            return Plan(waits_for=waits, stalled=refused, look_again_time=look if limit is None else min(look, limit))
     if case.seen.clock_is_off:
         return None
     return Plan((SaveRecord(bury_retired(case.record, switch.retiring, reason="Superseded", now=case.now)),))

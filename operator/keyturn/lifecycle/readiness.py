@@ -7,7 +7,7 @@ from datetime import datetime
 from keyturn.api.v1alpha1.condition import Condition, ConditionStatus
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.lifecycle.issuing import secret_holds
-from keyturn.lifecycle.observed import ForeignSecret, Observed
+from keyturn.lifecycle.observed import ForeignSecret, Observed, UnreadableSecret
 from keyturn.lifecycle.overlap import current_switch, rolls_out
 from keyturn.lifecycle.plan import Plan, Waiting
 from keyturn.lifecycle.rollout_progress import rollout_summary
@@ -63,6 +63,8 @@ def _ready(plan: Plan, case: Situation | None, *, stalled: Waiting | None, faile
             return "True", Reason.DISABLED, "The key is in place and refused everywhere, as spec.disabled asks"
         message = f"Version {case.active.number} is in force"
         return "True", Reason.ISSUED, f"{message}. {plan.deferred.message}" if plan.deferred else message
+    if case is not None and isinstance(case.seen.secret, UnreadableSecret) and case.active is not None and not has_expired(case):
+        return "Unknown", case.seen.secret.why.reason, case.seen.secret.why.message
     why = stalled or failed or plan.waits_for
     return ("False", why.reason, why.message) if why else ("False", Reason.ISSUING, "The key is being issued")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from keyturn.api.workloads import Pending, RolloutView
+from keyturn.lifecycle.plan import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +31,5 @@ class RolloutFacts:
 
     memory: RolloutMemory
     view: RolloutView | None = None
+    refused: Waiting | None = None
+    """Why a workload could not be annotated after that look."""

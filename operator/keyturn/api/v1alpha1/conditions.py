@@ -71,6 +71,9 @@ class Reason(StrEnum):
     ROLLOUT_STALLED = "RolloutStalled"
     """RolloutComplete, PreviousVersionActive: a workload has not finished within stallTimeout; the replaced key stays valid until notAfter.
     Look at it with kubectl rollout status."""
+    WORKLOAD_REFUSED = "WorkloadRefused"
+    """Stalled: the API server refuses the annotation on a workload's pod template, so that one does not restart; the others do. The
+    message names it and quotes the refusal. Correct the workload."""
     ROLLOUT_DISABLED = "RolloutDisabled"
     """RolloutComplete: rollout.policy is Disabled, so workloads must take the new key by themselves."""
     ROLLOUT_COMPLETE = "RolloutComplete"
@@ -120,7 +123,8 @@ class Reason(StrEnum):
     ROOT_SECRET_MISSING = "RootSecretMissing"
     """Ready, Stalled: the root Secret is gone while records exist. Restore it from a backup; it is never made again by itself."""
     PERMISSION_MISSING = "PermissionMissing"
-    """Ready, Stalled: the API server forbids Keyturn a step. The message names the right that is missing; see the chart's roles."""
+    """Ready, Stalled, RolloutComplete, PreviousVersionActive: the API server forbids Keyturn to read or write something. The message
+    names verb and resource; see the roles in deploy/. Ready is Unknown where the Secret cannot be read. Tried again every half minute."""
     ADMISSION_DENIED = "AdmissionDenied"
     """Ready, Stalled: an admission policy, an admission webhook or a quota of the cluster refuses what Keyturn must write. The message
     names it."""

@@ -19,6 +19,7 @@ from keyturn.cluster.record_secrets import StoredRecord
 from keyturn.cluster.workloads import annotate_workload
 from keyturn.controller.apikey.announce import announce
 from keyturn.controller.apikey.credential_writer import CredentialWriter
+from keyturn.controller.apikey.refusals import StepRefused
 from keyturn.controller.runtime import HeldToken, Runtime
 from keyturn.keys.digest import digest_token
 from keyturn.keys.mint import mint
@@ -33,18 +34,19 @@ log = get_logger(__name__)
 
 
 async def act(rt: Runtime, seen: Observed, steps: tuple[Step, ...]) -> None:
-    """Carry the steps out, in order. Raises what stopped it; Conflict and OutcomeUnknown only after looking at the truth again.
+    """Carry the steps out, in order. Raises what stopped it: StepRefused, or Conflict after looking at the truth again.
 
     A workload that may not be restarted stops nothing else: the others are independent of it, and need the new key as well.
     """
-    refused: Forbidden | Invalid | None = None
+    refused: StepRefused | None = None
     for step in steps:
         try:
             await _act(rt, seen, step)
         except (Forbidden, Invalid) as refusal:
+            metrics.STEPS.labels(kind=type(step).__name__, result="failed").inc()
+            refused = refused or StepRefused(step, refusal)
             if not isinstance(step, Annotate):
-                raise
-            refused = refused or refusal
+                raise refused from refusal
             continue
         except (Conflict, OutcomeUnknown, NotFound) as surprise:
             metrics.STEPS.labels(kind=type(step).__name__, result="conflict").inc()

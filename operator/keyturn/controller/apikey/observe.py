@@ -19,17 +19,29 @@ from keyturn.api.workloads import RolloutView
 from keyturn.base import metrics
 from keyturn.base.names import Key
 from keyturn.cluster import workloads
-from keyturn.cluster.api_errors import NotFound
+from keyturn.cluster.api_errors import Forbidden, NotFound
 from keyturn.cluster.apikeys import object_path
 from keyturn.cluster.cache import Entry
 from keyturn.cluster.raw import mapping_of
 from keyturn.cluster.record_secrets import StoredRecord
 from keyturn.controller.apikey.manifest import compact_apikey
+from keyturn.controller.apikey.refusals import explain_refusal
 from keyturn.controller.apikey.secret_view import see_secret
 from keyturn.controller.runtime import ParsedApiKey, Runtime
 from keyturn.keys.record_signing import Damaged, Forged, Genuine, TooNew, UnknownSigner, verify_record
 from keyturn.lifecycle.decide import decide, situation
-from keyturn.lifecycle.observed import BadRecord, DelayedPropagation, GoodRecord, NoRecord, NoSecret, Observed, RecordMark, RecordSeen
+from keyturn.lifecycle.observed import (
+    BadRecord,
+    DelayedPropagation,
+    GoodRecord,
+    NoRecord,
+    NoSecret,
+    Observed,
+    RecordMark,
+    RecordSeen,
+    SecretSeen,
+    UnreadableSecret,
+)
 from keyturn.lifecycle.overlap import Look, look_wanted, remember
 from keyturn.lifecycle.rollout import targets_of
 from keyturn.lifecycle.situation import Situation
@@ -49,7 +61,7 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
         key=key,
         apikey=apikey,
         record=record,
-        secret=NoSecret() if apikey is None else await see_secret(rt, apikey, record=record),
+        secret=NoSecret() if apikey is None else await _see_secret(rt, apikey, record=record),
         settings=rt.settings,
         installation=rt.installation.id,
         propagation=DelayedPropagation(rt.settings.propagation_delay),
@@ -96,6 +108,13 @@ def parse_apikey(raw: Mapping[str, object]) -> ParsedApiKey:
     return ParsedApiKey(None, None, status) if apikey.metadata.deletion_timestamp is not None else ParsedApiKey(apikey, problem, status)
 
 
+async def _see_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> SecretSeen:
+    try:
+        return await see_secret(rt, apikey, record=record)
+    except Forbidden as refused:
+        return UnreadableSecret(explain_refusal(refused))
+
+
 def _see_record(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> RecordSeen:
     known = rt.memory.decoded.get(key, entry.resource_version)
     return GoodRecord(known) if known is not None else _verified(rt, key, entry)
@@ -139,7 +158,10 @@ async def _with_rollout(rt: Runtime, seen: Observed) -> Observed:
     blind = replace(seen, rollout=None)
     if decide(blind).steps:
         return blind  # an end by intent, say: it must not wait for a long list, or for the right to read it
-    facts = remember(case, await _look(rt, case, look))
+    try:
+        facts = remember(case, await _look(rt, case, look))
+    except Forbidden as refused:
+        return replace(blind, rollout_unseen=explain_refusal(refused))
     if facts is None:
         return seen
     rt.memory.rollouts[seen.key] = replace(facts, view=None)

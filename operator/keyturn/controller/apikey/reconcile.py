@@ -12,20 +12,19 @@ from keyturn.api.v1alpha1.apikey import ApiKeyStatus
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.errors import Conflict, RetryLater
 from keyturn.base.names import Key
-from keyturn.cluster.api_errors import Forbidden, Invalid
 from keyturn.controller.apikey.act import act
 from keyturn.controller.apikey.observe import observe
+from keyturn.controller.apikey.refusals import StepRefused, explain_refused_step
 from keyturn.controller.apikey.write_status import note, write_status
 from keyturn.controller.runtime import Runtime
 from keyturn.lifecycle.conclude import Outcome
 from keyturn.lifecycle.decide import decide
-from keyturn.lifecycle.observed import GoodRecord, Observed
-from keyturn.lifecycle.plan import Plan, Waiting
+from keyturn.lifecycle.observed import REFUSAL_RECHECK, GoodRecord, Observed
+from keyturn.lifecycle.plan import Plan
 from keyturn.lifecycle.situation import is_paused
 
 ROUNDS: Final = 12
 """A whole issue takes five; more than this means that two rules disagree for ever."""
-SLOW_RETRY: Final = timedelta(seconds=30)
 LOOK_AT_THE_LEAD_AGAIN: Final = timedelta(seconds=1)
 
 
@@ -43,9 +42,11 @@ async def reconcile(rt: Runtime, key: Key) -> datetime | None:
             await act(rt, seen, plan.steps)
         except Conflict:
             continue
-        except (Forbidden, Invalid) as refused:
-            await write_status(rt, seen, plan, Outcome(failed=_explained(refused), user_must_act=not _passes(refused)))
-            raise RetryLater(str(refused), after_seconds=SLOW_RETRY.total_seconds()) from refused
+        except StepRefused as refused:
+            why = explain_refused_step(refused)
+            rt.memory.note_refusal(key, refused.step, why)
+            await write_status(rt, seen, plan, Outcome(failed=why, user_must_act=why.reason != Reason.NAMESPACE_TERMINATING))
+            raise RetryLater(str(refused), after_seconds=REFUSAL_RECHECK.total_seconds()) from refused
     raise RetryLater(f"{key} did not come to rest in {ROUNDS} rounds")
 
 
@@ -61,23 +62,6 @@ async def _come_to_rest(rt: Runtime, seen: Observed, plan: Plan) -> datetime | N
     if plan.deferred is not None and plan.deferred.reason == Reason.WAITING_FOR_PACER:
         return rt.pacer.turn(seen.key, now=seen.now)
     return plan.look_again_time
-
-
-def _explained(refused: Forbidden | Invalid) -> Waiting:
-    if isinstance(refused, Forbidden) and refused.namespace_terminating:
-        return Waiting(Reason.NAMESPACE_TERMINATING, "The namespace is being deleted; no key is issued into it")
-    if isinstance(refused, Forbidden) and refused.quota_exceeded:
-        message = f"{refused}: a ResourceQuota of the namespace is used up. Raise it, or delete what is not needed any more"
-        return Waiting(Reason.ADMISSION_DENIED, message)
-    if refused.denied_by is not None:
-        return Waiting(Reason.ADMISSION_DENIED, f"{refused}. Except Keyturn from {refused.denied_by}, or change the spec")
-    if isinstance(refused, Forbidden):
-        return Waiting(Reason.PERMISSION_MISSING, f"{refused}. Apply the operator's RBAC rules again")
-    return Waiting(Reason.TEMPLATE_INVALID, f"The API server refuses what the spec asks for: {refused}. Correct the spec")
-
-
-def _passes(refused: Forbidden | Invalid) -> bool:
-    return isinstance(refused, Forbidden) and refused.namespace_terminating
 
 
 def _bury(rt: Runtime, key: Key) -> None:
