@@ -10,9 +10,13 @@ from typing import Any
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.digest import digest_token
 from keyturn.keys.record import Record, VersionEntry
+from keyturn.keys.record_encoding import encode_record
+from keyturn.keys.record_signing import sign_record
+from keyturn.keys.root_secret import RootSecret, SigningRing
 from keyturn.keys.token_format import format_token
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.live_key import LiveKey, live_keys
+from keyturn.verifier.store import OfferedRecord, Store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEY_ID = "Ab3dEf6hIj9k"
@@ -56,9 +60,28 @@ def record(*, token: str = TOKEN, not_after: datetime | None = None, **fields: o
 
 def known(*records: Record, **facts: object) -> Known:
     """A verifier that knows these records."""
-    return Known(live=dict(pair for each in records for pair in live_keys(each)), **facts)
+    return Known(
+        live={key.key_id: key for each in records for key in live_keys(each, record_name=f"{each.namespace}.{each.name}")}, **facts
+    )
 
 
 def guard(*records: Record, **fields: object) -> Guard:
     """The door of an API, to a verifier that knows these records."""
     return Guard(known(*records), clock=lambda: NOW, **fields)
+
+
+RING = SigningRing.of(RootSecret(b"r" * 32))
+
+
+def offered(record: Record, *, ring: SigningRing = RING, at: str | None = None) -> OfferedRecord:
+    """The record as the operator stores it; `at`: under another name than its own."""
+    data = encode_record(record)
+    return OfferedRecord(at or f"{record.namespace}.{record.name}", data, sign_record(data, ring=ring).encode())
+
+
+def store(*records: Record) -> Store:
+    """A verifier's memory, with these records in force."""
+    made = Store(RING.verification_keys)
+    for each in records:
+        made.take(offered(each))
+    return made

@@ -16,22 +16,24 @@ from hmac import compare_digest
 from ipaddress import IPv6Address, ip_address
 from typing import Final, Protocol
 
-from keyturn.base.names import Key
 from keyturn.keys.record import DEFAULT_AUDIENCE
 from keyturn.keys.token_format import BODY_LENGTH, KEY_ID_LENGTH, MAXIMUM_LENGTH, MINIMUM_LENGTH
-from keyturn.verifier.live_key import LiveKey, Network, Power
+from keyturn.verifier.live_key import DIGEST_SIZE, LiveKey, Network, Power, Terms
 from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal, Refused
 
 _ID_START: Final = -BODY_LENGTH
 _ID_END: Final = -BODY_LENGTH + KEY_ID_LENGTH
 _NOBODY: Final = LiveKey(
-    digest=bytes(32),
-    not_after=float("-inf"),
-    expiration=float("-inf"),
-    key=Key("", ""),
+    proof=bytes(DIGEST_SIZE),
+    key_id="",
+    record_name="",
     version=0,
-    disabled=True,
-    power=Power(audience="", product=None, plan=None, scopes=(), networks=(), staleness=0.0),
+    terms=Terms(
+        not_after=float("-inf"),
+        expiration=float("-inf"),
+        disabled=True,
+        power=Power(audience="", product=None, plan=None, scopes=(), networks=(), staleness=0.0),
+    ),
 )
 """To compare with where there is no key. No known text has this digest, and it would be over all the same."""
 _MALFORMED: Final = Refused(Refusal.MALFORMED)
@@ -91,18 +93,19 @@ def check(token: str, asked: Asked, view: View, *, now: float) -> CheckVerdict:
     found = view.live.get(key_id, _NOBODY)
     hashing = _FRESH.copy()
     hashing.update(token.encode("utf-8", "surrogatepass"))
-    if not compare_digest(hashing.digest(), found.digest):
+    if not compare_digest(hashing.digest(), found.proof[:DIGEST_SIZE]):
         return _guessed(is_there=found is not _NOBODY, view=view)
-    power = found.power
-    if now >= found.not_after or now >= found.expiration or found.disabled or now - view.heard > power.staleness:
-        return Refused(_end_of(found, now=now), key_id)
+    terms = found.terms
+    power = terms.power
+    if now >= terms.not_after or now >= terms.expiration or terms.disabled or now - view.heard > power.staleness:
+        return Refused(_end_of(terms, now=now), key_id)
     if asked.audience != power.audience:
         return Refused(Refusal.AUDIENCE, key_id)
     if asked.scopes and not all(scope in power.scopes for scope in asked.scopes):
         return Refused(Refusal.SCOPE, key_id, asked.scopes)
     if power.networks and not _is_inside(asked.address, power.networks):
         return Refused(Refusal.ADDRESS, key_id)
-    return Accepted(found.key, key_id, found.version, power.audience, power.product, power.plan, power.scopes)
+    return Accepted(found.record_name, key_id, found.version, power.audience, power.product, power.plan, power.scopes)
 
 
 def _guessed(*, is_there: bool, view: View) -> Refused:
@@ -112,12 +115,12 @@ def _guessed(*, is_there: bool, view: View) -> Refused:
     return _UNKNOWN if view.is_caught_up else _NOT_CAUGHT_UP
 
 
-def _end_of(found: LiveKey, *, now: float) -> Refusal:
-    if now >= found.expiration:
+def _end_of(terms: Terms, *, now: float) -> Refusal:
+    if now >= terms.expiration:
         return Refusal.EXPIRED
-    if now >= found.not_after:
+    if now >= terms.not_after:
         return Refusal.ENDED
-    return Refusal.DISABLED if found.disabled else Refusal.STALE
+    return Refusal.DISABLED if terms.disabled else Refusal.STALE
 
 
 def _is_inside(text: str | None, networks: tuple[Network, ...]) -> bool:

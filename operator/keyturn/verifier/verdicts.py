@@ -18,8 +18,8 @@ IDENTITY_HEADERS: Final = (KEY_ID_HEADER, APIKEY_HEADER, SCOPES_HEADER, PLAN_HEA
 class Accepted(NamedTuple):
     """The request may pass, as this key's. A tuple, since one is made for each request."""
 
-    key: Key
-    """Whose key it is: the ApiKey's namespace and name."""
+    record_name: str
+    """Whose key it is, as its record is called: `<namespace>.<name>`."""
     key_id: str
     version: int
     audience: str
@@ -29,6 +29,12 @@ class Accepted(NamedTuple):
 
     def __bool__(self) -> NoReturn:
         raise TypeError("match on Accepted or Refused; do not test a verdict for truth")
+
+    @property
+    def key(self) -> Key:
+        """The ApiKey's namespace and name. A namespace has no dot, a name may have."""
+        namespace, _, name = self.record_name.partition(".")
+        return Key(namespace, name)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -1,0 +1,174 @@
+"""What a verifier knows of the cluster's keys, in memory: records in, a `View` for `check.py` out. No I/O and no clock.
+
+Before it: a watch of the records' namespace, or a snapshot. Three things that a cache of Kubernetes objects would get wrong:
+
+- Only what the operator signed counts, and a record is checked before what is held of it is given up.
+- A record that is older than the one held is a replay, or a restored backup: it is ignored, and said.
+- A record that vanishes stays in force: who can delete Secrets must not be able to stop an API. The end of a key is a record that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+from keyturn.base.names import Key
+from keyturn.keys.record import Record
+from keyturn.keys.record_signing import Damaged, Forged, Genuine, TooNew, UnknownSigner, verify_record
+from keyturn.keys.verification_keys import VerificationKeys
+from keyturn.verifier.live_key import LiveKey, Power, Terms, live_keys
+
+T = TypeVar("T", Power, Terms)
+
+
+class Taken(StrEnum):
+    """What became of a record that was offered: a label for metrics. All but the first two are alarms."""
+
+    APPLIED = "applied"
+    """It is in force."""
+    SAME = "same"
+    """It was in force already."""
+    OLDER = "older"
+    """Its serial is lower than the one in force: a replay, or a restored backup."""
+    FORGED = "forged"
+    """Not what the operator signed, or not for this ApiKey."""
+    UNKNOWN_SIGNER = "unknown_signer"
+    """Signed by a key that is not published here."""
+    TOO_NEW = "too_new"
+    """Written by a newer operator, in a format that must not be guessed at."""
+    DAMAGED = "damaged"
+    """Signed, but not readable."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedRecord:
+    """A record as it stands in its Secret."""
+
+    record_name: str
+    data: bytes
+    signature: bytes
+
+    @property
+    def key(self) -> Key:
+        """Whose record it claims to be."""
+        namespace, _, name = self.record_name.partition(".")
+        return Key(namespace, name)
+
+
+class Store:
+    """Belongs to one event loop or thread; a check may run between any two calls."""
+
+    def __init__(self, keys: VerificationKeys) -> None:
+        self.keys = keys
+        """The public keys whose signatures count. Replace them when new ones are published."""
+        self.heard = float("-inf")
+        """When the cluster was last heard from, in unix seconds."""
+        self.is_caught_up = False
+        """Whether a key that is not known here does not exist."""
+        self.vanished: set[str] = set()
+        """Records that are gone from the cluster without a word, and stay in force here."""
+        self._live: dict[str, LiveKey] = {}
+        self._held: dict[str, tuple[LiveKey, ...] | LiveKey | int] = {}
+        """By record name: its live versions, or the serial alone where it has none. One version, by far the most frequent: itself."""
+        self._powers: WeakValueDictionary[Power, Power] = WeakValueDictionary()
+        self._terms: WeakValueDictionary[Terms, Terms] = WeakValueDictionary()
+
+    @property
+    def live(self) -> Mapping[str, LiveKey]:
+        """Every version that may be accepted, by key ID."""
+        return self._live
+
+    def __len__(self) -> int:
+        """How many records are held."""
+        return len(self._held)
+
+    def serial_of(self, record_name: str) -> int:
+        """The serial of the record in force; 0: there is none."""
+        held = self._held.get(record_name)
+        match held:
+            case None:
+                return 0
+            case int():
+                return held
+            case LiveKey():
+                return held.serial
+            case _:
+                return held[0].serial
+
+    def take(self, offered: OfferedRecord) -> Taken:
+        """Put a record in force, if it is genuine and not older than the one held. Never raises, whatever it holds."""
+        verdict = verify_record(offered.data, signature=offered.signature, keys=self.keys, expected=offered.key, installation=None)
+        match verdict:
+            case Genuine(record):
+                return self._take_genuine(offered.record_name, record)
+            case Forged():
+                return Taken.FORGED
+            case UnknownSigner():
+                return Taken.UNKNOWN_SIGNER
+            case TooNew():
+                return Taken.TOO_NEW
+            case Damaged():
+                return Taken.DAMAGED
+
+    def note_vanished(self, record_name: str) -> bool:
+        """A record is gone from the cluster; True if it held live versions. They stay in force until the key's staleness ends them.
+
+        Where it held none it was a tombstone, whose serial is kept: an old record of that name must not come back.
+        """
+        if isinstance(self._held.get(record_name, 0), int):
+            return False
+        self.vanished.add(record_name)
+        return True
+
+    def note_listed(self, record_names: Iterable[str]) -> None:
+        """A whole list was taken: whatever was not in it has vanished."""
+        for record_name in self._held.keys() - set(record_names):
+            self.note_vanished(record_name)
+
+    def _take_genuine(self, record_name: str, record: Record) -> Taken:
+        held = self.serial_of(record_name)
+        if record.serial < held:
+            return Taken.OLDER
+        self.vanished.discard(record_name)
+        if record.serial == held:
+            return Taken.SAME
+        try:
+            versions = tuple(self._shared(version) for version in live_keys(record, record_name=record_name))
+        except (ValueError, OverflowError):  # a CIDR that is none, a serial beyond 64 bits
+            return Taken.DAMAGED
+        self._drop(record_name)
+        for version in versions:
+            self._live[version.key_id] = version
+        self._held[record_name] = _compact(versions, serial=record.serial)
+        return Taken.APPLIED
+
+    def _drop(self, record_name: str) -> None:
+        held = self._held.get(record_name, 0)
+        if isinstance(held, int):
+            return
+        for version in (held,) if isinstance(held, LiveKey) else held:
+            if self._live.get(version.key_id) is version:  # two records that name one key ID: the later one has it
+                del self._live[version.key_id]
+
+    def _shared(self, version: LiveKey) -> LiveKey:
+        """The same with what thousands of keys have in common held once."""
+        terms = version.terms
+        power = _one_of(self._powers, terms.power)
+        return version._replace(terms=_one_of(self._terms, Terms(terms.not_after, terms.expiration, terms.disabled, power)))
+
+
+def _one_of(known: WeakValueDictionary[T, T], item: T) -> T:
+    return known.setdefault(item, item)
+
+
+def _compact(versions: tuple[LiveKey, ...], *, serial: int) -> tuple[LiveKey, ...] | LiveKey | int:
+    match versions:
+        case ():
+            return serial
+        case (only,):
+            return only
+        case _:
+            return versions
