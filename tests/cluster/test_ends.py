@@ -76,11 +76,16 @@ def test_a_disabled_key_is_refused_and_enabled_again_the_same_key_works(team: Te
 def test_a_paused_apikey_is_left_alone_until_it_goes_on(team: Team) -> None:
     team.issue("billing", LONG)
     team.annotate_apikey("billing", "keyturn.dev/paused", "true")
+    team.wait_says("billing", "Paused", "True", "Paused")
+    assert team.says("billing", "Ready") == ("True", "Issued")
     team.request_rotation("billing")
+    before = team.marks("billing")
     team.issue("witness")
     assert team.states("billing") == {1: "Active"}
+    assert team.marks("billing") == before, "a second look writes nothing"
     team.annotate_apikey("billing", "keyturn.dev/paused", None)
     team.wait_ready("billing", version=2)
+    assert team.condition("billing", "Paused") == {}
 
 
 # ----------------------------------------------------------------------------------------------------------------- minVersion

@@ -112,6 +112,31 @@ def test_the_three_conditions_that_tools_read(seen: Observed, expected: tuple[st
     assert summary(seen) == expected
 
 
+PAUSE = {"keyturn.dev/paused": "true"}
+
+
+def test_a_pause_is_said_and_everything_else_stays_as_it_was_left() -> None:
+    before = status_of(observed(record(retiring(1), active(2, ago=HOUR)), ours(2), rollout=rollout()))
+    paused = status_of(observed(record(active(2)), NoSecret(), of=apikey(annotations=PAUSE, status=status_to_json(before))))
+    assert told(paused, ConditionType.PAUSED) == "True/Paused"
+    others = tuple(condition for condition in paused.conditions if condition.type != ConditionType.PAUSED)
+    assert status_to_json(paused.model_copy(update={"conditions": others})) == status_to_json(before)
+    again = apikey(annotations=PAUSE, status=status_to_json(paused))
+    assert status_of(replace(observed(record(active(2)), NoSecret(), of=again), now=NOW + HOUR)) == again.status
+
+
+def test_nothing_is_in_progress_while_paused() -> None:
+    issuing = status_of(observed(record(staged(1)), held=(1,)))
+    paused = status_of(observed(record(staged(1)), held=(1,), of=apikey(annotations=PAUSE, status=status_to_json(issuing))))
+    assert told(paused, ConditionType.RECONCILING) == "absent"
+    assert told(paused, ConditionType.READY) == "False/PropagationPending"
+
+
+def test_one_that_was_created_paused_is_not_said_to_be_ready_or_not() -> None:
+    paused = status_of(observed(of=apikey(annotations=PAUSE)))
+    assert [(c.type, c.status, c.reason) for c in paused.conditions] == [("Ready", "Unknown", "Paused"), ("Paused", "True", "Paused")]
+
+
 def test_a_stalled_rollout_is_said_and_is_no_failure() -> None:
     status = status_of(observed(OVERLAP, ours(2), rollout=rollout(pending())))
     assert told(status, ConditionType.ROLLOUT_COMPLETE) == "False/RolloutStalled"

@@ -476,6 +476,13 @@ def test_nothing_that_depends_on_the_time_happens_while_the_clock_is_off() -> No
     assert decide(observed(overlap, ours(2), rollout=rollout(), clock_is_off=True)).steps == ()
 
 
+def test_what_was_written_before_a_pause_is_told_all_the_same() -> None:
+    """An operator that was restarted told the world that nothing was told since, as long as the pause lasted."""
+    ledger = record(active(1))
+    seen = observed(ledger, NoSecret(), of=apikey(annotations={"keyturn.dev/paused": "true"}), announced_serial=ledger.serial - 1)
+    assert decide(seen) == Plan((Announce(ledger),))
+
+
 def test_a_paused_apikey_is_left_alone() -> None:
     living = apikey(annotations={"keyturn.dev/paused": "true"})
     assert decide(observed(record(active(1, ago=900 * DAY)), NoSecret(), of=living)) == Plan()

@@ -23,11 +23,12 @@ from keyturn.keys.record import DeadEntry, Record, VersionEntry
 from keyturn.lifecycle.decide import situation
 from keyturn.lifecycle.observed import GoodRecord, Observed
 from keyturn.lifecycle.overlap import current_switch, rolls_out
+from keyturn.lifecycle.pause import status_while_paused
 from keyturn.lifecycle.plan import Plan, Waiting
 from keyturn.lifecycle.readiness import conditions_of
 from keyturn.lifecycle.rollout_progress import rollout_summary
 from keyturn.lifecycle.rotation import next_due_time
-from keyturn.lifecycle.situation import Situation
+from keyturn.lifecycle.situation import Situation, is_paused
 
 HISTORY: Final = 5
 PENDING_SHOWN: Final = 20
@@ -48,6 +49,8 @@ def conclude(seen: Observed, plan: Plan, outcome: Outcome) -> ApiKeyStatus:
     apikey = seen.apikey
     if apikey is None:
         raise ValueError("an ApiKey that is gone has no status")
+    if is_paused(apikey):
+        return status_while_paused(apikey, now=seen.now)
     before = apikey.status or ApiKeyStatus()
     record = seen.record.record if isinstance(seen.record, GoodRecord) else None
     case = situation(seen, apikey=apikey, record=record) if record is not None else None

@@ -61,18 +61,26 @@ def decide(seen: Observed) -> Plan:
 def _decide(seen: Observed) -> Plan:
     if seen.apikey is None:
         return decide_for_gone_apikey(seen)
+    untold = _untold(seen)
     if is_paused(seen.apikey):
-        return Plan()
+        return Plan((Announce(untold),)) if untold is not None else Plan()
     if isinstance(seen.record, BadRecord) and not seen.record.replaceable:
         return Plan(stalled=Waiting(seen.record.reason, seen.record.message))
-    if isinstance(seen.record, GoodRecord) and seen.record.record.serial > seen.announced_serial:
-        return _urgent(seen, apikey=seen.apikey, record=seen.record.record) or Plan((Announce(seen.record.record),))
+    if untold is not None:
+        return _urgent(seen, apikey=seen.apikey, record=untold) or Plan((Announce(untold),))
     if seen.spec_problem is not None:
         return Plan(stalled=Waiting(Reason.INVALID_SPEC, seen.spec_problem))
     if not isinstance(seen.record, GoodRecord):
         return issuing.start_a_record(seen, apikey=seen.apikey, problem=_timing_and_problem(seen, seen.apikey)[1])
     case = situation(seen, apikey=seen.apikey, record=seen.record.record)
     return _with_alarms(case, _first_answer(case, RULES) or Plan())
+
+
+def _untold(seen: Observed) -> Record | None:
+    """The record, where nobody was told of its last change yet."""
+    if isinstance(seen.record, GoodRecord) and seen.record.record.serial > seen.announced_serial:
+        return seen.record.record
+    return None
 
 
 def _urgent(seen: Observed, *, apikey: ApiKey, record: Record) -> Plan | None:

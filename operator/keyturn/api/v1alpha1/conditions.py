@@ -18,6 +18,8 @@ class ConditionType(StrEnum):
     """Keyturn is at work, or waits for something that comes by itself. Absent unless True."""
     STALLED = "Stalled"
     """Nothing changes until a person acts; the message says how. Absent unless True."""
+    PAUSED = "Paused"
+    """All work on this ApiKey is stopped by annotation; the others say what they said before. Absent unless True."""
     APPROVED = "Approved"
     """The API owner granted what the spec asks for. Where False, the power granted before stays in force."""
     DISABLED = "Disabled"
@@ -42,6 +44,9 @@ class Reason(StrEnum):
     """Ready, Disabled: spec.disabled is true, so no version is accepted. Remove it to accept the key again."""
     EXPIRED = "Expired"
     """Ready, Stalled, Disabled: spec.expirationTime has passed and every version ended. Set a later one, or delete the ApiKey."""
+
+    PAUSED = "Paused"
+    """Paused, Ready: the annotation keyturn.dev/paused stops all work on this ApiKey. Remove it to go on."""
 
     # Rotation
     PROPAGATION_PENDING = "PropagationPending"

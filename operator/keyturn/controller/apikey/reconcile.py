@@ -8,20 +8,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from keyturn.api.v1alpha1.apikey import ApiKeyStatus
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.errors import Conflict, RetryLater
 from keyturn.base.names import Key
 from keyturn.controller.apikey.act import act
 from keyturn.controller.apikey.observe import observe
 from keyturn.controller.apikey.refusals import StepRefused, explain_refused_step
-from keyturn.controller.apikey.write_status import note, write_status
+from keyturn.controller.apikey.write_status import write_status
 from keyturn.controller.runtime import Runtime
 from keyturn.lifecycle.conclude import Outcome
 from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.observed import REFUSAL_RECHECK, GoodRecord, Observed
 from keyturn.lifecycle.plan import Plan
-from keyturn.lifecycle.situation import is_paused
 
 ROUNDS: Final = 12
 """A whole issue takes five; more than this means that two rules disagree for ever."""
@@ -55,8 +53,6 @@ async def _come_to_rest(rt: Runtime, seen: Observed, plan: Plan) -> datetime | N
         rt.memory.untold.pop(seen.key, None)  # also what was never written, or cannot be believed
     if seen.apikey is None:
         _bury(rt, seen.key)
-    elif is_paused(seen.apikey):
-        note(rt, seen, plan, seen.apikey.status or ApiKeyStatus())  # as it was left; only its next rotation is not waited for
     else:
         await write_status(rt, seen, plan, Outcome())
     if plan.deferred is not None and plan.deferred.reason == Reason.WAITING_FOR_PACER:

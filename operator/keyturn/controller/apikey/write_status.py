@@ -24,7 +24,7 @@ async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome
     if apikey is None:
         return
     status = conclude(seen, plan, outcome)
-    note(rt, seen, plan, status)
+    _note(rt, seen, plan, status)
     before = await see_apikey(rt, seen.key)
     wanted = status_to_json(status)
     patch = merge_patch(before.status, wanted)
@@ -42,7 +42,7 @@ async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome
         del rt.memory.status_on_its_way[seen.key]
 
 
-def note(rt: Runtime, seen: Observed, plan: Plan, status: ApiKeyStatus) -> None:
+def _note(rt: Runtime, seen: Observed, plan: Plan, status: ApiKeyStatus) -> None:
     """Count the ApiKey as what its status says, written or not."""
     end = seen.apikey.spec.expiration_time if seen.apikey is not None else None
     rt.memory.census.note(seen.key, standing_of(status), rotation_expected=rotation_expected_time(seen, plan), end=end)
