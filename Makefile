@@ -40,6 +40,7 @@ run: $(READY) ## Run the operator from this checkout against the current kubecon
 test: $(READY) ## All tests that need no container runtime: unit, cluster, the short end-to-end ones
 	@$(MAKE) test-unit
 	@$(MAKE) test-cluster
+	@$(MAKE) test-monitoring
 	@$(MAKE) test-e2e
 	@echo '== All tests passed'
 
@@ -58,6 +59,11 @@ test-cluster: $(READY) ## User stories against a real API server and etcd, about
 test-e2e: $(READY) ## The whole product on a cluster, also on one real node, the short form, under 3 min
 	@echo '== End-to-end tests: the operator as a process of its own; the slow parts are real rollouts and real waiting, about 3 min'
 	@$(BIN)/pytest tests/e2e --testbed=$(TESTBED) -m '$(SHORT)' $(ARGS)
+
+.PHONY: test-monitoring
+test-monitoring: $(READY) ## Alerts and dashboard on a real Prometheus, with ApiKeys in every state; about 1 min
+	@echo '== Monitoring tests: a real Prometheus scrapes a real operator, about 1 min'
+	@$(BIN)/pytest tests/monitoring $(ARGS)
 
 .PHONY: kind-test
 kind-test: $(READY) ## The end-to-end tests on kind (as root on Debian it brings kind and an engine itself)

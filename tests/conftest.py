@@ -21,7 +21,7 @@ from testbed.plane import Plane
 from testbed.recipes import CONTROL_PLANE, NODE
 
 HERE = Path(__file__).parent
-MARKED_FOLDERS = {"cluster": "cluster", "gateways": "cluster"}
+MARKED_FOLDERS = {"cluster": "cluster", "gateways": "cluster", "monitoring": "cluster"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

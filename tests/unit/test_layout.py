@@ -22,6 +22,7 @@ TOP_LEVEL: Final = frozenset(
         "Makefile",
         "README.md",
         "SECURITY.md",
+        "charts",
         "crds",
         "deploy",
         "docs",

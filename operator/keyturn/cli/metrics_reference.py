@@ -23,9 +23,8 @@ Served in Prometheus' text format at `/metrics` of [`--probe-address`](settings.
 listed here is there from the start, at 0, so an alert on `increase(…)` sees the first event. Names and labels are only ever added.
 The usual `process_*` and `python_gc_*` metrics are served too.
 
-Alert on `keyturn_rollouts_stalled > 0` ([what to do](../how-to/rollout-stalled.md)), `increase(keyturn_secret_conflicts_total[1h]) > 0`
-([what to do](../how-to/secret-conflict.md)), `keyturn_log_redactions > 0` (a bug), `sum(keyturn_leader) < 1`
-for a minute (nothing rotates).
+Only the replica that leads tells of keys and queue; the others report 0. Alerts and how to scrape:
+[Monitor Keyturn with Prometheus](../how-to/monitor-with-prometheus.md).
 
 | metric | type | labels, and the values known beforehand | meaning |
 |---|---|---|---|
