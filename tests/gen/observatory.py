@@ -20,6 +20,7 @@ from gen.admission_webhook import denying_webhook
 from gen.operator_process import OperatorProcess
 from gen.team import Api, Team, bare_pod, foreign_secret
 from keyturn.base.clock import format_time, utc_now
+from keyturn.base.metrics import REGISTRY
 from testbed.cluster import ApiFailed, wait_until
 from testbed.plane import Plane, bare
 from testbed.prometheus import Prometheus, Target
@@ -69,6 +70,13 @@ def open_observatory(folder: Path) -> Iterator[Observatory]:
         )
         _make_situations(team, refused)
         yield Observatory(prometheus, team, leader, operators["standby"])
+
+
+def series_names() -> set[str]:
+    """What the operator's own metrics are called in Prometheus."""
+    suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
+    own = (family for family in REGISTRY.collect() if family.name.startswith("keyturn_"))
+    return {f"{family.name}{suffix}" for family in own for suffix in suffixes.get(family.type, ("",))}
 
 
 def rules_without_delay(folder: Path) -> Path:

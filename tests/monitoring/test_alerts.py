@@ -9,8 +9,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from gen.observatory import ALERTS, ROOT, Observatory
-from keyturn.base.metrics import REGISTRY
+from gen.observatory import ALERTS, ROOT, Observatory, series_names
 from testbed.cluster import wait_until
 from testbed.prometheus import promtool
 
@@ -31,12 +30,6 @@ SITUATIONS: Final = {
 }
 """Labels that tell the alert of the situation made for it (gen/observatory.py)."""
 ONLY_BY_A_BUG: Final = {"KeyturnLogRedactions"}
-
-
-def families() -> set[str]:
-    """The names of series that the operator serves."""
-    suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
-    return {f"{family.name}{suffix}" for family in REGISTRY.collect() for suffix in suffixes.get(family.type, ("",))}
 
 
 def test_promtool_has_nothing_to_say_about_the_rules() -> None:
@@ -88,7 +81,7 @@ def test_prometheus_can_evaluate_every_rule(observatory: Observatory) -> None:
 def test_an_alert_uses_only_metrics_that_there_are(rule: dict[str, Any]) -> None:
     used = set(re.findall(r"\bkeyturn_\w+", rule["expr"]))
     assert used
-    assert used - families() == set()
+    assert used - series_names() == set()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
