@@ -16,6 +16,7 @@ SHORT := not slow
 BIN := .venv/bin
 READY := .venv/.stamp
 GENERATED := build/generated
+WITH_DEPLOY := PYTHONPATH=deploy $(BIN)/python
 WRITE_CRDS := $(BIN)/python -m keyturn.api.crd_generation
 WRITE_REFERENCE := $(BIN)/python -m keyturn.cli.reference_pages
 WRITE_DIAGRAM := $(BIN)/python -m keyturn.cli.state_diagram
@@ -82,10 +83,10 @@ bench-operator: $(READY) ## Requests, seconds and bytes for thousands of ApiKeys
 .PHONY: check
 check: $(READY) ## Format, lint, types, layers and generated files; no cluster, under a minute
 	@mkdir -p build
-	@$(MAKE) --jobs=4 --keep-going --output-sync=target check-format check-lint check-mypy check-pyright check-layers check-generated
+	@$(MAKE) --jobs=4 --keep-going --output-sync=target check-format check-lint check-mypy check-pyright check-layers check-versions check-generated
 	@echo '== Checks passed'
 
-.PHONY: check-format check-lint check-mypy check-pyright check-layers check-generated
+.PHONY: check-format check-lint check-mypy check-pyright check-layers check-versions check-generated
 check-format: $(READY)
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run make fmt"; exit 1; }
 check-lint: $(READY)
@@ -96,6 +97,8 @@ check-pyright: $(READY)
 	@$(BIN)/pyright --warnings > build/pyright.txt || { cat build/pyright.txt; exit 1; }
 check-layers: $(READY)
 	@$(BIN)/lint-imports --no-logo > build/layers.txt || { cat build/layers.txt; exit 1; }
+check-versions: $(READY)
+	@$(WITH_DEPLOY) -m release.versions
 # Into a folder of its own and compared, so that the check changes nothing and works beside uncommitted work.
 check-generated: $(READY)
 	@rm -rf $(GENERATED)
@@ -130,6 +133,10 @@ docs: $(READY) ## Make the generated pages anew: resources, settings, conditions
 lock: $(READY) ## Make requirements.lock anew after a change in pyproject.toml (ARGS=--upgrade: newest versions)
 	@$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
+
+.PHONY: release
+release: $(READY) ## Everything that is published of this commit, into dist/: packages, manifests, notes, checksums (ARGS="python notes": only these)
+	@$(WITH_DEPLOY) -m release $(ARGS)
 
 .PHONY: clean
 clean: ## Remove what can be made again: .venv, caches, build output
