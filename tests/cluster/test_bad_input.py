@@ -65,6 +65,17 @@ def test_a_corrected_spec_is_acted_on(team: Team) -> None:
     assert team.condition("billing", "Stalled") == {}
 
 
+def test_the_same_mistake_made_again_is_an_event_of_its_own(team: Team) -> None:
+    for spec, reason in (
+        (BAD["cron"][0], "InvalidSchedule"),
+        (BAD["time-zone"][0], "UnknownTimeZone"),
+        (BAD["cron"][0], "InvalidSchedule"),
+    ):
+        team.apply_apikey("billing", spec)
+        team.wait_says("billing", "Stalled", "True", reason)
+    assert sorted(team.event_reasons("billing")) == ["Warning/InvalidSchedule"] * 2 + ["Warning/UnknownTimeZone"]
+
+
 def test_a_key_with_a_mistake_in_its_spec_can_still_be_disabled(team: Team) -> None:
     team.issue("billing")
     team.apply_apikey("billing", {"rotation": {"schedule": "every monday"}, "disabled": True})

@@ -182,8 +182,25 @@ def test_the_observed_generation_moves_when_the_spec_was_acted_on(seen: Observed
 
 def test_a_warning_is_told_once_for_each_time_it_begins() -> None:
     bad = status_of(observed(record(staged(1)), ForeignSecret("theirs")))
-    assert [text.reason for text in warnings_of(None, bad, uid="u")] == [Reason.SECRET_CONFLICT]
-    assert warnings_of(bad, bad, uid="u") == ()
+    assert [text.reason for text in warnings_of(None, bad, occasion="u/1")] == [Reason.SECRET_CONFLICT]
+    assert warnings_of(bad, bad, occasion="u/2") == ()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        observed(record(staged(1)), ForeignSecret("theirs")),
+        observed(OVERLAP, ours(2), rollout=rollout(pending())),
+        observed(OVERLAP, ours(2), of=apikey({"rotation": {"trigger": "again"}}), rollout=rollout()),
+    ],
+    ids=["stalled", "rollout stalled", "rotation deferred"],
+)
+def test_what_turns_bad_a_second_time_is_another_event_and_a_repeat_after_a_crash_is_not(bad: Observed) -> None:
+    """Both had the seed of the first time, so the second Event was taken for its repeat and never seen."""
+    status = status_of(bad)
+    (first,), (repeated,), (second,) = (warnings_of(None, status, occasion=occasion) for occasion in ("u/1", "u/1", "u/9"))
+    assert first == repeated
+    assert first.seed != second.seed
 
 
 def test_no_more_than_the_asked_history_is_shown() -> None:

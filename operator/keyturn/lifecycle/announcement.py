@@ -100,18 +100,21 @@ def latest_dead(record: Record) -> DeadEntry | None:
     return max(record.dead, key=lambda entry: (entry.end_time, entry.number), default=None)
 
 
-def warnings_of(before: ApiKeyStatus | None, after: ApiKeyStatus, *, uid: str) -> tuple[EventText, ...]:
-    """The Events of conditions that turned bad with this status."""
+def warnings_of(before: ApiKeyStatus | None, after: ApiKeyStatus, *, occasion: str) -> tuple[EventText, ...]:
+    """The Events of conditions that turned bad with this status.
+
+    `occasion` names the very ApiKey that `before` stands in (uid, resourceVersion): it is another one each time that a condition turns
+    bad, and the same one when a crash between Event and status has it told again.
+    """
     old = before or ApiKeyStatus()
     stalled, was_stalled = after.condition(ConditionType.STALLED), old.condition(ConditionType.STALLED)
     rollout, was_rollout = after.condition(ConditionType.ROLLOUT_COMPLETE), old.condition(ConditionType.ROLLOUT_COMPLETE)
     previous, was_previous = after.condition(ConditionType.PREVIOUS_VERSION_ACTIVE), old.condition(ConditionType.PREVIOUS_VERSION_ACTIVE)
     told: list[EventText] = []
     if stalled is not None and (was_stalled is None or was_stalled.reason != stalled.reason):
-        seed = f"{uid}/{stalled.reason}/{format_time(stalled.last_transition_time)}"
-        told.append(EventText(WARNING, stalled.reason, "Reconcile", stalled.message, seed))
+        told.append(EventText(WARNING, stalled.reason, "Reconcile", stalled.message, f"{occasion}/{stalled.reason}"))
     for now, was, reason in ((rollout, was_rollout, Reason.ROLLOUT_STALLED), (previous, was_previous, Reason.ROTATION_DEFERRED)):
         if now is not None and now.reason == reason and (was is None or was.reason != reason):
             kind = WARNING if reason is Reason.ROLLOUT_STALLED else NORMAL
-            told.append(EventText(kind, reason, "Rotate", now.message, f"{uid}/{after.key_id}/{reason}"))
+            told.append(EventText(kind, reason, "Rotate", now.message, f"{occasion}/{reason}"))
     return tuple(told)

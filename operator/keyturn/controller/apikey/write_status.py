@@ -31,7 +31,9 @@ async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome
     if not patch:
         return
     # Events first: a crash in between repeats them under the same names, instead of losing them.
-    for text in warnings_of(apikey.status, status, uid=apikey.metadata.uid):
+    held = rt.apikeys.get(seen.key)
+    occasion = f"{apikey.metadata.uid}/{held.resource_version if held is not None else 0}"
+    for text in warnings_of(apikey.status, status, occasion=occasion):
         if text.reason == Reason.SECRET_CONFLICT:
             metrics.SECRET_CONFLICTS.inc()
         await post(rt, seen.key, apikey.metadata.uid, text, now=seen.now)
