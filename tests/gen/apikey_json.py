@@ -43,7 +43,9 @@ def overlapping(**changes: Any) -> Json:  # noqa: ANN401 - any field of a status
     first = version(1, "a1B2c3D4e5F6", "Retiring", activeTime=at(days=-30), stagedTime=at(days=-30), notAfter=at(days=6))
     previous = condition("PreviousVersionActive", "True", "PreviousVersionRetiring", "Version 1 is still accepted")
     base = steady()
-    return base | {"versions": [first, *base["versions"]], "conditions": [*base["conditions"], previous]} | changes
+    rollout = {"keyID": base["keyID"], "startTime": at(hours=-3, seconds=15)}
+    both = {"versions": [first, *base["versions"]], "conditions": [*base["conditions"], previous]}
+    return base | both | {"rollout": rollout} | changes
 
 
 def stalled(reason: str = "SecretConflict", message: str = "Secret billing is not Keyturn's. Remove it") -> Json:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from gen.apikey_json import NOW, Json, apikey, overlapping, stalled, steady
+from gen.apikey_json import NOW, Json, apikey, at, overlapping, stalled, steady
 from keyturn.api.workloads import Pod, RolloutView, Strategy, Workload
 from keyturn.base.clock import DAY, HOUR
 from keyturn.cli.advice import next_steps, things_waited_for
@@ -100,6 +100,17 @@ def test_outside_an_overlap_nobody_has_to_move() -> None:
         ConsumerView("Deployment", "web", pods=1, done=None),
         ConsumerView("StatefulSet", "db", pods=1, done=None),
     )
+
+
+def test_a_pod_is_judged_by_the_wait_of_this_operator_and_not_by_the_usual_one() -> None:
+    """Its settle was set to a minute; describe took 15 s for granted, and called a pod done that had started before."""
+    switched = apikey(status=overlapping(rollout={"keyID": "Qm8sT2fLx0Za", "startTime": at(hours=-1, seconds=1)}))
+    assert [each.done for each in described(switched).consumers or ()] == [False, False]
+
+
+def test_where_the_status_tells_of_no_rollout_nobody_is_called_done() -> None:
+    unknown = apikey(status=overlapping(rollout={}))
+    assert [each.done for each in described(unknown).consumers or ()] == [None, None]
 
 
 def test_a_key_nobody_has_looked_at_says_so() -> None:

@@ -70,6 +70,9 @@ class ApiKeyView:
     conditions: tuple[ConditionView, ...]
     versions: tuple[VersionView, ...]
     rollout_summary: str
+    rollout_key_id: str
+    """Which version is rolled out; empty: none."""
+    rollout_start: datetime | None
 
     def condition(self, type_: str) -> ConditionView | None:
         """The condition of that type, if it was written yet."""
@@ -125,6 +128,8 @@ def decode_apikey(raw: Raw) -> ApiKeyView:
         conditions=tuple(map(_condition, objects_of(status, "conditions"))),
         versions=tuple(map(_version, objects_of(status, "versions"))),
         rollout_summary=text_of(rollout, "summary"),
+        rollout_key_id=text_of(rollout, "keyID"),
+        rollout_start=_time(rollout, "startTime"),
     )
 
 

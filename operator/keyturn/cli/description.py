@@ -7,17 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from keyturn.api.workloads import RolloutView, Target
-from keyturn.base.clock import SECOND
 from keyturn.base.version_state import VersionState
 from keyturn.cli.apikey_view import ApiKeyView
-from keyturn.lifecycle.rollout import new_pod_cutoff, pending_workloads
+from keyturn.lifecycle.rollout import pending_workloads
 from keyturn.lifecycle.rollout_owners import running_consumers
-
-USUAL_SETTLE: Final = 15 * SECOND
-"""The operator's default: its setting is not known here, and only pods of these seconds are judged by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +92,13 @@ def consumers_of(key: ApiKeyView, view: RolloutView) -> tuple[ConsumerView, ...]
 
 
 def _pending(key: ApiKeyView, view: RolloutView, targets: list[Target]) -> dict[tuple[str, str], str] | None:
-    """Who is not done, with the reason; None outside an overlap, when nobody has to move."""
+    """Who is not done, with the reason.
+
+    None outside an overlap, when nobody has to move, and until the status says from when on a pod's start proves that it has the new key:
+    how long the operator waits after a switch is a setting of its own.
+    """
     active, retiring = key.in_state(VersionState.ACTIVE), key.in_state(VersionState.RETIRING)
-    if not active or not retiring or active[-1].active_time is None:
+    if not active or not retiring or key.rollout_start is None or key.rollout_key_id != active[-1].key_id:
         return None
-    cutoff = new_pod_cutoff(switch_time=active[-1].active_time, settle=USUAL_SETTLE)
-    pending = pending_workloads(view, key_id=active[-1].key_id, cutoff=cutoff, targets=targets)
+    pending = pending_workloads(view, key_id=active[-1].key_id, cutoff=key.rollout_start, targets=targets)
     return {(each.kind, each.name): each.reason.value for each in pending}

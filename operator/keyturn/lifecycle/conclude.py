@@ -26,6 +26,7 @@ from keyturn.lifecycle.overlap import current_switch, rolls_out
 from keyturn.lifecycle.pause import status_while_paused
 from keyturn.lifecycle.plan import Plan, Waiting
 from keyturn.lifecycle.readiness import conditions_of
+from keyturn.lifecycle.rollout import new_pod_cutoff
 from keyturn.lifecycle.rollout_progress import rollout_summary
 from keyturn.lifecycle.rotation import next_due_time
 from keyturn.lifecycle.situation import Situation, is_paused
@@ -111,13 +112,13 @@ def _rollout(case: Situation) -> RolloutStatus | None:
     if switch is None or not rolls_out(case):
         return None
     facts = case.seen.rollout
-    start = switch.switch_time + case.seen.settings.settle
+    start = new_pod_cutoff(switch_time=switch.switch_time, settle=case.seen.settings.settle)  # pods are judged by it in describe, too
     if facts is None or facts.memory.key_id != switch.active.key_id:
-        return RolloutStatus(key_id=switch.active.key_id, start_time=_whole_second(start))
+        return RolloutStatus(key_id=switch.active.key_id, start_time=start)
     pending = tuple(PendingWorkload(kind=p.kind, name=p.name, reason=p.reason) for p in facts.memory.pending[:PENDING_SHOWN])
     return RolloutStatus(
         key_id=switch.active.key_id,
-        start_time=_whole_second(start),
+        start_time=start,
         summary=rollout_summary(facts.memory.pending, total=facts.memory.total),
         pending=pending,
     )

@@ -92,7 +92,7 @@ class RolloutStatus(ApiModel):
     key_id: KeyID | None = None
     """Public ID of the version that is rolled out."""
     start_time: StatusTime | None = None
-    """When the rollout began."""
+    """When the rollout began, or will begin. A pod that starts from then on has this version."""
     summary: Annotated[str, Field(max_length=256)] | None = None
     """How far it is, in words: 3 of 4 done; waiting for StatefulSet/db (OnDelete)."""
     pending: Annotated[tuple[PendingWorkload, ...], Field(max_length=20, json_schema_extra={"x-kubernetes-list-type": "atomic"})] = ()
