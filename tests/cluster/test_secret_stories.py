@@ -151,6 +151,22 @@ def test_an_edit_beside_the_key_is_undone_without_a_rotation(team: Team, edit: J
     assert team.states("billing") == {1: "Active"}
 
 
+def test_who_keeps_editing_the_secret_is_named_and_not_raced(team: Team) -> None:
+    before = team.issue("billing")
+    team.issue("witness")
+    edits, end = 0, time.monotonic() + 20.0
+    while team.says("billing", "Stalled") != ("True", "SecretContested") and time.monotonic() < end:
+        if "extra" not in team.secret("billing").data:
+            team.api.merge(team.secret_path("billing"), {"data": {"extra": "eA=="}})
+            edits += 1
+        time.sleep(0.02)
+    assert 3 <= edits <= 4
+    team.wait_event("billing", "Warning/SecretContested")
+    assert team.says("billing", "Ready") == ("True", "Issued")
+    assert (team.secret("billing").token, team.states("billing")) == (before.token, {1: "Active"})
+    assert team.operator.metrics()["keyturn_secret_edits_undone_total"] >= 3
+
+
 def _shape(team: Team) -> Any:  # noqa: ANN401 - compared whole
     return _shape_of(team.secret("billing").raw)
 

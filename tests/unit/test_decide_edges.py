@@ -8,11 +8,13 @@ import pytest
 
 from gen.lifecycle import (
     HOUR,
+    MINUTE,
     NOW,
     SECOND,
     SETTINGS,
     active,
     apikey,
+    fingerprint,
     key_id,
     observed,
     ours,
@@ -27,9 +29,11 @@ from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.cluster.credential_secrets import decode_credential_metadata
 from keyturn.keys.record import Record
+from keyturn.lifecycle.contest import QUIET, EditsUndone, one_more
+from keyturn.lifecycle.credential_secret import DRIFTED
 from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.observed import REFUSAL_RECHECK, NoRecord, NoSecret, Observed, UnreadableSecret
-from keyturn.lifecycle.plan import Change, Deliver, Plan, SaveRecord, Stage, Waiting
+from keyturn.lifecycle.plan import Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Waiting
 from keyturn.lifecycle.versions import MOVES, activate
 
 DAY = 24 * HOUR
@@ -47,6 +51,58 @@ def stage(plan: Plan) -> Stage:
     (step,) = plan.steps
     assert isinstance(step, Stage)
     return step
+
+
+DRIFT = replace(ours(1), fingerprint=replace(fingerprint(1), template_digest=DRIFTED))
+
+
+def undone_once_a_second(times: int) -> EditsUndone:
+    """The last one just now."""
+    undone: EditsUndone | None = None
+    for number in range(times):
+        undone = one_more(undone, now=NOW - (times - 1 - number) * SECOND)
+    assert undone is not None
+    return undone
+
+
+@pytest.mark.parametrize(("times", "pause"), [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (400, 60)])
+def test_who_edits_the_secret_again_and_again_is_answered_ever_more_slowly(times: int, pause: int) -> None:
+    seen = observed(record(active(1)), DRIFT, edits_undone=undone_once_a_second(times))
+    waiting = decide(seen)
+    assert (waiting.steps, waiting.look_again_time) == ((), NOW + pause * SECOND)
+    again = decide(replace(seen, now=NOW + pause * SECOND))
+    assert again.steps == (RenderSecret(1, key_id(1), undoes_edit=True),)
+
+
+def test_a_contest_is_said_and_nothing_else_waits_for_it() -> None:
+    contest = undone_once_a_second(3)
+    plan = decide(observed(record(active(1)), DRIFT, edits_undone=contest))
+    assert plan.stalled is not None
+    assert plan.stalled.reason == Reason.SECRET_CONTESTED
+    asked = apikey({"rotation": {"trigger": "now"}})
+    assert stage(decide(observed(record(active(1)), DRIFT, of=asked, edits_undone=contest))).number == 2
+
+
+def test_a_contest_is_over_after_some_quiet_and_not_between_two_edits() -> None:
+    contest = undone_once_a_second(7)
+    put_back = observed(record(active(1)), ours(1), edits_undone=contest)
+    plan = decide(replace(put_back, now=NOW + 2 * MINUTE))
+    assert plan.stalled is not None
+    assert plan.look_again_time == NOW + QUIET
+    assert decide(replace(put_back, now=NOW + QUIET)).stalled is None
+    assert one_more(contest, now=NOW + QUIET).count == 1
+
+
+def test_one_edit_is_undone_at_once_and_no_fault() -> None:
+    seen = observed(record(active(1)), DRIFT)
+    assert decide(seen).steps == (RenderSecret(1, key_id(1), undoes_edit=True),)
+    assert decide(observed(record(active(1)), ours(1), edits_undone=undone_once_a_second(1))).stalled is None
+
+
+def test_a_template_of_our_own_waits_for_nobody() -> None:
+    living = apikey({"secretTemplate": {"labels": {"a": "1"}}})
+    plan = decide(observed(record(active(1)), ours(1), of=living, edits_undone=undone_once_a_second(7)))
+    assert plan.steps == (RenderSecret(1, key_id(1)),)
 
 
 FORBIDDEN = Waiting(Reason.PERMISSION_MISSING, "list pods shop: 403 Forbidden")

@@ -73,6 +73,9 @@ KEYS: Final = KeyMetrics()
 SECRET_CONFLICTS: Final = Counter(
     "keyturn_secret_conflicts", "Times an ApiKey's Secret turned out to be somebody else's", registry=REGISTRY
 )
+SECRET_EDITS_UNDONE: Final = Counter(
+    "keyturn_secret_edits_undone", "Edits beside the key, by others, that were undone in credential Secrets", registry=REGISTRY
+)
 RECORDS_DAMAGED: Final = Counter("keyturn_records_damaged", "Verifier records that could not be read or verified", registry=REGISTRY)
 EVENTS: Final = Counter("keyturn_events", "Kubernetes Events by result", ["result"], registry=REGISTRY)
 AUDIT_LINES: Final = Counter("keyturn_audit_lines", "Audit lines by result", ["result"], registry=REGISTRY)

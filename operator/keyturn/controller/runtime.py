@@ -29,6 +29,7 @@ from keyturn.controller.installation import Installation
 from keyturn.controller.workqueue import WorkQueue
 from keyturn.keys.record import Record, SecretFingerprint
 from keyturn.lifecycle.announcement import EventText
+from keyturn.lifecycle.contest import EditsUndone
 from keyturn.lifecycle.pacing import RotationPacer
 from keyturn.lifecycle.plan import Annotate, Step, Waiting
 from keyturn.lifecycle.rollout_memory import RolloutFacts
@@ -121,6 +122,8 @@ class Memory:
     deleted_uids: OrderedDict[str, Key] = field(default_factory=OrderedDict)
     """Of ApiKeys deleted lately."""
     census: Census = field(default_factory=Census)
+    edits_undone: dict[Key, EditsUndone] = field(default_factory=dict)
+    """Edits of others beside the key, undone lately."""
     damaged: dict[Key, int] = field(default_factory=dict)
     """Records that cannot be believed, by resourceVersion: counted once each."""
     parsed: Recent[ParsedApiKey] = field(default_factory=lambda: Recent(RECENT_LIMIT))
@@ -162,6 +165,14 @@ class Memory:
         if isinstance(step, Annotate) and facts is not None:
             self.rollouts[key] = replace(facts, refused=why)
 
+    def edits_undone_lately(self, key: Key, now: datetime) -> EditsUndone | None:
+        """What was undone in a key's Secret, for as long as that counts."""
+        undone = self.edits_undone.get(key)
+        if undone is None or now < undone.over_time:
+            return undone
+        del self.edits_undone[key]
+        return None
+
     def hold(self, key: Key, token: HeldToken) -> None:
         """Keep a plaintext until it is delivered."""
         self.held.setdefault(key, {})[token.number] = token
@@ -185,7 +196,7 @@ class Memory:
 
     def forget(self, key: Key) -> None:
         """The ApiKey and its record are settled for good."""
-        for remembered in (self.held, self.checked, self.rollouts, self.announced, self.owed_events, self.damaged):
+        for remembered in (self.held, self.checked, self.rollouts, self.announced, self.owed_events, self.damaged, self.edits_undone):
             remembered.pop(key, None)
         self.unlabelled.discard(key)
         self.census.forget(key)

@@ -16,6 +16,8 @@ from keyturn.base.plaintext import Plaintext
 
 RELOADER_IGNORE = "reloader.stakater.com/ignore"
 """Stakater Reloader would restart the workloads a second time."""
+DRIFTED = "drifted"
+"""Stands for the template digest of a Secret that is not what any template of ours renders to: somebody else changed it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,11 +116,12 @@ def _with_alarms(case: Situation, plan: Plan) -> Plan:
     if plan.steps:
         return plan
     ends = [entry.not_after for entry in case.retiring] + [case.record.expiration_time if case.record.versions else None]
+    ends.append(issuing.contest_look_time(case))
     future = [end for end in ends if end is not None and end > case.now]
     return replace(
         plan,
         look_again_time=_earliest(plan.look_again_time, *future),
-        stalled=plan.stalled or power.min_version_problem(case) or case.problem,
+        stalled=plan.stalled or power.min_version_problem(case) or case.problem or issuing.contest(case),
         deferred=plan.deferred or rotation.deferral(case),
     )
 

@@ -11,7 +11,7 @@ from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import HOUR, MINUTE, format_time
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import Record, VersionEntry
-from keyturn.lifecycle.credential_secret import keeps_previous, template_digest
+from keyturn.lifecycle.credential_secret import DRIFTED, keeps_previous, template_digest
 from keyturn.lifecycle.observed import REFUSAL_RECHECK, ForeignSecret, NoRecord, NoSecret, Observed, OurSecret, UnreadableSecret
 from keyturn.lifecycle.plan import Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Waiting
 from keyturn.lifecycle.power import shortest_overlap, with_power, with_requests
@@ -208,7 +208,10 @@ def _delivery(case: Situation, staged: VersionEntry) -> Deliver:
 
 
 def secret_was_rendered_from_another_template(case: Situation) -> Plan | None:
-    """Template, owner or keepPrevious changed, or an overlap ended: the same version is rendered anew, without a rollout."""
+    """Template, owner or keepPrevious changed, or an overlap ended: the same version is rendered anew, without a rollout.
+
+    Also where somebody else changed the Secret beside the key; who does so again and again is answered ever more slowly.
+    """
     active, secret = case.active, case.seen.secret
     if active is None or not isinstance(secret, OurSecret) or not secret_holds(case, active):
         return None
@@ -217,7 +220,31 @@ def secret_was_rendered_from_another_template(case: Situation) -> Plan | None:
     previous = held if held is not None and keeps_previous(case.apikey) and held in live else None
     if secret.fingerprint.template_digest == template_digest(case.apikey) and held == previous:
         return None
-    return Plan((RenderSecret(active.number, active.key_id, previous_number=previous),))
+    drifted, undone = secret.fingerprint.template_digest == DRIFTED, case.seen.edits_undone
+    if drifted and undone is not None and case.now < undone.next_time:
+        return None
+    return Plan((RenderSecret(active.number, active.key_id, previous_number=previous, undoes_edit=drifted),))
+
+
+def contest(case: Situation) -> Waiting | None:
+    """Somebody keeps changing the Secret beside the key."""
+    undone = case.seen.edits_undone
+    if undone is None or not undone.is_contest or case.now >= undone.over_time:
+        return None
+    return Waiting(
+        Reason.SECRET_CONTESTED,
+        f"Something keeps changing labels, annotations, owner or data of Secret {case.apikey.secret_name} beside the key, and each time it"
+        " is put back, by now more slowly. Find out who does it (metadata.managedFields, audit log of the API server)",
+    )
+
+
+def contest_look_time(case: Situation) -> datetime | None:
+    """When the next edit may be undone, or the contest counts as over."""
+    undone, secret = case.seen.edits_undone, case.seen.secret
+    if undone is None:
+        return None
+    drifted = isinstance(secret, OurSecret) and secret.fingerprint.template_digest == DRIFTED
+    return undone.next_time if drifted and case.now < undone.next_time else undone.over_time if undone.is_contest else None
 
 
 def fingerprint_moved(case: Situation) -> Plan | None:
@@ -226,6 +253,8 @@ def fingerprint_moved(case: Situation) -> Plan | None:
     if active is None or not isinstance(secret, OurSecret) or not secret_holds(case, active):
         return None
     fingerprint = secret.fingerprint
+    if fingerprint.template_digest == DRIFTED:
+        return None  # it will be put back
     if noted == fingerprint or (noted is not None and replace(noted, resource_version=fingerprint.resource_version) == fingerprint):
         return None
     return Plan((SaveRecord(replace(case.record, secret=fingerprint, change=Change.RENDERED)),))

@@ -14,6 +14,7 @@ from keyturn.base.clock import SECOND
 from keyturn.base.names import Key
 from keyturn.base.settings import Settings
 from keyturn.keys.record import Record, SecretFingerprint, VersionEntry
+from keyturn.lifecycle.contest import EditsUndone
 from keyturn.lifecycle.plan import Waiting
 from keyturn.lifecycle.rollout_memory import RolloutFacts
 
@@ -126,6 +127,8 @@ class Observed:
     """Why pods or workloads could not be read though they should have been."""
     pacer_time: datetime | None = None
     """When the pacer lets the next scheduled rotation of this namespace start; None: at once."""
+    edits_undone: EditsUndone | None = None
+    """Edits beside the key that this process undid lately."""
     announced_serial: int = 0
     """The record's serial up to which this process has written audit lines and Events."""
     clock_is_off: bool = False

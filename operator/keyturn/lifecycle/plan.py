@@ -77,6 +77,8 @@ class RenderSecret:
     number: int
     key_id: str
     previous_number: int | None = None
+    undoes_edit: bool = False
+    """Somebody else changed it."""
 
 
 @dataclass(frozen=True, slots=True)

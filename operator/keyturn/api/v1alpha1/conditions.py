@@ -118,6 +118,10 @@ class Reason(StrEnum):
     """Ready, Stalled: the Secret was lost or changed more than three times within an hour. Find out who does it; Keyturn tries again
     after the hour."""
 
+    SECRET_CONTESTED = "SecretContested"
+    """Stalled: something keeps changing the Secret beside the key, and Keyturn puts it back, at first at once, then at most once a minute.
+    The key works. Find out who does it; five minutes after the last edit all is well again."""
+
     # The record and the operator
     RECORD_DAMAGED = "RecordDamaged"
     """Ready, Stalled: the signature of the verifier record does not fit its bytes: somebody wrote it. See the runbook."""

@@ -26,6 +26,7 @@ from keyturn.keys.mint import mint
 from keyturn.keys.record import Record, VersionEntry
 from keyturn.keys.record_encoding import encode_record
 from keyturn.keys.record_signing import sign_record
+from keyturn.lifecycle.contest import one_more
 from keyturn.lifecycle.credential_secret import render
 from keyturn.lifecycle.observed import Observed
 from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, RenderSecret, SaveRecord, Stage, Step
@@ -159,6 +160,9 @@ async def _deliver(rt: Runtime, seen: Observed, step: Deliver) -> None:
 
 async def _render_again(rt: Runtime, seen: Observed, step: RenderSecret) -> None:
     apikey = _living(seen)
+    if step.undoes_edit:  # counted before the write: one that meets the next edit is as dear as one that succeeds
+        rt.memory.edits_undone[seen.key] = one_more(rt.memory.edits_undone.get(seen.key), now=seen.now)
+        metrics.SECRET_EDITS_UNDONE.inc()
     writer = CredentialWriter(rt, apikey)
     _, body = await rt.credential_secrets.read(writer.where)
     token = body.data[names.TOKEN_DATA_KEY]

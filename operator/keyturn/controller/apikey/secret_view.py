@@ -22,6 +22,7 @@ from keyturn.keys.adoption_tag import tag_matches
 from keyturn.keys.digest import digest_token
 from keyturn.keys.record import Record, SecretFingerprint
 from keyturn.lifecycle.credential_secret import (
+    DRIFTED,
     Rendered,
     TokenInHand,
     keeps_previous,
@@ -31,9 +32,6 @@ from keyturn.lifecycle.credential_secret import (
     value_digest,
 )
 from keyturn.lifecycle.observed import ForeignSecret, GoodRecord, NoSecret, OurSecret, RecordSeen, SecretSeen
-
-DRIFTED = "drifted"
-"""Stands for the template digest of a Secret that is not what any template of ours renders to."""
 
 
 async def see_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> SecretSeen:
