@@ -223,6 +223,12 @@ def test_a_missing_target_is_pending() -> None:
     assert pending(view_of(), TARGET) == (Pending("Deployment", "web", PendingReason.TARGET_NOT_FOUND),)
 
 
+def test_a_deleted_target_whose_old_pods_are_still_there_is_pending_once() -> None:
+    """Counted twice, a rollout waited for 2 of 1 workloads."""
+    orphaned = view_of(old_pod("web-0", of="StatefulSet/web"))
+    assert [(each.kind, each.name) for each in pending(orphaned, Target("StatefulSet", "web"))] == [("StatefulSet", "web")]
+
+
 def test_an_argo_rollout_with_a_workload_ref_is_restarted_by_its_deployment() -> None:
     rollout = workload("Rollout", "web", references=False, template_from="web-template")
     view = view_of(rollout, workload(name="web-template"), old_pod(of="Rollout/web"))

@@ -90,7 +90,8 @@ def pending_workloads(view: RolloutView, *, key_id: str, cutoff: datetime, targe
         if old and owner not in known:
             pending.append(Pending(*owner, reason_without_workload(owner[0], old=old)))
     if view.workloads is not None:
-        pending.extend(Pending(*target.key, PendingReason.TARGET_NOT_FOUND) for target in targets if target.key not in known)
+        told = known | {(each.kind, each.name) for each in pending}  # one that was deleted may leave old pods behind
+        pending.extend(Pending(*target.key, PendingReason.TARGET_NOT_FOUND) for target in targets if target.key not in told)
     return tuple(sorted(set(pending)))
 
 
