@@ -110,7 +110,7 @@ async def test_a_touched_or_deleted_lease_does_not_cost_the_lead(client: Client,
     await client.patch_merge(path, {"metadata": {"labels": {"touched": "yes"}}})
     await asyncio.sleep(DURATION.total_seconds())
     assert leader.is_leading()
-    await client.delete(path)
+    await client.request("DELETE", path)
     await asyncio.sleep(DURATION.total_seconds())
     assert leader.is_leading()
     running.cancel()

@@ -31,7 +31,6 @@ OnRequest = Callable[[str, str, int], None]
 """Called with verb, resource and HTTP status (0: no answer) after every request."""
 
 MERGE_PATCH: Final = "application/merge-patch+json"
-JSON_PATCH: Final = "application/json-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -194,20 +193,10 @@ class Client:
         """Change an object by RFC 7386; `metadata.resourceVersion` or `uid` in the body makes it conditional."""
         return await self.request("PATCH", path, body=body, content_type=MERGE_PATCH, query=_managed(query), accept=accept)
 
-    async def patch_json(self, path: str, body: object, *, accept: str | None = None) -> Json:
-        """Change an object by RFC 6902."""
-        return await self.request("PATCH", path, body=body, content_type=JSON_PATCH, query=_managed(None), accept=accept)
-
     async def apply(self, path: str, body: object, *, manager: str = FIELD_MANAGER, force: bool = True, accept: str | None = None) -> Json:
         """Server-side apply. Creates what is missing, unless `metadata.uid` is in the body (then a Conflict)."""
         query = {"fieldManager": manager, "force": "true" if force else "false"}
         return await self.request("PATCH", path, body=body, content_type=APPLY_PATCH, query=query, accept=accept)
-
-    async def delete(self, path: str, *, uid: str | None = None, resource_version: str | None = None) -> Json:
-        """Delete an object, with preconditions where given (then a Conflict if it is another one)."""
-        conditions = {key: value for key, value in (("uid", uid), ("resourceVersion", resource_version)) if value is not None}
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": conditions} if conditions else None
-        return await self.request("DELETE", path, body=body)
 
     async def stream(
         self,
