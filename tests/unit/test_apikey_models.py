@@ -102,6 +102,12 @@ def test_reading_a_typical_object_is_fast_enough_for_a_full_list() -> None:
     assert best < 0.000_5
 
 
+def test_a_version_that_may_be_asked_for_leaves_room_for_those_after_it() -> None:
+    """minVersion of a first key may be any; from the last number of an int32 there was no way on."""
+    assert apikey(minVersion=1_000_000_000).spec.min_version == 1_000_000_000
+    assert complaints(minVersion=1_000_000_001) == ["spec.minVersion: Input should be less than or equal to 1000000000"]
+
+
 def test_null_counts_as_absent() -> None:
     assert apikey(plan=None, deletionPolicy=None, rotation={"interval": None}, secretTemplate={"labels": {"a": None}}) == apikey(
         rotation={}, secretTemplate={"labels": {}}

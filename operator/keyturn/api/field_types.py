@@ -107,7 +107,8 @@ WholeNumber: Final = BeforeValidator(_as_integer)
 """Last in the annotation of an integer field."""
 
 Int32 = Annotated[int, Strict(), Field(ge=-_MAX_INT32 - 1, le=_MAX_INT32, json_schema_extra=INT32), WholeNumber]
-PositiveInt32 = Annotated[int, Strict(), Field(ge=1, le=_MAX_INT32, json_schema_extra=INT32), WholeNumber]
+VersionNumber = Annotated[int, Strict(), Field(ge=1, le=1_000_000_000, json_schema_extra=INT32), WholeNumber]
+"""One that a person may ask for. A first key may begin there, and every number after it must fit into an int32 of the status."""
 Generation = Annotated[int, Strict(), Field(ge=0, le=_MAX_INT64, json_schema_extra=_INT64), WholeNumber]
 Boolean = Annotated[bool, Strict()]
 DropsNulls: Final = BeforeValidator(_without_nulls)

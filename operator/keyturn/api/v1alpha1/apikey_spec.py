@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, Strict, StringConstraints
 
 from keyturn.api.cidr import CIDR_RULES
-from keyturn.api.field_types import INT32, SUBDOMAIN_PATTERN, Boolean, DropsNulls, GoDuration, PositiveInt32, Time, WholeNumber
+from keyturn.api.field_types import INT32, SUBDOMAIN_PATTERN, Boolean, DropsNulls, GoDuration, Time, VersionNumber, WholeNumber
 from keyturn.api.rules import ApiModel, ListOf, Obeys, Rule, TransitionRule
 from keyturn.api.secret_rules import ANNOTATION_RULES, DATA_RULES, LABEL_RULES, LABEL_VALUE_PATTERN
 
@@ -225,7 +225,7 @@ class ApiKeySpec(ApiModel):
     disabled: Boolean | None = None
     """true: no version of the key is accepted until this is removed; the Secret stays. For planned pauses. For a leaked key use an
     ApiKeyRevocation: Git would undo this. Unset: false."""
-    min_version: PositiveInt32 | None = None
+    min_version: VersionNumber | None = None
     """Every version below this number is revoked for good; the number may only grow. To end the current version, say 3, write 4: a new one
     is issued. status.activeVersion shows the current one."""
     deletion_policy: DeletionPolicy = DeletionPolicy.REVOKE
