@@ -39,6 +39,26 @@ def test_a_changed_template_is_rendered_anew_with_the_same_key_and_no_rollout(te
     assert team.workload("Deployment", "web")["metadata"]["generation"] == generation
 
 
+@pytest.mark.parametrize("controller", [True, False])
+def test_owners_that_others_gave_the_secret_stay_beside_ours(team: Team, *, controller: bool) -> None:
+    team.issue("billing", {"rotation": {"gracePeriod": "1s"}})
+    made = team.api.ask("POST", f"/api/v1/namespaces/{team.namespace}/configmaps", {"metadata": {"name": "theirs"}})
+    theirs = {"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": made["metadata"]["uid"], "controller": controller}
+    (ours,) = team.secret("billing").raw["metadata"]["ownerReferences"]
+    both = [{**ours, "controller": not controller}, theirs]
+    team.api.merge(team.secret_path("billing"), {"metadata": {"ownerReferences": both}})
+    team.apply_apikey("billing", {"rotation": {"gracePeriod": "1s"}, "secretTemplate": {"labels": {"a": "1"}}})
+    team.wait_until(lambda: team.secret("billing").labels.get("a") == "1", about="billing", what="the Secret is rendered anew")
+    team.request_rotation("billing")
+    team.wait_ready("billing", version=2)
+    owners = {each["kind"]: each for each in team.secret("billing").raw["metadata"]["ownerReferences"]}
+    assert owners == {"ConfigMap": theirs, "ApiKey": {**ours, "controller": not controller}}
+    team.apply_apikey("billing", {"deletionPolicy": "Retain"})
+    team.wait_until(
+        lambda: team.secret("billing").raw["metadata"].get("ownerReferences") == [theirs], about="billing", what="only theirs is left"
+    )
+
+
 def test_a_removed_template_leaves_nothing_of_it(team: Team) -> None:
     before = team.issue("billing", {"secretTemplate": {"labels": {"a": "1"}, "annotations": {"b": "1"}, "data": {"x": "1"}}})
     team.apply_apikey("billing")

@@ -45,6 +45,8 @@ class CredentialBody:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     owner_uids: frozenset[str]
+    foreign_owners: tuple[Mapping[str, object], ...]
+    """Owner references that are not to an ApiKey, as they stand."""
     data: Mapping[str, Plaintext]
     owned_labels: frozenset[str]
     owned_annotations: frozenset[str]
@@ -66,6 +68,8 @@ class CredentialWrite:
     annotations: Mapping[str, str]
     data: Mapping[str, Plaintext]
     owner: Owner | None
+    foreign_owners: tuple[Mapping[str, object], ...] | None = None
+    """Owner references of others that stay beside ours. None: owner references were not read, are right as they are and not touched."""
     drop_labels: frozenset[str] = frozenset()
     drop_annotations: frozenset[str] = frozenset()
     drop_data: frozenset[str] = frozenset()
@@ -101,20 +105,20 @@ class CredentialSecrets:
         """Create the Secret. Raises AlreadyExists: nothing of anybody's is ever overwritten by this."""
         metadata: dict[str, object] = {"name": where.name, "namespace": where.namespace}
         metadata |= {"labels": dict(write.labels), "annotations": dict(write.annotations)}
-        if write.owner is not None:
-            metadata["ownerReferences"] = [_owner_reference(write.owner)]
+        metadata["ownerReferences"] = _owner_references(write.owner, foreign=())
         body = {"apiVersion": "v1", "kind": "Secret", "type": names.CREDENTIAL_TYPE, "metadata": metadata, "data": _encoded(write)}
         return _entry(await self._client.post(_collection(where), body, accept=METADATA_ONLY))
 
     async def replace(self, where: Key, write: CredentialWrite, *, uid: str, resource_version: str) -> Entry[CredentialMetadata]:
         """Change the very Secret that was seen. Raises Conflict if it is not the newest any more."""
-        metadata = {
+        metadata: dict[str, object] = {
             "uid": uid,
             "resourceVersion": resource_version,
             "labels": {names.NAMESPACE_LABEL: None, **dict.fromkeys(write.drop_labels), **write.labels},
             "annotations": {**dict.fromkeys(write.drop_annotations), **write.annotations},
-            "ownerReferences": [_owner_reference(write.owner)] if write.owner is not None else None,
         }
+        if write.foreign_owners is not None:
+            metadata["ownerReferences"] = _owner_references(write.owner, foreign=write.foreign_owners)
         body = {"metadata": metadata, "data": {**dict.fromkeys(write.drop_data), **_encoded(write)}}
         return _entry(await self._client.patch_merge(_path(where), body, accept=METADATA_ONLY))
 
@@ -136,14 +140,15 @@ def _body_of(raw: Mapping[str, object]) -> CredentialBody:
     metadata = mapping_of(raw, "metadata")
     about = _metadata_of(metadata)
     owners = metadata.get("ownerReferences")
-    listed = owners if isinstance(owners, list) else []
+    listed = [owner for owner in owners if isinstance(owner, Mapping)] if isinstance(owners, list) else []
     return CredentialBody(
         metadata=about,
         secret_type=text_of(raw, "type"),
         immutable=raw.get("immutable") is True,
         labels=texts_of(metadata, "labels"),
         annotations=texts_of(metadata, "annotations"),
-        owner_uids=frozenset(text_of(owner, "uid") for owner in listed if isinstance(owner, Mapping)),
+        owner_uids=frozenset(text_of(owner, "uid") for owner in listed),
+        foreign_owners=tuple(owner for owner in listed if not _is_apikey(owner)),
         data={name: Plaintext(about.key_id, _decoded(value)) for name, value in texts_of(raw, "data").items()},
         owned_labels=_owned(metadata, "f:labels"),
         owned_annotations=_owned(metadata, "f:annotations"),
@@ -168,8 +173,20 @@ def _encoded(write: CredentialWrite) -> dict[str, str]:
     return {name: base64.b64encode(value.reveal().encode()).decode() for name, value in write.data.items()}
 
 
-def _owner_reference(owner: Owner) -> dict[str, object]:
-    return {"apiVersion": f"{names.GROUP}/v1alpha1", "kind": "ApiKey", "name": owner.name, "uid": owner.uid, "controller": True}
+def _is_apikey(owner: Mapping[str, object]) -> bool:
+    return owner.get("kind") == "ApiKey" and text_of(owner, "apiVersion").partition("/")[0] == names.GROUP
+
+
+def _owner_references(owner: Owner | None, *, foreign: tuple[Mapping[str, object], ...]) -> list[object]:
+    """All of them; an object has one controlling owner at the most, and whoever is it stays it.
+
+    One that was left by an ApiKey of before is not kept: where ours is not wanted, the garbage collector would take the Secret for it.
+    """
+    if owner is None:
+        return list(foreign)
+    controller = not any(each.get("controller") is True for each in foreign)
+    ours = {"apiVersion": f"{names.GROUP}/v1alpha1", "kind": "ApiKey", "name": owner.name, "uid": owner.uid, "controller": controller}
+    return [*foreign, ours]
 
 
 def _collection(where: Key) -> str:

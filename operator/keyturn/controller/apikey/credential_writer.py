@@ -71,7 +71,7 @@ class CredentialWriter:
         away = leftovers(rendered, body) if body is not None else Leftovers()
         fingerprint = seen.secret.fingerprint
         entry = await self.rt.credential_secrets.replace(
-            self.where, self._write(rendered, away), uid=fingerprint.uid, resource_version=fingerprint.resource_version
+            self.where, self._write(rendered, away, body=body), uid=fingerprint.uid, resource_version=fingerprint.resource_version
         )
         self._note(entry, rendered, previous_version=previous_number if previous is not None else None)
 
@@ -79,13 +79,14 @@ class CredentialWriter:
         fingerprint = secret.fingerprint
         return fingerprint.previous_version is not None or fingerprint.template_digest != template_digest(self.apikey)
 
-    def _write(self, rendered: Rendered, away: Leftovers) -> CredentialWrite:
+    def _write(self, rendered: Rendered, away: Leftovers, *, body: CredentialBody | None = None) -> CredentialWrite:
         metadata = self.apikey.metadata
         return CredentialWrite(
             labels=rendered.labels,
             annotations=rendered.annotations,
             data=rendered.data,
             owner=Owner(metadata.name, metadata.uid) if rendered.owned else None,
+            foreign_owners=body.foreign_owners if body is not None else None,
             drop_labels=away.labels,
             drop_annotations=away.annotations,
             drop_data=away.data,
