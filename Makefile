@@ -78,6 +78,16 @@ chaos: $(READY) ## The long accidents: kills after every call, frozen leaders, h
 bench-operator: $(READY) ## Requests, seconds and bytes for thousands of ApiKeys; about 8 min
 	@$(BIN)/python tests/bench/bench_operator.py $(ARGS)
 
+##@ Release it
+
+.PHONY: image
+image: $(READY) ## The container image: build/image/keyturn-<version>.oci.tar, its digest and size (ARGS=--again: even if nothing changed)
+	@$(BIN)/python deploy/image/build.py $(ARGS)
+
+.PHONY: image-lock
+image-lock: $(READY) ## Pin the Debian packages of the image anew, as Debian serves them today
+	@$(BIN)/python deploy/image/build.py --lock
+
 ##@ Change it
 
 .PHONY: check

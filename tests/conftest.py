@@ -63,6 +63,12 @@ def node(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterato
     cluster.stop()
 
 
+@pytest.fixture(scope="session")
+def product_image() -> Path:
+    """The archive of the image keyturn:<version> of this checkout, for `load_image`; what has not changed is not built again."""
+    return images.product()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Where no real node can run, its tests are not skipped in silence: they prove that the message says why."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ from typing import Final
 from testbed import debian
 from testbed.binaries import program
 from testbed.cache import Stopwatch, cache_folder, only_one, say
-from testbed.oci import Image, Layer, write_image
+from testbed.oci import RECIPE, Image, Layer, write_image
 
 BUSYBOX: Final = "testbed.local/busybox:1"
 PYTHON: Final = "testbed.local/python:1"
@@ -44,6 +45,14 @@ def python() -> Path:
         (root / "tmp").mkdir(mode=0o1777, exist_ok=True)
 
     return _kept("python", lambda root: Image(PYTHON, (Layer(root),), command=("python3",)), fill)
+
+
+def product() -> Path:
+    """Keyturn's own image, as `make image` makes it."""
+    done = subprocess.run([sys.executable, RECIPE / "build.py"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the image cannot be built: {done.stderr}")
+    return Path(done.stdout.splitlines()[0])
 
 
 def prepare() -> list[Path]:

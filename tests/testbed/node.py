@@ -21,6 +21,7 @@ from testbed import cgroups, forward, images
 from testbed.binaries import program, programs
 from testbed.cache import Stopwatch, say
 from testbed.cluster import Cluster, read_kubeconfig, wait_until
+from testbed.nftables import put_nft
 from testbed.node_settings import ADDRESS, PORT, SOCKET
 from testbed.processes import Component, Group
 from testbed.recipes import CONTROL_PLANE, NODE
@@ -70,6 +71,7 @@ class NodePlane(Cluster):
         all_images = [*images.prepare(), *archives]
         watch = Stopwatch()
         folder = Path(mkdtemp(prefix="keyturn-node-")).resolve()
+        put_nft(folder)
         accounts = cgroups.make_cgroups(folder.name)
         wanted = {"cgroup": folder.name, "images": [str(archive) for archive in all_images], "kwok_nodes": kwok_nodes}
         (folder / "wanted.json").write_text(json.dumps(wanted))

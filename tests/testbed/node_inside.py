@@ -22,7 +22,7 @@ from testbed.cache import Stopwatch, say
 from testbed.certificates import Authority
 from testbed.cluster import ApiFailed, wait_until
 from testbed.layout import write_kubeconfig
-from testbed.node_settings import ADDRESS, NAME, SOCKET, NodeFiles
+from testbed.node_settings import ADDRESS, API_SERVICE, NAME, SOCKET, NodeFiles
 from testbed.plane import Plane, Shape
 from testbed.processes import Component, Group
 from testbed.recipes import NODE
@@ -101,7 +101,14 @@ def _start_kubernetes_parts(group: Group, plane: Plane, files: NodeFiles) -> Non
         ready = {"type": "Ready", "status": "True"}.items()
         return any(ready <= condition.items() for condition in node["status"].get("conditions", []))
 
+    def services_lead_somewhere() -> bool:
+        proxy.complain_if_dead()
+        with suppress(OSError), socket.create_connection((API_SERVICE, 443), timeout=0.5):
+            return True
+        return False
+
     wait_until(node_is_ready, patience=120, what=f"node {NAME} to become Ready; the logs are in {files.folder}", pause=0.1)
+    wait_until(services_lead_somewhere, patience=60, what=f"the API server's Service; the logs are in {files.folder}", pause=0.1)
 
 
 def _issue(authority: Authority, files: NodeFiles) -> None:
@@ -116,7 +123,7 @@ def _issue(authority: Authority, files: NodeFiles) -> None:
 
 def _start(group: Group, name: str, *flags: str | Path, folder: Path) -> Component:
     programs(*NODE)
-    environment = {**os.environ, "PATH": search_path(NODE)}
+    environment = {**os.environ, "PATH": f"{search_path(NODE)}{os.pathsep}{folder}"}  # nft may lie in our own folder
     component = Component(name, group=group, command=[program(name), *flags], log=folder / f"{name}.log", environment=environment)
     component.start()
     return component

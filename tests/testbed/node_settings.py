@@ -13,6 +13,8 @@ from testbed.images import PAUSE
 NAME: Final = "real-0"
 ADDRESS: Final = "10.77.0.1"
 PORT: Final = 6443
+API_SERVICE: Final = "10.96.0.1"
+"""By which pods reach the API server: kube-proxy leads it to ADDRESS."""
 POD_NETWORK: Final = "10.245.0.0/24"
 SOCKET: Final = "/run/containerd/containerd.sock"
 
