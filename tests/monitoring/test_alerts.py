@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +13,6 @@ import yaml
 
 from gen.observatory import ALERTS, ROOT, Observatory, series_names
 from testbed.cluster import wait_until
-from testbed.prometheus import promtool
 
 RULES: Final[list[dict[str, Any]]] = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 NAMES: Final = [rule["alert"] for rule in RULES]
@@ -29,15 +30,16 @@ SITUATIONS: Final = {
     "KeyturnQueueFailing": {"namespace": "keyturn-system"},
 }
 """Labels that tell the alert of the situation made for it (gen/observatory.py)."""
+Promtool = Callable[..., subprocess.CompletedProcess[str]]
 ONLY_BY_A_BUG: Final = {"KeyturnLogRedactions"}
 
 
-def test_promtool_has_nothing_to_say_about_the_rules() -> None:
+def test_promtool_has_nothing_to_say_about_the_rules(promtool: Promtool) -> None:
     done = promtool("check", "rules", "--lint=all", "--lint-fatal", ALERTS)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_thresholds_delays_and_words_of_the_alerts_are_as_written_down() -> None:
+def test_thresholds_delays_and_words_of_the_alerts_are_as_written_down(promtool: Promtool) -> None:
     done = promtool("test", "rules", UNIT_TESTS.name, folder=UNIT_TESTS.parent)
     assert done.returncode == 0, done.stdout + done.stderr
 

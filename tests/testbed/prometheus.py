@@ -1,4 +1,4 @@
-"""A real Prometheus, Debian's, for tests: started with given targets and rules, asked over HTTP, ended for certain. And promtool.
+"""A real Prometheus for tests: started with given targets and rules, asked over HTTP, ended for certain. And promtool.
 
     with Prometheus.start(folder, targets=[Target("127.0.0.1:8080", {"job": "keyturn"})], rules=[file]) as prometheus:
         prometheus.query("sum(keyturn_leader)"), prometheus.firing()
@@ -9,6 +9,7 @@ It scrapes and evaluates every second.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ from testbed.processes import Component, Group
 
 Json = dict[str, Any]
 INTERVAL: Final = "1s"
+
+
+class NoPrometheus(Exception):
+    """There is none on this machine and none to be had; the message says what to do."""
 
 
 class QueryFailed(Exception):
@@ -118,8 +123,22 @@ class Prometheus:
 
 
 def programs() -> Path:
-    """The folder of prometheus and promtool."""
-    return unpacked("prometheus") / "usr" / "bin"
+    """The folder of prometheus and promtool: Debian's, or elsewhere the machine's own. Raise NoPrometheus where there is none."""
+    if what_is_missing() is not None:
+        raise NoPrometheus(f"A real Prometheus needs {what_is_missing()}")
+    own = shutil.which("prometheus")
+    return Path(own).parent if own and not _has_apt() else unpacked("prometheus") / "usr" / "bin"
+
+
+def what_is_missing() -> str | None:
+    """Why no Prometheus can run here; None: it can."""
+    if _has_apt() or (shutil.which("prometheus") and shutil.which("promtool")):
+        return None
+    return "Debian's package of it (apt-get, dpkg-deb), or prometheus and promtool on the PATH"
+
+
+def _has_apt() -> bool:
+    return shutil.which("apt-get") is not None and shutil.which("dpkg-deb") is not None
 
 
 def promtool(*arguments: str | Path, folder: Path | None = None) -> subprocess.CompletedProcess[str]:

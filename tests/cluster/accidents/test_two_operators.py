@@ -81,6 +81,7 @@ def test_a_frozen_leader_that_wakes_after_its_successor_went_on_does_no_harm(sce
     scene.rotate(name)
     scene.check(name)
     assert second.leads
+    assert [each.metric("keyturn_apikeys") for each in (first, second)] == [0, 1], "the loser goes on telling of what it led"
 
 
 def test_a_write_that_arrives_after_its_sender_lost_the_lead_does_no_harm(scene: Scene) -> None:
