@@ -97,7 +97,6 @@ def test_a_conflict_ends_when_the_foreign_secret_is_removed(team: Team) -> None:
     team.apply_apikey("billing")
     team.wait_says("billing", "Stalled", "True", "SecretConflict")
     team.api.delete(team.secret_path("billing"))
-    team.request_rotation("billing")  # a foreign Secret is not watched: touch the ApiKey, or wait a minute
     team.wait_until(lambda: team.says("billing", "Ready")[0] == "True", about="billing", what="the key is issued")
     assert team.condition("billing", "Stalled") == {}
     assert team.secret("billing").key_id in team.accepted("billing")
@@ -137,6 +136,7 @@ def test_a_deleted_secret_is_replaced_by_a_new_version(team: Team) -> None:
     assert team.secret("billing").token != old.token
     event = team.wait_event("billing", "Warning/Rotated")
     assert "[SecretLost]" in event["message"]
+    assert "so version 2 is issued" in team.wait_event("billing", "Warning/SecretLost")["message"]
 
 
 def test_a_tampered_key_is_replaced_by_a_new_version(team: Team) -> None:

@@ -32,7 +32,7 @@ from keyturn.keys.record import Record
 from keyturn.lifecycle.contest import QUIET, EditsUndone, one_more
 from keyturn.lifecycle.credential_secret import DRIFTED
 from keyturn.lifecycle.decide import decide
-from keyturn.lifecycle.observed import REFUSAL_RECHECK, NoRecord, NoSecret, Observed, UnreadableSecret
+from keyturn.lifecycle.observed import REFUSAL_RECHECK, ForeignSecret, NoRecord, NoSecret, Observed, UnreadableSecret
 from keyturn.lifecycle.plan import Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Waiting
 from keyturn.lifecycle.versions import MOVES, activate
 
@@ -51,6 +51,13 @@ def stage(plan: Plan) -> Stage:
     (step,) = plan.steps
     assert isinstance(step, Stage)
     return step
+
+
+@pytest.mark.parametrize(("conflicts", "seconds"), [(1, 5), (100, 5), (1_000, 50), (10_000, 500)])
+def test_foreign_secrets_are_asked_for_soon_and_never_more_than_twenty_a_second(conflicts: int, seconds: int) -> None:
+    for ledger in (record(staged(1)), NoRecord()):
+        plan = decide(observed(ledger, ForeignSecret("theirs"), conflicts=conflicts))
+        assert plan.look_again_time == NOW + seconds * SECOND
 
 
 DRIFT = replace(ours(1), fingerprint=replace(fingerprint(1), template_digest=DRIFTED))

@@ -8,7 +8,7 @@ from typing import Final
 
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.api.v1alpha1.conditions import Reason
-from keyturn.base.clock import HOUR, MINUTE, format_time
+from keyturn.base.clock import HOUR, MILLISECOND, SECOND, format_time
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import Record, VersionEntry
 from keyturn.lifecycle.credential_secret import DRIFTED, keeps_previous, template_digest
@@ -18,7 +18,9 @@ from keyturn.lifecycle.power import shortest_overlap, with_power, with_requests
 from keyturn.lifecycle.situation import Situation
 from keyturn.lifecycle.versions import activate, bury, delivered
 
-CONFLICT_RECHECK: Final = MINUTE
+CONFLICT_RECHECK: Final = 5 * SECOND
+CONFLICT_SHARE: Final = 50 * MILLISECOND
+"""Foreign Secrets are not watched but asked for, one by one: at most twenty a second, however many there are."""
 REPAIRS_AN_HOUR: Final = 3
 REPAIR_CAUSES: Final = frozenset({Cause.SECRET_LOST, Cause.SECRET_TAMPERED})
 
@@ -36,7 +38,7 @@ def product_problem(apikey: ApiKey) -> Waiting | None:
 def start_a_record(seen: Observed, *, apikey: ApiKey, problem: Waiting | None) -> Plan:
     """There is no record to believe: restore it where status and Secret agree, otherwise begin above every number known."""
     if isinstance(seen.secret, ForeignSecret):
-        return _conflict(seen.secret, now=seen.now)
+        return _conflict(seen, seen.secret)
     if isinstance(seen.secret, UnreadableSecret):
         return _unreadable(seen.secret, now=seen.now)
     base = _first_record(seen, apikey)
@@ -94,11 +96,12 @@ def _restored(seen: Observed, apikey: ApiKey, base: Record) -> Record | None:
 
 def secret_belongs_to_somebody_else(case: Situation) -> Plan | None:
     """Nothing is ever written to a Secret that is not ours."""
-    return _conflict(case.seen.secret, now=case.now) if isinstance(case.seen.secret, ForeignSecret) else None
+    return _conflict(case.seen, case.seen.secret) if isinstance(case.seen.secret, ForeignSecret) else None
 
 
-def _conflict(secret: ForeignSecret, *, now: datetime) -> Plan:
-    return Plan(stalled=Waiting(Reason.SECRET_CONFLICT, secret.why), look_again_time=now + CONFLICT_RECHECK)
+def _conflict(seen: Observed, secret: ForeignSecret) -> Plan:
+    pause = max(CONFLICT_RECHECK, seen.conflicts * CONFLICT_SHARE)
+    return Plan(stalled=Waiting(Reason.SECRET_CONFLICT, secret.why), look_again_time=seen.now + pause)
 
 
 def secret_cannot_be_read(case: Situation) -> Plan | None:

@@ -69,6 +69,7 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
         held=frozenset((token.number, token.plaintext.key_id) for token in rt.memory.held.get(key, {}).values()),
         rollout=rt.memory.rollouts.get(key),
         pacer_time=rt.pacer_time(key.namespace, now),
+        conflicts=len(rt.memory.unlabelled),
         edits_undone=rt.memory.edits_undone_lately(key, now),
         announced_serial=rt.memory.announced_serial(key),
         clock_is_off=rt.clock_is_off,
