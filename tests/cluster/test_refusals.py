@@ -22,6 +22,19 @@ def test_an_admission_webhook_that_refuses_the_secret_is_named(own_team: Team, t
     own_team.wait_ready("billing")
 
 
+def test_nothing_is_minted_for_a_namespace_that_is_being_deleted(own_team: Team) -> None:
+    """Its Secrets may go before its ApiKeys do; here nobody clears it, so it stays as it is half way."""
+    before = own_team.issue("billing")
+    own_team.cluster.delete_namespace(own_team.namespace)
+    own_team.api.delete(own_team.secret_path("billing"))
+    own_team.wait_says("billing", "Ready", "False", "NamespaceTerminating")
+    assert own_team.condition("billing", "Stalled") == {}
+    assert own_team.states("billing") == {1: "Active"}
+    assert own_team.accepted("billing") == {before.key_id}
+    own_team.delete_apikey("billing")
+    own_team.wait_until(lambda: own_team.states("billing") == {1: "Revoked"}, about="billing", what="its version is revoked")
+
+
 def _is_refused(team: Team) -> bool:
     """The API server takes a moment to notice a changed configuration."""
     probe = {"metadata": {"name": "probe"}}

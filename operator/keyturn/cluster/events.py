@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from keyturn.cluster.api_errors import AlreadyExists, Forbidden, NotFound
+from keyturn.cluster.api_errors import AlreadyExists, NotFound
 from keyturn.cluster.client import Client
 
 REPORTER: Final = "keyturn.dev/operator"
@@ -76,14 +76,10 @@ async def post_event(
     name_seed: str,
     now: datetime,
 ) -> bool:
-    """Create the Event; False if it was there already, or if its namespace is going away or gone. Raises RetryLater and Invalid."""
+    """Create the Event; False if it was there already, or if its namespace is gone. Raises RetryLater (Forbidden, too) and Invalid."""
     manifest = event_manifest(regarding=regarding, type=type, reason=reason, message=message, action=action, name_seed=name_seed, now=now)
     try:
         await client.post(f"/apis/events.k8s.io/v1/namespaces/{Regarding(*regarding).namespace or 'default'}/events", manifest)
     except (AlreadyExists, NotFound):
         return False
-    except Forbidden as refused:
-        if refused.namespace_terminating:
-            return False
-        raise
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from keyturn.api.v1alpha1.apikey import ApiKeyStatus
+from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeyStatus
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.base.clock import format_time
 from keyturn.base.version_state import Cause, VersionState
@@ -36,6 +36,12 @@ def event_of(record: Record) -> EventText | None:
         return None
     kind, reason, action, message = told
     return EventText(type=kind, reason=reason, action=action, message=message, seed=f"{record.uid}/{record.serial}")
+
+
+def loss_of(apikey: ApiKey, *, number: int) -> EventText:
+    """The Event of a credential Secret that is gone, before version `number` is minted in its place."""
+    message = f"Secret {apikey.secret_name} is gone, so version {number} is issued. Find out who deletes it"
+    return EventText(WARNING, "SecretLost", "Rotate", message, f"{apikey.metadata.uid}/SecretLost/{number}")
 
 
 def _told(record: Record) -> tuple[str, str, str, str] | None:

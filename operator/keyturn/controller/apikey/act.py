@@ -13,11 +13,11 @@ from keyturn.base import metrics, names
 from keyturn.base.errors import Conflict, OutcomeUnknown
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
-from keyturn.base.version_state import VersionState
+from keyturn.base.version_state import Cause, VersionState
 from keyturn.cluster.api_errors import Forbidden, Invalid, NotFound
 from keyturn.cluster.record_secrets import StoredRecord
 from keyturn.cluster.workloads import annotate_workload
-from keyturn.controller.apikey.announce import announce
+from keyturn.controller.apikey.announce import announce, post
 from keyturn.controller.apikey.credential_writer import CredentialWriter
 from keyturn.controller.apikey.refusals import StepRefused
 from keyturn.controller.runtime import HeldToken, Runtime
@@ -26,6 +26,7 @@ from keyturn.keys.mint import mint
 from keyturn.keys.record import Record, VersionEntry
 from keyturn.keys.record_encoding import encode_record
 from keyturn.keys.record_signing import sign_record
+from keyturn.lifecycle.announcement import loss_of
 from keyturn.lifecycle.contest import one_more
 from keyturn.lifecycle.credential_secret import render
 from keyturn.lifecycle.observed import Observed
@@ -109,6 +110,8 @@ async def _refresh_record(rt: Runtime, key: Key) -> None:
 
 
 async def _stage(rt: Runtime, seen: Observed, step: Stage) -> None:
+    if step.cause is Cause.SECRET_LOST:
+        await _tell_of_loss(rt, seen, step)
     if step.paced:
         rt.pacer.take(seen.key, now=seen.now)
     minted = mint(rt.settings.key_prefix)
@@ -126,6 +129,16 @@ async def _stage(rt: Runtime, seen: Observed, step: Stage) -> None:
     rt.memory.hold(seen.key, HeldToken(step.number, minted.plaintext, minted.digest))
     await save_record(rt, seen, record, create=step.create)
     metrics.ROTATIONS.labels(cause=str(step.cause)).inc()
+
+
+async def _tell_of_loss(rt: Runtime, seen: Observed, step: Stage) -> None:
+    """A namespace that is deleted loses its Secrets before its ApiKeys, and a version minted then is for nobody.
+
+    The Event finds it out: nothing can be created there any more, and no right to read namespaces is needed.
+    """
+    apikey = _living(seen)
+    if not await post(rt, seen.key, apikey.metadata.uid, loss_of(apikey, number=step.number), now=seen.now):
+        raise Forbidden(f"create secrets {seen.key.namespace}: the namespace is being deleted", namespace_terminating=True)
 
 
 async def save_record(rt: Runtime, seen: Observed, record: Record, *, create: bool) -> None:

@@ -46,8 +46,11 @@ def _count_ends(record: Record) -> None:
             metrics.VERSIONS_DEAD.labels(reason=entry.reason).inc()
 
 
-async def post(rt: Runtime, key: Key, uid: str, text: EventText, *, now: datetime) -> None:
-    """Post one Event about an ApiKey. Where Events are refused (by a role, a quota, a policy), the log has it, and the key goes on."""
+async def post(rt: Runtime, key: Key, uid: str, text: EventText, *, now: datetime) -> bool:
+    """Post one Event about an ApiKey; False if its namespace is being deleted.
+
+    Where Events are refused (by a role, a quota, a policy), the log has it, and the key goes on.
+    """
     try:
         await post_event(
             rt.client,
@@ -59,11 +62,14 @@ async def post(rt: Runtime, key: Key, uid: str, text: EventText, *, now: datetim
             name_seed=text.seed,
             now=now,
         )
-    except (Forbidden, Invalid):
+    except (Forbidden, Invalid) as refused:
+        if isinstance(refused, Forbidden) and refused.namespace_terminating:
+            return False
         metrics.EVENTS.labels(result="refused").inc()
         log.warning("Event was refused", namespace=key.namespace, name=key.name, reason=text.reason)
-        return
+        return True
     metrics.EVENTS.labels(result="posted").inc()
+    return True
 
 
 def audit_line(record: Record, *, now: datetime) -> AuditLine:
