@@ -9,6 +9,8 @@ SHELL := bash
 
 PYTHON ?= python3
 KEEP ?=
+# The earlier commit of make test-upgrade.
+FROM ?= HEAD
 ARGS ?=
 # The Kubernetes under test: kwok (a control plane, pods that run nothing), node (one real node), kind, or kubeconfig ($KUBECONFIG).
 TESTBED ?= kwok
@@ -69,6 +71,14 @@ test-monitoring: $(READY) ## Alerts and dashboard on a real Prometheus, with Api
 .PHONY: kind-test
 kind-test: $(READY) ## The end-to-end tests on kind (as root on Debian it brings kind and an engine itself)
 	@$(BIN)/pytest tests/e2e --testbed=kind -m 'not slow' $(ARGS)
+
+.PHONY: test-compat
+test-compat: $(READY) ## The cluster tests on the oldest Kubernetes that is supported; the first run builds it (about 10 min)
+	@$(BIN)/pytest tests/cluster --kubernetes=oldest -m '$(SHORT)' $(ARGS)
+
+.PHONY: test-upgrade
+test-upgrade: $(READY) ## The operators of an earlier commit and of this one take turns over the same keys (FROM=v0.1.0)
+	@$(BIN)/pytest tests/cluster/deploy/test_old_operator.py --upgrade-from='$(FROM)' $(ARGS)
 
 .PHONY: chaos
 chaos: $(READY) ## The long accidents: kills after every call, frozen leaders, half-open watches; about 10 min

@@ -18,7 +18,7 @@ from testbed.binaries import kwok_stages, programs
 from testbed.cluster import Cluster, connect
 from testbed.node import CannotRunNode, NodePlane, what_is_missing
 from testbed.plane import Plane
-from testbed.recipes import CONTROL_PLANE, NODE
+from testbed.recipes import CHOICE, CONTROL_PLANE, NODE, RELEASES
 
 HERE = Path(__file__).parent
 MARKED_FOLDERS = {"cluster": "cluster", "gateways": "cluster", "monitoring": "cluster"}
@@ -31,6 +31,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="kwok",
         help="the Kubernetes under test: kwok (a control plane, pods that run nothing; the default), node (one real node), kind, "
         "or kubeconfig (whatever $KUBECONFIG names)",
+    )
+    parser.addoption(
+        "--kubernetes",
+        choices=tuple(RELEASES),
+        default="newest",
+        help="which of the supported releases of Kubernetes the control plane is built from (with --testbed=kwok only)",
+    )
+    parser.addoption(
+        "--upgrade-from",
+        default="HEAD",
+        metavar="COMMIT",
+        help="whose operator and CRDs are the old ones in tests/cluster/deploy/test_old_operator.py (make test-upgrade FROM=...)",
     )
 
 
@@ -89,6 +101,10 @@ _CANNOT = pytest.StashKey[list[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_CANNOT] = []
+    release, flavour = config.getoption("--kubernetes"), config.getoption("--testbed")
+    if release != "newest" and flavour != "kwok":
+        raise pytest.UsageError(f"--kubernetes={release} goes with --testbed=kwok only: {flavour} brings a Kubernetes of its own")
+    os.environ[CHOICE] = str(release)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from testbed import debian
 from testbed.cache import Stopwatch, cache_folder, only_one, say
-from testbed.recipes import GOMOD, RECIPES, Recipe, fingerprint, link_flags
+from testbed.recipes import GOMOD, Recipe, fingerprint, link_flags, recipe_of
 from testbed.toolchain import Go, go_toolchain
 
 
@@ -22,10 +22,10 @@ def program(name: str) -> Path:
 
 def programs(*names: str) -> dict[str, Path]:
     """The paths of several programs by name; those not there yet are built, which takes minutes the first time."""
-    missing = [RECIPES[name] for name in names if not _path(RECIPES[name]).is_file()]
+    missing = [recipe for recipe in map(recipe_of, names) if not _path(recipe).is_file()]
     if missing:
         _build_all(missing)
-    return {name: _path(RECIPES[name]) for name in names}
+    return {name: _path(recipe_of(name)) for name in names}
 
 
 def search_path(names: Iterable[str]) -> str:
@@ -38,7 +38,7 @@ def kwok_stages() -> Path:
     """Kwok's configuration: how its nodes and pods come to life. Taken from the same source as kwok itself."""
     file = _stages_file()
     if not file.is_file():
-        with only_one(_lock(RECIPES["kwok"])), go_toolchain() as go:
+        with only_one(_lock(recipe_of("kwok"))), go_toolchain() as go:
             _write_stages(go)
     return file
 
@@ -99,11 +99,11 @@ def _variables(recipe: Recipe) -> dict[str, str]:
 
 
 def _stages_file() -> Path:
-    return _path(RECIPES["kwok"]).with_name("stages.yaml")
+    return _path(recipe_of("kwok")).with_name("stages.yaml")
 
 
 def _write_stages(go: Go) -> None:
-    file, module = _stages_file(), RECIPES["kwok"].module
+    file, module = _stages_file(), recipe_of("kwok").module
     stages = Path(go_module_folder(go, module, "sigs.k8s.io/kwok")) / "kustomize" / "stage"
     wanted = (
         "node/fast/node-initialize",

@@ -57,6 +57,7 @@ class Layout:
 
     folder: Path
     url: str
+    etcd_url: str
     authority: Pair
     admin: Pair
     commands: dict[str, list[str | Path]]
@@ -100,9 +101,10 @@ def lay_out(shape: Shape, folder: Path, *, issue_more: Callable[[Authority], obj
     if issue_more:
         issue_more(authority)
     (folder / "audit-policy.json").write_text(json.dumps(shape.audit_policy))
-    commands = {"etcd": _etcd(folder, client, peer), "kube-apiserver": _apiserver(shape, folder, f"http://127.0.0.1:{client}", url)}
+    etcd_url = f"http://127.0.0.1:{client}"
+    commands = {"etcd": _etcd(folder, client, peer), "kube-apiserver": _apiserver(shape, folder, etcd_url, url)}
     others = {"kube-controller-manager": _controller_manager(shape, folder), "kube-scheduler": _scheduler(folder), "kwok": _kwok(folder)}
-    return Layout(folder, url, authority.pair, admin, {**commands, **{name: others[name] for name in shape.components}})
+    return Layout(folder, url, etcd_url, authority.pair, admin, {**commands, **{name: others[name] for name in shape.components}})
 
 
 def free_ports(count: int) -> list[int]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 GOMOD: Final = Path(__file__).parent / "gomod"
 KUBERNETES: Final = "k8s.io/kubernetes"
+RELEASES: Final = {"newest": "k8s", "oldest": "k8s-oldest"}
+"""The Kubernetes under test by its place among those that Keyturn supports, and the folder in gomod/ that pins it."""
+CHOICE: Final = "KEYTURN_TESTBED_KUBERNETES"
+"""The environment variable that chooses one: processes that tests start choose alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,14 @@ CNI_PLUGINS: Final = ("bridge", "loopback", "host-local", "portmap")
 NODE: Final = ("kubelet", "kube-proxy", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "pause", *CNI_PLUGINS)
 
 
+def recipe_of(name: str) -> Recipe:
+    """How a program is built for the Kubernetes under test."""
+    recipe = RECIPES[name]
+    if recipe.module != RELEASES["newest"]:
+        return recipe
+    return replace(recipe, module=RELEASES[os.environ.get(CHOICE, "newest")])
+
+
 def version_of(module: str, requirement: str) -> str:
     """The version of `requirement` that gomod/<module>/go.mod pins, for example v1.37.2."""
     text = (GOMOD / module / "go.mod").read_text()
@@ -74,8 +87,8 @@ def version_of(module: str, requirement: str) -> str:
 def link_flags(module: str) -> str:
     """What the linker is told. Kubernetes' programs learn their version here and nowhere else."""
     stamps: tuple[str, ...] = ()
-    if module == "k8s":
-        version = version_of("k8s", KUBERNETES)
+    if module in RELEASES.values():
+        version = version_of(module, KUBERNETES)
         major, minor, _ = version.removeprefix("v").split(".", 2)
         values = {
             "gitVersion": version,
