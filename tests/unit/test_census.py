@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -12,7 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from gen.lifecycle import HOUR, MINUTE, NOW, SECOND, active, apikey, observed, ours, pending, record, retiring, rollout
 from keyturn.api.v1alpha1.apikey import ApiKeyStatus
 from keyturn.api.v1alpha1.conditions import Reason
-from keyturn.base.key_metrics import READY_REASONS, STALLED_REASONS, UNREADY_REASONS, KeyMetrics, KeyNumbers
+from keyturn.base.key_metrics import READY_REASONS, STALLED_REASONS, UNKNOWN_REASONS, UNREADY_REASONS, KeyMetrics, KeyNumbers
 from keyturn.base.names import Key
 from keyturn.controller.census import Census
 from keyturn.lifecycle.conclude import Outcome, conclude
@@ -21,6 +23,7 @@ from keyturn.lifecycle.observed import ForeignSecret, Observed
 from keyturn.lifecycle.standing import Standing, rotation_expected_time, standing_of
 
 DAY = 24 * HOUR
+DOCS = Path(__file__).parents[2] / "docs"
 FINE = Standing(("True", "Issued"), stalled=None, rollout_stalled=False, retiring=0)
 CONFLICT = Standing(("False", "SecretConflict"), stalled="SecretConflict", rollout_stalled=False, retiring=0)
 OVERLAP = Standing(("True", "Issued"), stalled=None, rollout_stalled=True, retiring=1)
@@ -159,8 +162,11 @@ def test_every_known_reason_is_there_from_the_start_and_a_standby_knows_of_no_ke
     assert generate_latest(registry).decode() == untouched
 
 
-def test_the_known_reasons_are_reasons() -> None:
-    assert {*READY_REASONS, *UNREADY_REASONS, *STALLED_REASONS} <= {str(reason) for reason in Reason}
+def test_the_known_reasons_are_the_documented_ones() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", (DOCS / "reference" / "conditions.md").read_text(), re.MULTILINE)
+    assert {reason for reason, kinds in rows if "Stalled" in kinds.split(", ")} == set(STALLED_REASONS)
+    ready = {reason for reason, kinds in rows if "Ready" in kinds.split(", ")}
+    assert ready - {*READY_REASONS, *UNREADY_REASONS, *UNKNOWN_REASONS, *STALLED_REASONS} == set()
 
 
 def test_a_key_costs_about_a_hundred_bytes() -> None:

@@ -23,6 +23,7 @@ END_SHOWN_BEFORE: Final = timedelta(days=30)
 END_SHOWN_AFTER: Final = timedelta(days=1)
 READY_REASONS: Final = ("Issued", "Disabled")
 UNREADY_REASONS: Final = ("Issuing", "PropagationPending", "NamespaceTerminating")
+UNKNOWN_REASONS: Final = ("Paused",)
 STALLED_REASONS: Final = (
     "AdmissionDenied",
     "Expired",
@@ -38,10 +39,12 @@ STALLED_REASONS: Final = (
     "RecordTooNew",
     "RootSecretMissing",
     "SecretConflict",
+    "SecretContested",
     "TemplateInvalid",
     "TooManyRepairs",
     "UnknownSigner",
     "UnknownTimeZone",
+    "WorkloadRefused",
 )
 """Reasons that are there at 0 before they occur; a test holds them and the documentation of conditions together."""
 END_LABELS: Final = ("apikey_namespace", "apikey")
@@ -106,7 +109,11 @@ def _one(name: str, documentation: str, value: float) -> GaugeMetricFamily:
 
 def _by_ready(found: Mapping[tuple[str, str], int]) -> GaugeMetricFamily:
     family = GaugeMetricFamily("keyturn_apikeys", "ApiKeys by status and reason of condition Ready", labels=("ready", "reason"))
-    known = [*product(("True",), READY_REASONS), *product(("False",), (*UNREADY_REASONS, *STALLED_REASONS))]
+    known = [
+        *product(("True",), READY_REASONS),
+        *product(("False",), (*UNREADY_REASONS, *STALLED_REASONS)),
+        *product(("Unknown",), UNKNOWN_REASONS),
+    ]
     for labels, count in {**dict.fromkeys(known, 0), **found}.items():
         family.add_metric(labels, count)
     return family
