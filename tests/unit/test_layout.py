@@ -38,6 +38,7 @@ FORBIDDEN: Final = {
     "a path on somebody's machine": _A_PATH + r"(?:work|root|home|Users|opt/wheels)/\w",
     "a temporary path (ask tempfile)": _A_PATH + r"tmp/\w",
     "a package registry's host": r"\b(?:pypi|(?:proxy|sum)\.golang|pythonhosted|npmjs|deb\.debian)\.(?:org|com)\b",
+    "an unresolved merge": r"^(?:<{7}|>{7}) ",
     "a note to self": r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b",
 }
 
@@ -48,6 +49,7 @@ BAD: Final = (
     "--index-url https://py" + "pi.org/simple",
     "GOPROXY=https://proxy.go" + "lang.org",
     "# TO" + "DO: later",
+    "one\n<<<<<" + "<< HEAD\ntwo",
 )
 
 GOOD: Final = (
@@ -82,7 +84,7 @@ def findings(text: str) -> list[str]:
     return [
         f"line {text.count(chr(10), 0, match.start()) + 1}: {what}: {match[0]}"
         for what, pattern in FORBIDDEN.items()
-        for match in re.finditer(pattern, text)
+        for match in re.finditer(pattern, text, re.MULTILINE)
     ]
 
 
