@@ -21,6 +21,7 @@ GENERATED := build/generated
 WITH_DEPLOY := PYTHONPATH=deploy $(BIN)/python
 WRITE_CRDS := $(BIN)/python -m keyturn.api.crd_generation
 WRITE_REFERENCE := $(BIN)/python -m keyturn.cli.reference_pages
+WRITE_CHART := $(BIN)/python -m keyturn.cli.chart_files crds charts/keyturn
 WRITE_DIAGRAM := $(BIN)/python -m keyturn.cli.state_diagram
 
 ##@ Use it
@@ -43,6 +44,7 @@ run: $(READY) ## Run the operator from this checkout against the current kubecon
 test: $(READY) ## All tests that need no container runtime: unit, cluster, the short end-to-end ones
 	@$(MAKE) test-unit
 	@$(MAKE) test-cluster
+	@$(MAKE) test-chart
 	@$(MAKE) test-monitoring
 	@$(MAKE) test-e2e
 	@echo '== All tests passed'
@@ -57,6 +59,11 @@ test-cluster: $(READY) ## User stories against a real API server and etcd, about
 	@echo '== Cluster tests: a real API server and etcd, about 2 min. The first run on a machine builds them from source'
 	@echo '   (about ten minutes on two cores, downloads included); they are kept in ~/.cache/keyturn for all checkouts'
 	@$(BIN)/pytest tests/cluster --testbed=$(TESTBED) -m '$(SHORT)' $(ARGS)
+
+.PHONY: test-chart
+test-chart: $(READY) ## The Helm chart: what it makes of its values, and its life on a real API server; about 1 min
+	@echo '== Chart tests: helm alone, then on a real API server, about 1 min. The first run on a machine builds helm, about 5 min'
+	@$(BIN)/pytest tests/chart -m '$(SHORT)' $(ARGS)
 
 .PHONY: test-e2e
 test-e2e: $(READY) ## The whole product on a cluster, also on one real node, the short form, under 3 min
@@ -126,8 +133,12 @@ check-generated: $(READY)
 	@$(WRITE_CRDS) $(GENERATED)/crds
 	@$(WRITE_REFERENCE) $(GENERATED)/reference
 	@$(WRITE_DIAGRAM) $(GENERATED)/explanation
+	@$(WRITE_CHART) $(GENERATED)/chart $(GENERATED)/reference
 	@diff -r -u crds $(GENERATED)/crds || { echo 'crds/ is not what operator/keyturn/api says: run make crds'; exit 1; }
 	@diff -r -u docs/explanation/key-versions.mmd $(GENERATED)/explanation/key-versions.mmd || { echo 'The diagram is out of date: run make docs'; exit 1; }
+	@(cd $(GENERATED)/chart && find . -type f) | while read -r file; do \
+	    diff -u "charts/keyturn/$$file" "$(GENERATED)/chart/$$file" || { echo 'The chart is out of date: run make chart'; exit 1; }; \
+	done
 	@for page in $(GENERATED)/reference/*; do \
 	    diff -u "docs/reference/$$(basename "$$page")" "$$page" || { echo 'A reference page is out of date: run make docs'; exit 1; }; \
 	done
@@ -142,6 +153,10 @@ crds: $(READY) ## Make crds/ anew from operator/keyturn/api
 	@mkdir -p crds
 	@rm -f crds/*.yaml
 	@$(WRITE_CRDS) crds
+
+.PHONY: chart
+chart: $(READY) ## Make anew what the Helm chart has from elsewhere: version, CRDs, settings, descriptions, tables
+	@$(WRITE_CHART) charts/keyturn docs/reference
 
 .PHONY: docs
 docs: $(READY) ## Make the generated pages anew: resources, settings, conditions, metrics, the command, the diagram of versions

@@ -21,7 +21,7 @@ from testbed.plane import Plane
 from testbed.recipes import CHOICE, CONTROL_PLANE, NODE, RELEASES
 
 HERE = Path(__file__).parent
-MARKED_FOLDERS = {"cluster": "cluster", "gateways": "cluster", "monitoring": "cluster"}
+MARKED_FOLDERS = {"chart": "cluster", "cluster": "cluster", "gateways": "cluster", "monitoring": "cluster"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -118,11 +118,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Build what is missing before any test's time runs: the first build takes minutes."""
     folders = {item.path.relative_to(HERE).parts[0] for item in session.items if item.path.is_relative_to(HERE)}
-    if session.config.option.collectonly or folders <= {"unit", "typing", "chart"}:
+    if session.config.option.collectonly or folders <= {"unit", "typing"}:
         return
     capture = cast("CaptureManager | None", session.config.pluginmanager.getplugin("capturemanager"))
     with capture.global_and_fixture_disabled() if capture else nullcontext():
-        programs(*CONTROL_PLANE)
+        programs(*CONTROL_PLANE, *(["helm"] if "chart" in folders else []))
         kwok_stages()
         if session.config.getoption("--testbed") == "kind":
             kind.prepare()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -74,10 +75,10 @@ def test_every_list_says_how_it_is_merged(kind: ResourceKind) -> None:
     assert [path for path, field in lists if "x-kubernetes-list-type" not in field] == []
 
 
-def test_crd_is_kept_when_the_chart_is_uninstalled() -> None:
+def test_crd_is_kept_when_the_chart_is_uninstalled_and_says_its_version() -> None:
     metadata = cast("Json", crd(APIKEY))["metadata"]
     assert metadata["annotations"] == {"helm.sh/resource-policy": "keep"}
-    assert metadata["labels"] == {"app.kubernetes.io/part-of": "keyturn"}
+    assert metadata["labels"] == {"app.kubernetes.io/part-of": "keyturn", "app.kubernetes.io/version": version("keyturn")}
 
 
 def test_what_kubernetes_cannot_say_is_refused_with_its_place() -> None:

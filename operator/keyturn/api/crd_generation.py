@@ -7,6 +7,7 @@ cannot say fails here, with the place named.
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -75,7 +76,7 @@ def _write_kustomization(folder: Path, names: list[str]) -> Path:
 
 def crd(kind: ResourceKind) -> Schema:
     """The CustomResourceDefinition of a kind."""
-    version: Schema = {
+    served: Schema = {
         "name": VERSION,
         "served": True,
         "storage": True,
@@ -91,7 +92,8 @@ def crd(kind: ResourceKind) -> Schema:
             "name": f"{kind.plural}.{GROUP}",
             # Without it `helm uninstall` deletes the CRD, and with it every ApiKey and its Secret.
             "annotations": {"helm.sh/resource-policy": "keep"},
-            "labels": {"app.kubernetes.io/part-of": "keyturn"},
+            # By the version an upgrade and a downgrade are told apart, before they touch anything.
+            "labels": {"app.kubernetes.io/part-of": "keyturn", "app.kubernetes.io/version": version("keyturn")},
         },
         "spec": {
             "group": GROUP,
@@ -104,7 +106,7 @@ def crd(kind: ResourceKind) -> Schema:
                 "shortNames": [kind.short_name],
                 "categories": ["keyturn"],
             },
-            "versions": [version],
+            "versions": [served],
         },
     }
 

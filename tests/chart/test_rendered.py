@@ -1,0 +1,240 @@
+"""Each value of the chart changes what it says and nothing else. What the chart makes by itself: test_kustomize.py."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from gen.chart import CHART, HelmFailed, Json, difference, helm, rendered_chart, rendered_text
+from gen.installed import SYSTEM, settings_of
+from keyturn.base.settings import Settings
+
+OPERATOR = f"Deployment {SYSTEM}/keyturn-operator"
+CHECKSUM = f"{OPERATOR}: spec.template.metadata.annotations.checksum/settings"
+SETTINGS = f"ConfigMap {SYSTEM}/keyturn-settings"
+POD = f"{OPERATOR}: spec.template.spec"
+CONTAINER = f"{POD}.containers[0]"
+LABELS = {
+    "app.kubernetes.io/name": "keyturn",
+    "app.kubernetes.io/part-of": "keyturn",
+    "app.kubernetes.io/instance": "keyturn",
+    "app.kubernetes.io/version": "0.1.0",
+    "app.kubernetes.io/managed-by": "Helm",
+    "helm.sh/chart": "keyturn-0.1.0",
+}
+SELECTOR = {"app.kubernetes.io/name": "keyturn", "app.kubernetes.io/component": "operator"}
+SPREAD = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
+
+
+def made(kind: str, api: str, spec: Json, *, labels: Json | None = None) -> Json:
+    metadata = {"name": "keyturn-operator", "namespace": SYSTEM, "labels": {**LABELS, **(labels or {})}}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def egress(*ports: tuple[str, int]) -> Json:
+    return {"ports": [{"protocol": protocol, "port": port} for protocol, port in ports]}
+
+
+DNS = egress(("UDP", 53), ("TCP", 53))
+MONITOR = "monitoring.coreos.com/v1"
+SCRAPED = {"matchLabels": {"app.kubernetes.io/name": "keyturn", "app.kubernetes.io/instance": "keyturn"}}
+
+SWITCHES: list[tuple[Json, Json]] = [
+    ({"image": {"repository": "r.example/keyturn"}}, {f"{CONTAINER}.image": "r.example/keyturn:0.1.0"}),
+    ({"image": {"tag": "7"}}, {f"{CONTAINER}.image": "keyturn:7"}),
+    ({"image": {"tag": "7", "digest": "sha256:" + "0" * 64}}, {f"{CONTAINER}.image": "keyturn@sha256:" + "0" * 64}),
+    ({"image": {"pullPolicy": "Always"}}, {f"{CONTAINER}.imagePullPolicy": "Always"}),
+    ({"imagePullSecrets": [{"name": "regcred"}]}, {f"{POD}.imagePullSecrets[0].name": "regcred"}),
+    ({"recordsNamespace": {"create": False}}, {"Namespace keyturn-verifiers": None}),
+    ({"crds": {"install": False}}, {"CustomResourceDefinition apikeys.keyturn.dev": None}),
+    ({"rbac": {"aggregateToDefaultRoles": False}}, {"ClusterRole keyturn-view": None, "ClusterRole keyturn-edit": None}),
+    ({"serviceAccount": {"create": False}}, {f"ServiceAccount {SYSTEM}/keyturn-operator": None}),
+    (
+        {"serviceAccount": {"annotations": {"cloud": "role"}}},
+        {f"ServiceAccount {SYSTEM}/keyturn-operator: metadata.annotations.cloud": "role"},
+    ),
+    ({"operator": {"replicas": 1}}, {f"{OPERATOR}: spec.replicas": 1}),
+    ({"operator": {"resources": {"limits": {"memory": "1Gi"}}}}, {f"{CONTAINER}.resources.limits.memory": "1Gi"}),
+    ({"operator": {"priorityClassName": "system-cluster-critical"}}, {f"{POD}.priorityClassName": "system-cluster-critical"}),
+    ({"operator": {"nodeSelector": {"disk": "ssd"}}}, {f"{POD}.nodeSelector.disk": "ssd"}),
+    (
+        {"operator": {"tolerations": [{"key": "a", "operator": "Exists"}]}},
+        {f"{POD}.tolerations[0].{k}": v for k, v in (("key", "a"), ("operator", "Exists"))},
+    ),
+    ({"operator": {"affinity": {"nodeAffinity": {"x": "y"}}}}, {f"{POD}.affinity.nodeAffinity.x": "y"}),
+    ({"operator": {"annotations": {"a": "b"}}}, {f"{OPERATOR}: metadata.annotations.a": "b"}),
+    ({"operator": {"podLabels": {"a": "b"}}}, {f"{OPERATOR}: spec.template.metadata.labels.a": "b"}),
+    ({"operator": {"podAnnotations": {"a": "b"}}}, {f"{OPERATOR}: spec.template.metadata.annotations.a": "b"}),
+    ({"operator": {"extraEnv": [{"name": "A", "value": "b"}]}}, {f"{CONTAINER}.env[1].name": "A", f"{CONTAINER}.env[1].value": "b"}),
+    ({"operator": {"podDisruptionBudget": {"enabled": False}}}, {f"PodDisruptionBudget {SYSTEM}/keyturn-operator": None}),
+    (
+        {"operator": {"podDisruptionBudget": {"maxUnavailable": "50%"}}},
+        {f"PodDisruptionBudget {SYSTEM}/keyturn-operator: spec.maxUnavailable": "50%"},
+    ),
+    ({"metrics": {"service": {"enabled": False}}}, {f"Service {SYSTEM}/keyturn-operator": None}),
+    ({"metrics": {"service": {"annotations": {"a": "b"}}}}, {f"Service {SYSTEM}/keyturn-operator: metadata.annotations.a": "b"}),
+    (
+        {"metrics": {"serviceMonitor": {"enabled": True, "labels": {"a": "b"}, "interval": "30s"}}},
+        {
+            f"ServiceMonitor {SYSTEM}/keyturn-operator": made(
+                "ServiceMonitor", MONITOR, {"selector": SCRAPED, "endpoints": [{"port": "metrics", "interval": "30s"}]}, labels={"a": "b"}
+            )
+        },
+    ),
+    (
+        {"metrics": {"podMonitor": {"enabled": True, "labels": {"a": "b"}, "interval": "1m"}}},
+        {
+            f"PodMonitor {SYSTEM}/keyturn-operator": made(
+                "PodMonitor",
+                MONITOR,
+                {"selector": {"matchLabels": SELECTOR}, "podMetricsEndpoints": [{"port": "probes", "interval": "1m"}]},
+                labels={"a": "b"},
+            )
+        },
+    ),
+    (
+        {"networkPolicy": {"enabled": True, "metricsFrom": [{"podSelector": {}}], "apiServer": {"cidrs": ["10.0.0.1/32"], "ports": [443]}}},
+        {
+            f"NetworkPolicy {SYSTEM}/keyturn-operator": made(
+                "NetworkPolicy",
+                "networking.k8s.io/v1",
+                {
+                    "podSelector": {"matchLabels": SELECTOR},
+                    "policyTypes": ["Ingress", "Egress"],
+                    "ingress": [{"ports": [{"protocol": "TCP", "port": "probes"}], "from": [{"podSelector": {}}]}],
+                    "egress": [DNS, {**egress(("TCP", 443)), "to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]}],
+                },
+            )
+        },
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def default() -> dict[str, Json]:
+    return rendered_chart()
+
+
+@pytest.mark.parametrize(("values", "expected"), SWITCHES, ids=[json.dumps(values) for values, _ in SWITCHES])
+def test_a_value_changes_what_it_says_and_nothing_else(default: dict[str, Json], values: Json, expected: Json) -> None:
+    assert difference(default, rendered_chart(values)) == expected
+
+
+def test_the_service_account_has_one_name_everywhere(default: dict[str, Json]) -> None:
+    changes = difference(default, rendered_chart({"serviceAccount": {"name": "robot"}}))
+    account = f"ServiceAccount {SYSTEM}/"
+    assert changes.pop(account + "keyturn-operator") is None
+    assert changes.pop(account + "robot")["metadata"]["name"] == "robot"
+    bindings = [name for name in default if "Binding" in name]
+    assert changes == {f"{POD}.serviceAccountName": "robot", **{f"{name}: subjects[0].name": "robot" for name in bindings}}
+
+
+def test_a_common_label_is_on_every_object_and_pod(default: dict[str, Json]) -> None:
+    changes = difference(default, rendered_chart({"commonLabels": {"team": "a"}}))
+    assert changes == {f"{name}: metadata.labels.team": "a" for name in default} | {f"{OPERATOR}: spec.template.metadata.labels.team": "a"}
+
+
+def test_a_setting_reaches_the_operator_and_restarts_it(default: dict[str, Json]) -> None:
+    settings = {"rotationInterval": "720h", "rotationBurst": 3_000_000, "rotationRate": 0.5, "logFormat": "console"}
+    after = rendered_chart({"settings": settings})
+    changes = difference(default, after)
+    assert changes.pop(CHECKSUM) != default[OPERATOR]["spec"]["template"]["metadata"]["annotations"]["checksum/settings"]
+    assert changes.keys() == {
+        f"{SETTINGS}: data.KEYTURN_{each}" for each in ("ROTATION_INTERVAL", "ROTATION_BURST", "ROTATION_RATE", "LOG_FORMAT")
+    }
+    wanted = {"rotation_interval": "720h", "rotation_burst": 3_000_000, "rotation_rate": 0.5, "log_format": "console"}
+    before = settings_of(default.values()).model_dump(mode="json")
+    assert settings_of(after.values()) == Settings.model_validate({**before, **wanted})
+
+
+def test_every_setting_of_the_operator_can_be_set() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["properties"]
+    values = {name: field["default"] for name, field in schema.items()}
+    settings = settings_of(rendered_chart({"settings": values}).values())
+    assert settings.model_dump(mode="json") == {**Settings().model_dump(mode="json"), "probe_address": "0.0.0.0:8080"}
+    own = {"namespace", "recordsNamespace", "watchNamespaces", "rootSecret", "probeAddress"}
+    assert {re.sub("([A-Z])", r"_\1", name).lower() for name in {*schema, *own}} == set(Settings.model_fields)
+
+
+def test_a_spread_has_the_selector_that_it_brings_or_the_operators() -> None:
+    own = {"matchLabels": {"a": "b"}}
+    after = rendered_chart({"operator": {"topologySpreadConstraints": [SPREAD, {**SPREAD, "labelSelector": own}]}})
+    spread = after[OPERATOR]["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert spread == [
+        {**SPREAD, "labelSelector": {"matchLabels": SELECTOR}},
+        {**SPREAD, "labelSelector": own},
+    ]
+
+
+def test_pods_need_not_be_spread() -> None:
+    pod = rendered_chart({"operator": {"topologySpreadConstraints": []}})[OPERATOR]["spec"]["template"]["spec"]
+    assert "topologySpreadConstraints" not in pod
+
+
+def test_alerts_are_the_file_word_for_word(default: dict[str, Json]) -> None:
+    changes = difference(default, rendered_chart({"metrics": {"prometheusRule": {"enabled": True, "labels": {"a": "b"}}}}))
+    spec = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    expected = made("PrometheusRule", MONITOR, spec, labels={"a": "b"})
+    expected["metadata"]["name"] = "keyturn"
+    assert changes == {f"PrometheusRule {SYSTEM}/keyturn": expected}
+
+
+def test_every_dashboard_is_a_configmap_with_the_file_word_for_word(default: dict[str, Json]) -> None:
+    values = {"enabled": True, "labels": {"grafana_dashboard": "yes"}, "annotations": {"folder": "Keys"}}
+    changes = difference(default, rendered_chart({"metrics": {"dashboards": values}}))
+    expected: dict[str, Any] = {}
+    for file in sorted((CHART / "files" / "dashboards").glob("*.json")):
+        name = f"keyturn-dashboard-{file.stem}"
+        labels = {**LABELS, "grafana_dashboard": "yes"}
+        metadata = {"name": name, "namespace": SYSTEM, "labels": labels, "annotations": {"folder": "Keys"}}
+        expected[f"ConfigMap {SYSTEM}/{name}"] = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": metadata,
+            "data": {file.name: file.read_text()},
+        }
+    assert changes == expected
+
+
+def test_crds_are_those_of_the_project_and_stay_when_helm_uninstalls(default: dict[str, Json]) -> None:
+    for file in (CHART.parents[1] / "crds").glob("*.yaml"):
+        crd = yaml.safe_load(file.read_text())
+        made_by_helm = default[f"CustomResourceDefinition {crd['metadata']['name']}"]
+        assert made_by_helm == {**crd, "metadata": {**crd["metadata"], "labels": {**LABELS, **crd["metadata"]["labels"]}}}
+        assert made_by_helm["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+def test_nothing_the_chart_makes_is_a_secret() -> None:
+    everything = {"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}, "serviceMonitor": {"enabled": True}}
+    objects = rendered_chart({"metrics": everything, "networkPolicy": {"enabled": True}, "rootSecret": {"existingSecret": "our-root"}})
+    assert {each["kind"] for each in objects.values()} & {"Secret"} == set()
+    assert "randAlpha" not in "".join(file.read_text() for file in (CHART / "templates").iterdir())
+
+
+def test_the_same_values_give_the_same_bytes() -> None:
+    values = {"metrics": {"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}}, "commonLabels": {"b": "1", "a": "2"}}
+    assert rendered_text(values) == rendered_text(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"rbac": {"mode": "namespaced"}, "watchNamespaces": ["team-a"]},
+        {"metrics": {"podMonitor": {"enabled": True}, "dashboards": {"enabled": True}}, "networkPolicy": {"enabled": True}},
+    ],
+    ids=["defaults", "namespaced", "monitoring"],
+)
+def test_helm_lint_has_nothing_to_say(values: Json) -> None:
+    assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), values=values)
+
+
+def test_an_older_kubernetes_is_refused() -> None:
+    assert "0 chart(s) failed" in helm("lint", "--kube-version", "1.33.0", str(CHART))
+    helm("template", str(CHART), "--kube-version", "v1.33.0-gke.100")
+    with pytest.raises(HelmFailed, match=r"kubeVersion: >=1.33.0-0 which is incompatible with Kubernetes v1.32.9"):
+        helm("template", str(CHART), "--kube-version", "1.32.9")

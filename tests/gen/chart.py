@@ -1,0 +1,84 @@
+"""The Helm chart as its users see it: rendered, and what a value changes in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from gen.installed import SYSTEM
+from testbed.binaries import program
+
+Json = dict[str, Any]
+
+CHART: Final = Path(__file__).parents[2] / "charts" / "keyturn"
+RELEASE: Final = "keyturn"
+NOWHERE: Final = Path("/nonexistent/kubeconfig")
+
+
+class HelmFailed(Exception):
+    """Helm did not end with 0; the message is what it complained about."""
+
+
+def helm(*arguments: str, kubeconfig: Path = NOWHERE, values: Json | None = None) -> str:
+    """Run helm, by default without any cluster, and give back what it printed; raise HelmFailed with its complaint."""
+    done = subprocess.run(
+        helm_command(*arguments, *(() if values is None else ("--values", "-"))),
+        env={**os.environ, "KUBECONFIG": str(kubeconfig)}, input=json.dumps(values or {}), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise HelmFailed(done.stderr.strip())
+    return done.stdout
+
+
+def helm_command(*arguments: str) -> list[str]:
+    """Helm's command line."""
+    return [str(program("helm")), *arguments]
+
+
+def rendered_text(values: Json | None = None, *, namespace: str = SYSTEM) -> str:
+    """What `helm template` prints."""
+    return helm("template", RELEASE, str(CHART), "--namespace", namespace, values=values or {})
+
+
+def rendered_chart(values: Json | None = None, *, namespace: str = SYSTEM) -> dict[str, Json]:
+    """The objects that helm would make, by kind and name."""
+    return by_name(yaml.safe_load_all(rendered_text(values, namespace=namespace)))
+
+
+def by_name(objects: Iterable[Json]) -> dict[str, Json]:
+    """Objects by "Kind namespace/name"; two of one name are an error."""
+    named: dict[str, Json] = {}
+    for each in objects:
+        metadata = each["metadata"]
+        name = f"{each['kind']} {'/'.join(filter(None, (metadata.get('namespace'), metadata['name'])))}"
+        if name in named:
+            raise ValueError(f"{name} is there twice")
+        named[name] = each
+    return named
+
+
+def difference(before: dict[str, Json], after: dict[str, Json]) -> dict[str, Any]:
+    """What differs between two sets of objects: whole objects by their name (None: gone), changed places by "name: path"."""
+    changes: dict[str, Any] = {name: after.get(name) for name in before.keys() ^ after.keys()}
+    for name in before.keys() & after.keys():
+        old, new = dict(_leaves(before[name])), dict(_leaves(after[name]))
+        changes |= {f"{name}: {path}": new.get(path) for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
+    return changes
+
+
+def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Every place of an object with what stands there; lists of plain values are one place."""
+    if isinstance(value, dict) and value:
+        for key, each in value.items():
+            yield from _leaves(each, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        for index, each in enumerate(value):
+            yield from _leaves(each, f"{path}[{index}]")
+    else:
+        yield path, value
