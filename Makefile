@@ -23,6 +23,7 @@ WRITE_CRDS := $(BIN)/python -m keyturn.api.crd_generation
 WRITE_REFERENCE := $(BIN)/python -m keyturn.cli.reference_pages
 WRITE_CHART := $(BIN)/python -m keyturn.cli.chart_files crds charts/keyturn
 WRITE_DIAGRAM := $(BIN)/python -m keyturn.cli.state_diagram
+WRITE_ARGOCD := $(BIN)/python deploy/argocd/render.py
 
 ##@ Use it
 
@@ -46,6 +47,7 @@ test: $(READY) ## All tests that need no container runtime: unit, cluster, the s
 	@$(MAKE) test-cluster
 	@$(MAKE) test-chart
 	@$(MAKE) test-monitoring
+	@$(MAKE) test-argocd
 	@$(MAKE) test-e2e
 	@echo '== All tests passed'
 
@@ -64,6 +66,11 @@ test-cluster: $(READY) ## User stories against a real API server and etcd, about
 test-chart: $(READY) ## The Helm chart: what it makes of its values, and its life on a real API server; about 1 min
 	@echo '== Chart tests: helm alone, then on a real API server, about 1 min. The first run on a machine builds helm, about 5 min'
 	@$(BIN)/pytest tests/chart -m '$(SHORT)' $(ARGS)
+
+.PHONY: test-argocd
+test-argocd: $(READY) ## A real Argo CD syncs keys from a real Git server; what kstatus says (Flux); about 90 s
+	@echo '== Argo CD tests: a real Argo CD, about 90 s. The first run on a machine builds it from source (about five minutes)'
+	@$(BIN)/pytest tests/argocd -m '$(SHORT)' $(ARGS)
 
 .PHONY: test-e2e
 test-e2e: $(READY) ## The whole product on a cluster, also on one real node, the short form, under 3 min
@@ -139,6 +146,10 @@ check-generated: $(READY)
 	@(cd $(GENERATED)/chart && find . -type f) | while read -r file; do \
 	    diff -u "charts/keyturn/$$file" "$(GENERATED)/chart/$$file" || { echo 'The chart is out of date: run make chart'; exit 1; }; \
 	done
+	@mkdir -p $(GENERATED)/argocd && $(WRITE_ARGOCD) $(GENERATED)/argocd
+	@for file in $(GENERATED)/argocd/*; do \
+	    diff -u "deploy/argocd/$$(basename "$$file")" "$$file" || { echo 'deploy/argocd is not what its Lua files say: run make argocd'; exit 1; }; \
+	done
 	@for page in $(GENERATED)/reference/*; do \
 	    diff -u "docs/reference/$$(basename "$$page")" "$$page" || { echo 'A reference page is out of date: run make docs'; exit 1; }; \
 	done
@@ -157,6 +168,12 @@ crds: $(READY) ## Make crds/ anew from operator/keyturn/api
 .PHONY: chart
 chart: $(READY) ## Make anew what the Helm chart has from elsewhere: version, CRDs, settings, descriptions, tables
 	@$(WRITE_CHART) charts/keyturn docs/reference
+
+.PHONY: argocd
+argocd: $(READY) ## Make deploy/argocd anew: the settings from the Lua files, the testdata from what the operator says
+	@$(WRITE_ARGOCD) deploy/argocd
+	@rm -f deploy/argocd/testdata/*.yaml
+	@$(BIN)/python tests/gen/gitops_situations.py
 
 .PHONY: docs
 docs: $(READY) ## Make the generated pages anew: resources, settings, conditions, metrics, the command, the diagram of versions

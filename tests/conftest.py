@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 from _pytest.capture import CaptureManager
 
-from testbed import images, kind
+from testbed import argocd_programs, images, kind
 from testbed.binaries import kwok_stages, programs
 from testbed.cluster import Cluster, connect
 from testbed.node import CannotRunNode, NodePlane, what_is_missing
@@ -21,7 +21,7 @@ from testbed.plane import Plane
 from testbed.recipes import CHOICE, CONTROL_PLANE, NODE, RELEASES
 
 HERE = Path(__file__).parent
-MARKED_FOLDERS = {"chart": "cluster", "cluster": "cluster", "gateways": "cluster", "monitoring": "cluster"}
+MARKED_FOLDERS = dict.fromkeys(("argocd", "chart", "cluster", "gateways", "monitoring"), "cluster")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -124,6 +124,9 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     with capture.global_and_fixture_disabled() if capture else nullcontext():
         programs(*CONTROL_PLANE, *(["helm"] if "chart" in folders else []))
         kwok_stages()
+        if "argocd" in folders:
+            programs("kstatus")
+            argocd_programs.prepare()
         if session.config.getoption("--testbed") == "kind":
             kind.prepare()
         elif any(item.get_closest_marker("node") for item in session.items) and what_is_missing() is None:

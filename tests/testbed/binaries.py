@@ -49,6 +49,19 @@ def go_module_folder(go: Go, module: str, path: str) -> str:
     return go.run("list", "-m", "-f", "{{.Dir}}", path, folder=GOMOD / module).strip()
 
 
+def source_folders(name: str, path: str, *folders: str) -> Path:
+    """A copy of these folders of the Go module `path` that the program `name` is built from, for example its manifests."""
+    recipe = recipe_of(name)
+    target = _path(recipe).with_name("sources")
+    with only_one(_lock(recipe)):
+        if not all((target / folder).is_dir() for folder in folders):
+            with go_toolchain() as go:
+                source = Path(go_module_folder(go, recipe.module, path))
+                for folder in folders:
+                    shutil.copytree(source / folder, target / folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    return target
+
+
 def _path(recipe: Recipe) -> Path:
     return cache_folder() / "bin" / f"{recipe.module}-{fingerprint(recipe)}" / recipe.name
 

@@ -13,7 +13,7 @@ import json
 import platform
 import shutil
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import mkdtemp
@@ -133,6 +133,13 @@ class Plane(Cluster):
         request = Request(f"{self._layout.etcd_url}/v3/kv/put", data=body, method="POST")  # noqa: S310 - always http, on the loopback
         with urlopen(request, timeout=10.0) as answer:  # noqa: S310 - likewise
             answer.read()
+
+    def run_beside(self, name: str, command: Sequence[str | Path], *, environment: dict[str, str] | None = None) -> Component:
+        """Start a program that belongs to this plane and ends with it, for example what the product works together with."""
+        component = Component(name, group=self._group, command=command, log=self.folder / "log" / f"{name}.log", environment=environment)
+        self.components[name] = component
+        component.start()
+        return component
 
     def add_nodes(self, count: int) -> None:
         """Make kwok nodes until there are `count` and wait until they are Ready."""

@@ -59,6 +59,8 @@ RECIPES: Final = {
         Recipe("portmap", "cni", f"{_CNI}meta/portmap", "0.2"),
         Recipe("coredns", "coredns", ".", "2 to 6"),
         Recipe("kind", "kind", "sigs.k8s.io/kind", "0.5"),
+        Recipe("kstatus", "kstatus", ".", "0.5"),
+        Recipe("argocd", "argocd", "github.com/argoproj/argo-cd/v3/cmd", "4 to 6"),
     )
 }
 

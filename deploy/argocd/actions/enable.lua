@@ -1,0 +1,5 @@
+-- Accept the key again.
+if obj.spec ~= nil then
+  obj.spec.disabled = nil
+end
+return obj

@@ -1,0 +1,107 @@
+"""What an ApiKey can look like, as the operator itself writes it, and what GitOps tools must make of it.
+
+Each situation has a file in deploy/argocd/testdata, for readers; `python tests/gen/gitops_situations.py` writes them anew.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script it has to find its neighbours
+
+from gen.lifecycle import HOUR, KEY, NOW, active, apikey, observed, ours, pending, record, retiring, rollout, staged, tombstone
+from keyturn.api.v1alpha1.apikey import status_to_json
+from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.lifecycle.conclude import Outcome, conclude
+from keyturn.lifecycle.decide import decide
+from keyturn.lifecycle.observed import ForeignSecret, NoSecret, Observed
+from keyturn.lifecycle.plan import Waiting
+
+TESTDATA: Final = Path(__file__).parents[2] / "deploy" / "argocd" / "testdata"
+GENERATION: Final = 3
+"""Of the spec that the builders' ApiKey has."""
+
+NOTHING_FAILED: Final = Outcome()
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One row: `seen` is what the operator looked at when it wrote the status; None: it has not looked yet."""
+
+    name: str
+    argocd: str
+    kstatus: str
+    seen: Observed | None
+    outcome: Outcome = NOTHING_FAILED
+    changed_since: bool = False
+    """Whether the spec was changed after the operator looked."""
+
+    def manifest(self) -> dict[str, Any]:
+        """The ApiKey as the API server gives it out."""
+        living = self.seen.apikey if self.seen else apikey()
+        assert living is not None
+        spec = living.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        metadata: dict[str, Any] = {
+            "name": KEY.name,
+            "namespace": KEY.namespace,
+            "generation": GENERATION + self.changed_since,
+        }
+        if living.metadata.annotations:
+            metadata["annotations"] = dict(living.metadata.annotations)
+        whole: dict[str, Any] = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKey", "metadata": metadata, "spec": spec}
+        if self.seen:
+            whole["status"] = status_to_json(conclude(self.seen, decide(self.seen), self.outcome))
+        return whole
+
+
+STEADY: Final = observed(record(active(1)), ours(1))
+OVERLAP: Final = record(retiring(1), active(2, ago=HOUR))
+CONFLICT: Final = observed(record(staged(1)), ForeignSecret("Secret billing is not Keyturn's"))
+ACTED_ON: Final = apikey(status={"observedGeneration": GENERATION})
+BAD_SCHEDULE: Final = apikey({"rotation": {"schedule": "61 0 * * *"}})
+DISABLED: Final = apikey({"disabled": True})
+EXPIRED: Final = apikey({"expirationTime": "2026-03-02T12:00:00Z"})
+PAUSED: Final = replace(
+    STEADY, apikey=apikey(annotations={"keyturn.dev/paused": "true"}, status=status_to_json(conclude(STEADY, decide(STEADY), Outcome())))
+)
+FORBIDDEN: Final = Outcome(failed=Waiting(Reason.PERMISSION_MISSING, "Keyturn may not create Secrets"), user_must_act=True)
+
+SITUATIONS: Final = (
+    Situation("not-seen-yet", "Progressing", "Current", None),
+    Situation("first-issue", "Progressing", "InProgress", observed(record(staged(1)), held=(1,))),
+    Situation("steady", "Healthy", "Current", STEADY),
+    Situation("rollout-under-way", "Healthy", "Current", observed(OVERLAP, ours(2))),
+    Situation("rollout-stalled", "Healthy", "Current", observed(OVERLAP, ours(2), rollout=rollout(pending()))),
+    Situation("grace", "Healthy", "Current", observed(OVERLAP, ours(2), rollout=rollout())),
+    Situation("next-version-staged", "Healthy", "Current", observed(record(active(1), staged(2)), ours(1), of=ACTED_ON, held=(2,))),
+    Situation("lost-secret", "Progressing", "InProgress", observed(record(active(1), staged(2, seconds_ago=1)), NoSecret(), held=(2,))),
+    Situation("changed", "Progressing", "InProgress", STEADY, changed_since=True),
+    Situation("secret-conflict", "Degraded", "Failed", CONFLICT),
+    Situation("secret-conflict-and-changed", "Progressing", "InProgress", CONFLICT, changed_since=True),
+    Situation(
+        "secret-conflict-and-the-key-works", "Degraded", "Failed", observed(record(active(1)), ForeignSecret("It is immutable", works=True))
+    ),
+    Situation("bad-schedule", "Degraded", "Failed", observed(of=BAD_SCHEDULE)),
+    Situation("bad-schedule-and-the-key-works", "Degraded", "Failed", observed(record(active(1)), ours(1), of=BAD_SCHEDULE)),
+    Situation("no-product", "Degraded", "Failed", observed(of=apikey({"productRef": {"name": "invoices"}}))),
+    Situation("permission-missing", "Degraded", "Failed", observed(), FORBIDDEN),
+    Situation("expired", "Degraded", "Failed", observed(replace(record(dead=(tombstone(1),)), expiration_time=NOW), ours(1), of=EXPIRED)),
+    Situation("disabled", "Suspended", "Current", observed(replace(record(active(1)), disabled=True), ours(1), of=DISABLED)),
+    Situation("paused", "Suspended", "Current", PAUSED),
+    Situation("paused-and-changed", "Suspended", "InProgress", PAUSED, changed_since=True),
+)
+
+
+def files() -> dict[str, str]:
+    """Every file of deploy/argocd/testdata by name."""
+    return {f"{each.name}.yaml": yaml.safe_dump(each.manifest(), sort_keys=False, width=140) for each in SITUATIONS}
+
+
+if __name__ == "__main__":
+    for _name, _text in files().items():
+        (TESTDATA / _name).write_text(_text)
