@@ -39,7 +39,7 @@ def main() -> int:
     try:
         if asked.lock:
             with TemporaryDirectory(dir=kept_folder("image")) as scratch:
-                debian_packages.write_lock(architecture(), Path(scratch))
+                debian_packages.write_lock(Path(scratch))
         elif asked.root is not None:
             fill_root(asked.root.resolve())
         else:

@@ -34,6 +34,7 @@ PACKAGES: Final = (
     "python3.11-minimal",
     "zlib1g",
 )
+ARCHITECTURES: Final = ("amd64", "arm64")
 LOCK: Final = Path(__file__).with_name("debian.lock")
 
 _KEPT: Final = (
@@ -92,18 +93,24 @@ def locked(architecture: str) -> list[DebianPackage]:
     lines = [line.split() for line in LOCK.read_text().splitlines() if line and not line.startswith("#")]
     found = [DebianPackage(name, version, of, sha256) for of, name, version, sha256 in lines if of == architecture]
     if not found:
-        raise CannotBuild(f"{LOCK.name} names no packages for {architecture}: run build.py --lock on such a machine")
+        raise CannotBuild(f"{LOCK.name} names no packages for {architecture}, only for {', '.join(ARCHITECTURES)}")
     return found
 
 
-def write_lock(architecture: str, scratch: Path) -> None:
-    """Pin what Debian serves now, for this architecture; the lines of others stay."""
-    lines = LOCK.read_text().splitlines() if LOCK.exists() else []
-    others = [line for line in lines if line and not line.startswith(("#", f"{architecture} "))]
-    _download(PACKAGES, scratch)
-    own = [f"{architecture} {_field(deb, 'Package')} {_field(deb, 'Version')} {_sha256(deb)}" for deb in scratch.glob("*.deb")]
+def write_lock(scratch: Path) -> None:
+    """Pin what Debian serves now, for every architecture."""
+    lines: list[str] = []
+    for architecture in ARCHITECTURES:
+        folder = scratch / architecture
+        folder.mkdir()
+        options = _own_lists(scratch / f"{architecture}-lists", architecture)
+        done = _apt_get(folder, *options, "update")
+        done = done if done.returncode else _apt_get(folder, *options, "download", *PACKAGES)
+        if done.returncode:
+            raise CannotBuild(f"Debian does not serve the packages for {architecture}:\n{done.stderr[-1000:]}")
+        lines += [f"{architecture} {_field(deb, 'Package')} {_field(deb, 'Version')} {_sha256(deb)}" for deb in folder.glob("*.deb")]
     head = "# Debian 12 packages of the image: architecture, name, version, SHA-256 of the package. Made by make image-lock."
-    LOCK.write_text("\n".join([head, *sorted([*others, *own])]) + "\n")
+    LOCK.write_text("\n".join([head, *sorted(lines)]) + "\n")
 
 
 def fetch(packages: Sequence[DebianPackage], kept: Path) -> list[Path]:
@@ -114,7 +121,7 @@ def fetch(packages: Sequence[DebianPackage], kept: Path) -> list[Path]:
         scratch = kept / "download"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
-        _download([f"{package.name}={package.version}" for package in missing], scratch)
+        _download([f"{package.name}={package.version}" for package in missing], scratch, packages[0].architecture)
         for deb in scratch.glob("*.deb"):
             deb.rename(kept / f"{_sha256(deb)}.deb")
         scratch.rmdir()
@@ -166,21 +173,25 @@ def _put(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> None:
         target.chmod(0o755 if member.mode & _RUNNABLE else 0o644)
 
 
-def _download(wanted: Sequence[str], folder: Path) -> None:
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise CannotBuild("The image is made of Debian packages, and here is no apt: build deploy/image/Containerfile instead")
+def _download(wanted: Sequence[str], folder: Path, architecture: str) -> None:
     done = _apt_get(folder, "download", *wanted)
     if done.returncode:  # the machine's lists of packages may be missing or stale: with lists of our own
-        lists = folder.parent / "lists"
-        (lists / "partial").mkdir(parents=True, exist_ok=True)
-        options = ("-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={lists}")
+        options = _own_lists(folder.with_name(f"{architecture}-lists"), architecture)
         _apt_get(folder, *options, "update")
         done = _apt_get(folder, *options, "download", *wanted)
     if done.returncode:
         raise CannotBuild(f"Debian does not serve what {LOCK.name} names; make image-lock pins what it serves now.\n{done.stderr[-1000:]}")
 
 
+def _own_lists(folder: Path, architecture: str) -> tuple[str, ...]:
+    (folder / "partial").mkdir(parents=True, exist_ok=True)
+    settings = {"Dir::State::lists": folder, "Dir::Cache": folder, "APT::Architecture": architecture, "APT::Architectures": architecture}
+    return tuple(word for name, value in settings.items() for word in ("-o", f"{name}={value}"))
+
+
 def _apt_get(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise CannotBuild("The image is made of Debian packages, and here is no apt: build deploy/image/Containerfile instead")
     # as root apt would fetch as the user _apt, who may not write into our folder
     command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

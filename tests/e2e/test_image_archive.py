@@ -100,6 +100,20 @@ def test_containerd_and_docker_find_the_same_name_in_it(image: Unpacked) -> None
     assert image.blobs[for_docker["Config"]] == json.dumps(image.configuration, sort_keys=True).encode()
 
 
+def test_the_containerfile_says_the_same_of_it(image: Unpacked) -> None:
+    """Who builds with an engine gets the labels, the user and the entry point of who does not."""
+    text = (DEPLOY / "image" / "Containerfile").read_text().replace("\\\n", " ")
+    said = image.configuration["config"]
+    assert dict(re.findall(r'(org\.opencontainers\.image\.\w+)="([^"]*)"', text)) == said["Labels"]
+    after = dict(re.findall(r"^(ENV|WORKDIR|USER|ENTRYPOINT) (.*)$", text, re.MULTILINE))
+    assert after == {
+        "ENV": said["Env"][0],
+        "WORKDIR": said["WorkingDir"],
+        "USER": said["User"],
+        "ENTRYPOINT": json.dumps(said["Entrypoint"]),
+    }
+
+
 def test_the_manifests_name_this_version() -> None:
     (named,) = yaml.safe_load((DEPLOY / "base" / "kustomization.yaml").read_text())["images"]
     assert named["newTag"] == PROJECT["version"]
