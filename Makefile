@@ -117,10 +117,10 @@ image-lock: $(READY) ## Pin the Debian packages of the image anew, as Debian ser
 .PHONY: check
 check: $(READY) ## Format, lint, types, layers and generated files; no cluster, under a minute
 	@mkdir -p build
-	@$(MAKE) --jobs=4 --keep-going --output-sync=target check-format check-lint check-mypy check-pyright check-layers check-versions check-generated
+	@$(MAKE) --jobs=4 --keep-going --output-sync=target check-format check-lint check-mypy check-pyright check-layers check-versions check-site check-generated
 	@echo '== Checks passed'
 
-.PHONY: check-format check-lint check-mypy check-pyright check-layers check-versions check-generated
+.PHONY: check-format check-lint check-mypy check-pyright check-layers check-versions check-site check-generated
 check-format: $(READY)
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run make fmt"; exit 1; }
 check-lint: $(READY)
@@ -133,6 +133,8 @@ check-layers: $(READY)
 	@$(BIN)/lint-imports --no-logo > build/layers.txt || { cat build/layers.txt; exit 1; }
 check-versions: $(READY)
 	@$(WITH_DEPLOY) -m release.versions
+check-site: $(READY)
+	@$(BIN)/python docs/site/build_site.py
 # Into a folder of its own and compared, so that the check changes nothing and works beside uncommitted work.
 check-generated: $(READY)
 	@rm -rf $(GENERATED)
@@ -176,10 +178,12 @@ argocd: $(READY) ## Make deploy/argocd anew: the settings from the Lua files, th
 	@$(BIN)/python tests/gen/gitops_situations.py
 
 .PHONY: docs
-docs: $(READY) ## Make the generated pages anew: resources, settings, conditions, metrics, the command, the diagram of versions
+docs: $(READY) ## Make the generated pages anew (resources, settings, metrics ...), and the site from all pages: build/site
 	@mkdir -p docs/reference
 	@$(WRITE_REFERENCE) docs/reference
 	@$(WRITE_DIAGRAM) docs/explanation
+	@$(BIN)/python docs/site/build_site.py
+	@echo '== The site is in build/site: open build/site/index.html'
 
 .PHONY: lock
 lock: $(READY) ## Make requirements.lock anew after a change in pyproject.toml (ARGS=--upgrade: newest versions)
