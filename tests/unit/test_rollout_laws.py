@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gen.workloads import CUTOFF, NEW_KEY, OLD_KEY
@@ -64,7 +64,6 @@ def steps_for(view: RolloutView, targets: list[Target]) -> tuple[Annotate, ...]:
     return workloads_to_annotate(view, key_id=NEW_KEY, cutoff=CUTOFF, targets=targets)
 
 
-@settings(max_examples=50)
 @given(VIEWS, TARGETS)
 def test_without_old_pods_nothing_is_annotated_and_only_missing_targets_are_pending(view: RolloutView, targets: list[Target]) -> None:
     calm = replace(view, pods=tuple(pod for pod in view.pods if not pod_is_old(pod, key_id=NEW_KEY, cutoff=CUTOFF)))
@@ -73,7 +72,6 @@ def test_without_old_pods_nothing_is_annotated_and_only_missing_targets_are_pend
     assert {(each.kind, each.name) for each in pending_workloads(calm, key_id=NEW_KEY, cutoff=CUTOFF, targets=targets)} == missing
 
 
-@settings(max_examples=50)
 @given(VIEWS, TARGETS)
 def test_after_its_steps_were_carried_out_there_are_none(view: RolloutView, targets: list[Target]) -> None:
     done = {step.uid for step in steps_for(view, targets)}
@@ -81,7 +79,6 @@ def test_after_its_steps_were_carried_out_there_are_none(view: RolloutView, targ
     assert steps_for(replace(view, workloads=after), targets) == ()
 
 
-@settings(max_examples=50)
 @given(VIEWS, TARGETS)
 def test_nothing_is_annotated_but_what_uses_the_secret_or_agrees_as_a_target(view: RolloutView, targets: list[Target]) -> None:
     named = {target.key for target in targets}
@@ -90,14 +87,12 @@ def test_nothing_is_annotated_but_what_uses_the_secret_or_agrees_as_a_target(vie
     assert {step.uid for step in steps_for(view, targets)} <= own | lent
 
 
-@settings(max_examples=50)
 @given(VIEWS, TARGETS)
 def test_what_is_annotated_is_never_called_done(view: RolloutView, targets: list[Target]) -> None:
     if steps_for(view, targets):
         assert pending_workloads(view, key_id=NEW_KEY, cutoff=CUTOFF, targets=targets)
 
 
-@settings(max_examples=50)
 @given(VIEWS, TARGETS)
 def test_an_old_pod_that_uses_the_secret_always_keeps_the_old_key(view: RolloutView, targets: list[Target]) -> None:
     waits = any(pod.references and pod_is_old(pod, key_id=NEW_KEY, cutoff=CUTOFF) for pod in view.pods)

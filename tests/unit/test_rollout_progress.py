@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gen.workloads import CUTOFF
@@ -37,7 +37,6 @@ def test_a_summary_that_would_be_too_long_counts_the_rest() -> None:
     assert summary.endswith(" and 5 more")
 
 
-@settings(max_examples=50)
 @given(
     st.lists(st.builds(Pending, st.text(max_size=63), st.text(max_size=253), st.sampled_from(PendingReason)), max_size=10),
     st.integers(0, 9),
