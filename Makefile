@@ -191,7 +191,7 @@ lock: $(READY) ## Make requirements.lock anew after a change in pyproject.toml (
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
 
 .PHONY: release
-release: $(READY) ## Everything that is published of this commit, into dist/: packages, manifests, notes, checksums (ARGS="python notes": only these)
+release: $(READY) ## Everything that is published of this commit, into dist/: package, image, chart, manifests, notes, checksums (ARGS="python notes": only these)
 	@$(WITH_DEPLOY) -m release $(ARGS)
 
 .PHONY: clean

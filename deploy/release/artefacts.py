@@ -36,6 +36,17 @@ def manifests(source: Source, target: Path) -> None:
     (target / "keyturn.yaml").write_text(rendered, encoding="utf-8")
 
 
+def image(source: Source, target: Path) -> None:
+    """The container image and its bill of materials. What was built before of the same inputs is taken again."""
+    _run(source, [sys.executable, "deploy/image/build.py", "--output", str(target)])
+
+
+def chart(source: Source, target: Path) -> None:
+    """The Helm chart, packed. Helm notes the time of packing, so it is packed anew."""
+    _run(source, [program(source, "helm"), "package", "charts/keyturn", "--destination", str(target)])
+    pack_anew(target / f"keyturn-{source.version}.tgz", epoch=source.epoch)
+
+
 def notes(source: Source, target: Path) -> None:
     """The changelog's entry, and how to check what was downloaded."""
     entry = source.entry
@@ -47,6 +58,8 @@ PARTS: Final[Mapping[str, Callable[[Source, Path], None]]] = {
     "python": python_packages,
     "crds": custom_resources,
     "manifests": manifests,
+    "chart": chart,
+    "image": image,
     "notes": notes,
 }
 """By the name that a person can ask for, in the order in which they are made."""

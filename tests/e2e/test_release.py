@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import yaml
 from release.versions import CHANGELOG, project_version
 
 ROOT = Path(__file__).parents[2]
+QUICK = ("python", "crds", "manifests", "chart", "notes")
+"""All but the image, which has tests of its own (test_image.py)."""
 
 
 @pytest.fixture
@@ -55,11 +58,17 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_same_commit_twice_gives_the_same_bytes(clone: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     for target in (first, second):
-        done = release(clone, target)
+        done = release(clone, target, *QUICK)
         assert done.returncode == 0, done.stderr
     assert contents(first) == contents(second)
     version = project_version(ROOT)
-    assert {f"keyturn-{version}-py3-none-any.whl", f"keyturn-{version}.tar.gz", "keyturn-crds.yaml", "keyturn.yaml"} < set(contents(first))
+    assert {
+        f"keyturn-{version}-py3-none-any.whl",
+        f"keyturn-{version}.tar.gz",
+        "keyturn-crds.yaml",
+        "keyturn.yaml",
+        "RELEASE_NOTES.md",
+    } < set(contents(first))
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=first, check=True, capture_output=True)
 
 
@@ -83,6 +92,28 @@ def test_the_manifests_run_the_image_of_this_version(clone: Path, tmp_path: Path
     assert [each["metadata"]["name"] for each in crds] == [
         each["metadata"]["name"] for each in objects if each["kind"] == "CustomResourceDefinition"
     ]
+
+
+def test_the_chart_is_the_one_of_the_commit(clone: Path, tmp_path: Path) -> None:
+    assert release(clone, tmp_path / "dist", "chart").returncode == 0
+    with tarfile.open(tmp_path / "dist" / f"keyturn-{project_version(ROOT)}.tgz") as chart:
+        inside = {member.name: chart.extractfile(member) for member in chart.getmembers()}
+        packed = {name: file.read() for name, file in inside.items() if file is not None}
+    there = ROOT / "charts" / "keyturn"
+    assert packed["keyturn/values.yaml"] == (there / "values.yaml").read_bytes()
+    templates = {
+        f"keyturn/templates/{file.relative_to(there / 'templates')}" for file in (there / "templates").rglob("*") if file.is_file()
+    }
+    assert templates <= set(packed)
+
+
+def test_the_image_comes_with_its_bill_of_materials(clone: Path, tmp_path: Path) -> None:
+    done = release(clone, tmp_path / "dist", "image")
+    assert done.returncode == 0, done.stderr
+    assert {file.suffixes[-1] for file in (tmp_path / "dist").glob(f"keyturn-{project_version(ROOT)}.*")} == {".tar", ".json"}
+    sums = (tmp_path / "dist" / "SHA256SUMS").read_text()
+    assert f"keyturn-{project_version(ROOT)}.oci.tar" in sums
+    assert f"keyturn-{project_version(ROOT)}.cdx.json" in sums
 
 
 def test_the_notes_are_the_changelogs_entry(clone: Path, tmp_path: Path) -> None:
