@@ -139,9 +139,10 @@ def _make_situations(team: Team, refused: Team) -> None:
     team.apply_apikey("late", {"rotation": {"interval": "8s", "gracePeriod": "1s"}})
     for name in ("fine", "damaged"):
         team.apply_apikey(name)
-    for name in ("late", "contractor", "stuck", "fine", "damaged"):
-        team.wait_ready(name)
+    team.wait_ready("late")
     team.api.merge(team.secret_path("late"), {"immutable": True})  # so its next version cannot be delivered
+    for name in ("contractor", "stuck", "fine", "damaged"):
+        team.wait_ready(name)
     team.api.ask("POST", f"/api/v1/namespaces/{team.namespace}/serviceaccounts", {"metadata": {"name": "default"}})
     team.create(bare_pod("stuck", secret="stuck"))
     team.request_rotation("stuck")

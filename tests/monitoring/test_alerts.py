@@ -65,13 +65,17 @@ def test_a_real_situation_makes_the_alert_fire(observatory: Observatory, name: s
 
 
 def test_no_alert_fires_that_nothing_gave_cause_for(observatory: Observatory) -> None:
-    fired = [alert["labels"] for alert in observatory.prometheus.firing()]
-    healthy = [
-        each for each in fired if each["alertname"] in {"KeyturnDown", "KeyturnNotLeading"} and each.get("namespace") == "keyturn-system"
-    ]
-    assert healthy == []
-    assert [each for each in fired if each["alertname"] in ONLY_BY_A_BUG] == []
-    assert {each.get("apikey") for each in fired} <= {None, "contractor"}
+    """A scrape that a busy machine was late for passes."""
+
+    def is_wrong(labels: dict[str, str]) -> bool:
+        about_healthy = labels["alertname"] in {"KeyturnDown", "KeyturnNotLeading"} and labels.get("namespace") == "keyturn-system"
+        return about_healthy or labels["alertname"] in ONLY_BY_A_BUG or labels.get("apikey", "contractor") != "contractor"
+
+    def only_right_ones() -> bool:
+        fired = [alert["labels"] for alert in observatory.prometheus.firing()]
+        return bool(fired) and not any(is_wrong(labels) for labels in fired)
+
+    wait_until(only_right_ones, patience=20.0, what="only alerts that there is cause for")
 
 
 def test_prometheus_can_evaluate_every_rule(observatory: Observatory) -> None:
