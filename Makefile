@@ -185,6 +185,12 @@ docs: $(READY) ## Make the generated pages anew (resources, settings, metrics ..
 	@$(BIN)/python docs/site/build_site.py
 	@echo '== The site is in build/site: open build/site/index.html'
 
+.PHONY: picture
+picture: $(READY) ## Make docs/images/demo.svg anew from what make demo prints
+	@mkdir -p build
+	@$(MAKE) demo > build/demo.txt
+	@$(BIN)/python docs/site/terminal_picture.py < build/demo.txt > docs/images/demo.svg
+
 .PHONY: lock
 lock: $(READY) ## Make requirements.lock anew after a change in pyproject.toml (ARGS=--upgrade: newest versions)
 	@$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras --generate-hashes \

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree.ElementTree import fromstring
 
 import pytest
 
 from build_site import ROOT, navigation
 from site_links import problems
+from terminal_picture import chosen_lines, picture
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,29 @@ def test_every_page_can_be_reached_from_the_navigation() -> None:
     named = {path for pages in sections.values() for path in pages.values()}
     pages = {str(file.relative_to(ROOT)) for file in (ROOT / "docs").rglob("*.md")}
     assert pages - named == {"docs/README.md"}
+
+
+PRINTED = """
+== Install: one resource, one process  (13 s)
+$ kubectl apply --server-side -f crds/
+
+== Ask for a key, and deploy what uses it  (18 s)
+$ kubectl apply -f deploy/examples/first-key/
+   apikey.keyturn.dev/billing   created & <fine>
+   ^C
+
+== Done
+"""
+
+
+def test_a_picture_of_the_terminal_shows_the_chosen_chapters_as_they_were_printed() -> None:
+    assert chosen_lines(PRINTED) == [
+        "== Ask for a key, and deploy what uses it",
+        "$ kubectl apply -f deploy/examples/first-key/",
+        "   apikey.keyturn.dev/billing   created & <fine>",
+    ]
+
+
+def test_a_picture_of_the_terminal_keeps_columns_and_is_well_formed() -> None:
+    (row,) = [each.text for each in fromstring(picture(chosen_lines(PRINTED))).iter() if "fine" in (each.text or "")]  # noqa: S314 - our own
+    assert row.replace("\N{NO-BREAK SPACE}", " ") == "   apikey.keyturn.dev/billing   created & <fine>"
