@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gen.chart import CHART, HelmFailed, Json, difference, helm, rendered_chart, rendered_text
+from gen.chart import CHART, CURRENT, HelmFailed, Json, difference, helm, rendered_chart, rendered_text
 from gen.installed import SYSTEM, settings_of
 from keyturn.base.settings import Settings
 
@@ -22,9 +22,9 @@ LABELS = {
     "app.kubernetes.io/name": "keyturn",
     "app.kubernetes.io/part-of": "keyturn",
     "app.kubernetes.io/instance": "keyturn",
-    "app.kubernetes.io/version": "0.1.0",
+    "app.kubernetes.io/version": CURRENT,
     "app.kubernetes.io/managed-by": "Helm",
-    "helm.sh/chart": "keyturn-0.1.0",
+    "helm.sh/chart": f"keyturn-{CURRENT}",
 }
 SELECTOR = {"app.kubernetes.io/name": "keyturn", "app.kubernetes.io/component": "operator"}
 SPREAD = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
@@ -44,7 +44,7 @@ MONITOR = "monitoring.coreos.com/v1"
 SCRAPED = {"matchLabels": {"app.kubernetes.io/name": "keyturn", "app.kubernetes.io/instance": "keyturn"}}
 
 SWITCHES: list[tuple[Json, Json]] = [
-    ({"image": {"repository": "r.example/keyturn"}}, {f"{CONTAINER}.image": "r.example/keyturn:0.1.0"}),
+    ({"image": {"repository": "r.example/keyturn"}}, {f"{CONTAINER}.image": f"r.example/keyturn:{CURRENT}"}),
     ({"image": {"tag": "7"}}, {f"{CONTAINER}.image": "keyturn:7"}),
     ({"image": {"tag": "7", "digest": "sha256:" + "0" * 64}}, {f"{CONTAINER}.image": "keyturn@sha256:" + "0" * 64}),
     ({"image": {"pullPolicy": "Always"}}, {f"{CONTAINER}.imagePullPolicy": "Always"}),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +15,12 @@ import yaml
 
 from gen.installed import SYSTEM
 from testbed.binaries import program
+from testbed.cluster import Cluster
 
 Json = dict[str, Any]
 
 CHART: Final = Path(__file__).parents[2] / "charts" / "keyturn"
+CURRENT: Final = str(yaml.safe_load((CHART / "Chart.yaml").read_text())["version"])
 RELEASE: Final = "keyturn"
 NOWHERE: Final = Path("/nonexistent/kubeconfig")
 
@@ -49,6 +53,40 @@ def rendered_text(values: Json | None = None, *, namespace: str = SYSTEM) -> str
 def rendered_chart(values: Json | None = None, *, namespace: str = SYSTEM) -> dict[str, Json]:
     """The objects that helm would make, by kind and name."""
     return by_name(yaml.safe_load_all(rendered_text(values, namespace=namespace)))
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The chart on a cluster."""
+
+    cluster: Cluster
+    name: str = RELEASE
+    namespace: str = SYSTEM
+
+    def run(self, *arguments: str, values: Json | None = None) -> str:
+        """Any command of helm about this release: the command, the release, then the rest."""
+        command, *others = arguments
+        return helm(command, self.name, *others, "--namespace", self.namespace, kubeconfig=self.cluster.kubeconfig, values=values)
+
+    def install(self, values: Json | None = None, *options: str, chart: Path = CHART) -> str:
+        """As the how-to page says."""
+        return self.run("install", str(chart), "--create-namespace", "--wait", *options, values=values or {})
+
+    def upgrade(self, values: Json | None = None, *options: str, chart: Path = CHART) -> str:
+        """With these values and no others."""
+        return self.run("upgrade", str(chart), "--reset-values", "--wait", *options, values=values or {})
+
+
+def older_chart(folder: Path, *, version: str = "0.0.9") -> Path:
+    """The chart as an earlier release: another version, and CRDs with one column less."""
+    chart = shutil.copytree(CHART, folder / f"keyturn-{version}")
+    for file in [chart / "Chart.yaml", *(chart / "files" / "crds").iterdir()]:
+        file.write_text(file.read_text().replace(CURRENT, version))
+    for file in (chart / "files" / "crds").iterdir():
+        crd = yaml.safe_load(file.read_text())
+        del crd["spec"]["versions"][0]["additionalPrinterColumns"][-1]
+        file.write_text(yaml.safe_dump(crd))
+    return chart
 
 
 def by_name(objects: Iterable[Json]) -> dict[str, Json]:

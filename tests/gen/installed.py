@@ -44,8 +44,8 @@ class Installed:
         """As the administrator does it, but for the other variant's binding, which goes."""
         plane.kubectl("delete", "clusterrolebinding", ACCOUNT, "--ignore-not-found")
         plane.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(folder))
-        wait_until(lambda: _serves_apikeys(plane), patience=20.0, what="the CRDs to be served")
-        return cls(plane, rendered(plane, folder), _log_in(plane, scratch))
+        wait_until(lambda: serves_apikeys(plane), patience=20.0, what="the CRDs to be served")
+        return cls(plane, rendered(plane, folder), log_in(plane, scratch))
 
     @property
     def settings(self) -> Settings:
@@ -107,7 +107,8 @@ def _rights_of(rule: Json, namespace: str) -> Iterator[Right]:
         yield Right(verb, group, plural, subresource, namespace=namespace, name=name)
 
 
-def _log_in(plane: Plane, scratch: Path) -> Path:
+def log_in(plane: Plane, scratch: Path) -> Path:
+    """A kubeconfig of the operator's own account, in the folder `scratch`."""
     token = plane.kubectl("-n", SYSTEM, "create", "token", ACCOUNT).strip()
     config = {
         "apiVersion": "v1", "kind": "Config", "current-context": "operator",
@@ -120,7 +121,8 @@ def _log_in(plane: Plane, scratch: Path) -> Path:
     return file
 
 
-def _serves_apikeys(plane: Cluster) -> bool:
+def serves_apikeys(plane: Cluster) -> bool:
+    """Whether ApiKeys can be asked for yet: a moment after their CRD was accepted."""
     try:
         return plane.answers("/apis/keyturn.dev/v1alpha1/apikeys")
     except ApiFailed as failure:
