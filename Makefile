@@ -102,6 +102,10 @@ chaos: $(READY) ## The long accidents: kills after every call, frozen leaders, h
 bench-operator: $(READY) ## Requests, seconds and bytes for thousands of ApiKeys; about 8 min
 	@$(BIN)/python tests/bench/bench_operator.py $(ARGS)
 
+.PHONY: bench-argocd
+bench-argocd: $(READY) ## A thousand ApiKeys in one Application of Argo CD, all rotating; prints what it cost; about 5 min
+	@$(BIN)/pytest tests/argocd -m slow --capture=no $(ARGS)
+
 ##@ Release it
 
 .PHONY: image

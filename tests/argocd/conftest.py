@@ -31,7 +31,7 @@ def installed(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Install
 @pytest.fixture(scope="session")
 def operator(installed: Installed) -> Iterator[OperatorProcess]:
     with installed.start_operator(PATIENT) as operator:
-        yield operator.wait_ready()
+        yield operator.wait_ready(patience=120.0)  # a machine that also runs Argo CD may be slow
 
 
 @pytest.fixture(scope="session")

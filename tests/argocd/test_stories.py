@@ -29,7 +29,7 @@ def test_a_workload_of_a_later_wave_starts_once_the_key_is_there(site: Site) -> 
         assert team.api.get(f"/apis/apps/v1/namespaces/{team.namespace}/deployments/web") is None
     finally:
         operator.restart()
-        operator.wait_ready()
+        operator.wait_ready(patience=120.0)
     site.argo.wait(site.name)
     assert team.accepted("billing") == {site.key_id("billing")}
     assert team.workload("Deployment", "web")["status"]["readyReplicas"] == 1

@@ -101,6 +101,10 @@ class ArgoCD:
             raise TimeoutError(f"{late}; it says {json.dumps(shown, indent=1)[:4000]}") from None
         return self.application(name)["status"]
 
+    def wait_created(self, name: str, *, patience: float = PATIENCE) -> None:
+        """Wait until there is an Application of this name, made by another one."""
+        wait_until(lambda: self.plane.answers(f"{_APPLICATIONS}/{name}"), patience=patience, what=f"an Application {name}")
+
     def wait_operation(self, name: str, message: str, *, patience: float = PATIENCE) -> None:
         """Wait until a sync says that it is at this point."""
 

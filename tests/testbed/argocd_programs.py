@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from testbed.binaries import program, search_path, source_folders
+from testbed.binaries import program, programs, search_path, source_folders
 from testbed.cluster import wait_until
 from testbed.layout import free_ports
 from testbed.plane import Plane
@@ -24,7 +24,7 @@ _CONFIG: Final = "manifests/base/config"
 
 def prepare() -> None:
     """Build what is missing, which takes minutes the first time."""
-    program("argocd")
+    programs("argocd", "helm")
     source_folders("argocd", MODULE, _CRDS, _CONFIG)
 
 
@@ -136,7 +136,7 @@ class Programs:
             (home / part).mkdir(parents=True)
         environment = {
             **os.environ,
-            "PATH": search_path(("kubectl",)),
+            "PATH": search_path(("kubectl", "helm")),
             "HOME": str(home),
             "TMPDIR": str(home / "tmp"),
             "ARGOCD_BINARY_NAME": name,
