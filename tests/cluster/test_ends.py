@@ -31,8 +31,9 @@ def test_the_end_stands_in_the_record_from_the_start(team: Team) -> None:
 
 
 def test_at_its_expiration_time_every_version_ends(team: Team) -> None:
-    team.issue("billing", {"expirationTime": in_seconds(3)})
+    team.issue("billing")
     assert len(team.accepted("billing")) == 1
+    team.apply_apikey("billing", {"expirationTime": in_seconds(1)})
     told = team.wait_says("billing", "Ready", "False", "Expired")
     assert "Set spec.expirationTime later" in told["message"]
     assert team.says("billing", "Stalled") == ("True", "Expired")
@@ -42,7 +43,8 @@ def test_at_its_expiration_time_every_version_ends(team: Team) -> None:
 
 
 def test_a_later_expiration_time_brings_a_new_version_and_not_the_old_one(team: Team) -> None:
-    old = team.issue("billing", {"expirationTime": in_seconds(2)})
+    old = team.issue("billing")
+    team.apply_apikey("billing", {"expirationTime": in_seconds(1)})
     team.wait_states("billing", {1: "Revoked"})
     team.apply_apikey("billing", {"expirationTime": "2099-01-31T18:00:00Z"})
     team.wait_ready("billing", version=2)
