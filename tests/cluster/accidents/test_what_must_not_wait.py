@@ -24,3 +24,18 @@ def test_a_key_is_disabled_at_once_while_nobody_can_look_at_pods(scene: Scene) -
     team.apply_apikey("billing", SPEC)
     scene.keep_going(lambda: team.states("billing") == {1: "Retired", 2: "Active"}, what="the overlap ended")
     scene.check("billing")
+
+
+def test_nothing_is_minted_for_an_apikey_whose_deletion_was_not_seen_yet(scene: Scene) -> None:
+    """Its Secret goes with it, and on a busy machine that was seen first: a version for nobody was staged, and revoked at once."""
+    team, door = scene.team, scene.doors["a"]
+    team.apply_apikey("billing", SPEC)
+    scene.rest("billing", version=1)
+    door.rule = lambda call: Refuse(500) if call.method == "GET" and call.path.endswith("/apikeys") else None
+    door.cut_watches()
+    team.delete_apikey("billing")
+    team.api.delete(team.secret_path("billing"))
+    scene.keep_going(lambda: team.states("billing") == {1: "Revoked"}, what="the key is revoked", about="billing")
+    door.rule = no_fault
+    team.apply_apikey("billing", SPEC)
+    scene.rest("billing", version=2)

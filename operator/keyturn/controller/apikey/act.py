@@ -15,6 +15,8 @@ from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.cluster.api_errors import Forbidden, Invalid, NotFound
+from keyturn.cluster.apikeys import object_path
+from keyturn.cluster.raw import mapping_of, uid_of
 from keyturn.cluster.record_secrets import StoredRecord
 from keyturn.cluster.workloads import annotate_workload
 from keyturn.controller.apikey.announce import announce, post
@@ -132,13 +134,31 @@ async def _stage(rt: Runtime, seen: Observed, step: Stage) -> None:
 
 
 async def _tell_of_loss(rt: Runtime, seen: Observed, step: Stage) -> None:
-    """A namespace that is deleted loses its Secrets before its ApiKeys, and a version minted then is for nobody.
+    """A version minted for an ApiKey that goes together with its Secret is for nobody.
 
-    The Event finds it out: nothing can be created there any more, and no right to read namespaces is needed.
+    The watches are no order: an ApiKey's deletion may be seen after its Secret's, so the API server itself is asked. And a namespace that
+    is deleted loses its Secrets before its ApiKeys. The Event finds that out: nothing can be created there any more, and no right to read
+    namespaces is needed.
     """
     apikey = _living(seen)
+    await _confirm_alive(rt, apikey)
     if not await post(rt, seen.key, apikey.metadata.uid, loss_of(apikey, number=step.number), now=seen.now):
         raise Forbidden(f"create secrets {seen.key.namespace}: the namespace is being deleted", namespace_terminating=True)
+
+
+async def _confirm_alive(rt: Runtime, apikey: ApiKey) -> None:
+    """Raise Conflict, with the cache put right, where the ApiKey is gone, going or another one."""
+    key, metadata = apikey.key, apikey.metadata
+    try:
+        raw = await rt.client.get(object_path(key.namespace, key.name))
+    except NotFound as missing:
+        if not missing.object_is_gone:
+            raise
+        rt.drop_apikey(key, {"metadata": {"uid": metadata.uid}})
+        raise Conflict(f"ApiKey {key} is gone") from missing
+    rt.keep_apikey(key, raw)
+    if uid_of(raw) != metadata.uid or "deletionTimestamp" in mapping_of(raw, "metadata"):
+        raise Conflict(f"ApiKey {key} is going, or another one by now")
 
 
 async def save_record(rt: Runtime, seen: Observed, record: Record, *, create: bool) -> None:
