@@ -49,7 +49,8 @@ _KEPT: Final = (
 """What is taken over, in the order it is written."""
 
 _DROPPED: Final = frozenset({"title", "$defs"})
-_BOUNDS: Final = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+# An int32's bounds are written all the same: Kubernetes 1.33 takes numbers that do not fit their format, 1.37 does not.
+_IMPLIED: Final = {"int64": (-(2**63), 2**63 - 1)}
 
 _API_VERSION: Final = "Version of the format, keyturn.dev/v1alpha1."
 _KIND: Final = "Kind of the object, {kind}."
@@ -166,7 +167,7 @@ def _drop_implied(schema: Schema) -> None:
     """Remove what says nothing: `default: null`, the bounds that the format implies; fold the lines of a description."""
     if schema.get("default", 0) in (None, [], {}):
         del schema["default"]
-    least, most = _BOUNDS.get(str(schema.get("format")), (None, None))
+    least, most = _IMPLIED.get(str(schema.get("format")), (None, None))
     if schema.get("minimum") == least:
         schema.pop("minimum", None)
     if schema.get("maximum") == most:

@@ -106,7 +106,8 @@ _INT64: Final[JsonDict] = {"format": "int64"}
 WholeNumber: Final = BeforeValidator(_as_integer)
 """Last in the annotation of an integer field."""
 
-Int32 = Annotated[int, Strict(), Field(ge=-_MAX_INT32 - 1, le=_MAX_INT32, json_schema_extra=INT32), WholeNumber]
+IssuedNumber = Annotated[int, Strict(), Field(ge=1, le=_MAX_INT32, json_schema_extra=INT32), WholeNumber]
+"""Of a version that there is."""
 VersionNumber = Annotated[int, Strict(), Field(ge=1, le=1_000_000_000, json_schema_extra=INT32), WholeNumber]
 """One that a person may ask for. A first key may begin there, and every number after it must fit into an int32 of the status."""
 Generation = Annotated[int, Strict(), Field(ge=0, le=_MAX_INT64, json_schema_extra=_INT64), WholeNumber]

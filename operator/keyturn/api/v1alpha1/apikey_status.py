@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from keyturn.api.field_types import Generation, Int32, StatusTime
+from keyturn.api.field_types import Generation, IssuedNumber, StatusTime
 from keyturn.api.rules import ApiModel, ListOf
 from keyturn.api.v1alpha1.condition import Condition
 from keyturn.base.version_state import VersionState
@@ -56,7 +56,7 @@ class EffectiveSettings(ApiModel):
 class VersionStatus(ApiModel):
     """One generation of the key."""
 
-    number: Int32
+    number: IssuedNumber
     """Number of the version, counted from 1, never used twice."""
     key_id: KeyID
     """Public ID of the version: the part of the key that logs and reports show."""
@@ -106,7 +106,7 @@ class ApiKeyStatus(ApiModel):
     """Generation of the spec that was last fully acted on, or that waits for its user."""
     observed_trigger: Annotated[str, Field(max_length=253)] | None = None
     """The rotation.trigger that was last acted on."""
-    active_version: Int32 | None = None
+    active_version: IssuedNumber | None = None
     """Number of the version that the Secret holds."""
     key_id: KeyID | None = None
     """Public ID of the version that the Secret holds. Whose key is this? kubectl get apikeys -A --field-selector status.keyID=<ID>."""
