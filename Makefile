@@ -72,6 +72,10 @@ test-argocd: $(READY) ## A real Argo CD syncs keys from a real Git server; what 
 	@echo '== Argo CD tests: a real Argo CD, about 90 s. The first run on a machine builds it from source (about five minutes)'
 	@$(BIN)/pytest tests/argocd -m '$(SHORT)' $(ARGS)
 
+.PHONY: test-chart-long
+test-chart-long: $(READY) ## The chart with real pods on a real node, and a thousand keys when it is uninstalled; about 5 min
+	@$(BIN)/pytest tests/chart -m slow -s $(ARGS)
+
 .PHONY: test-e2e
 test-e2e: $(READY) ## The whole product on a cluster, also on one real node, the short form, under 3 min
 	@echo '== End-to-end tests: the operator as a process of its own; the slow parts are real rollouts and real waiting, about 3 min'

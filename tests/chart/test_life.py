@@ -116,8 +116,8 @@ def test_an_upgrade_that_was_killed_is_rolled_back_and_done_again(team: Team, ke
         release.upgrade()
     assert api.ask("GET", OPERATOR)["status"]["availableReplicas"] == 2, "the old pods are still there"
     assert team.accepted(key) == {secret.key_id}
-    release.run("rollback", "--wait")
-    release.upgrade()
+    release.run("rollback")
+    release.run("upgrade", str(CHART), "--reset-then-reuse-values", "--wait")
     assert (crd_version(api), image(api)) == (CURRENT, f"keyturn:{CURRENT}")
     assert team.secret(key).token == secret.token
     team.request_rotation(key)
