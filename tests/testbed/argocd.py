@@ -72,7 +72,7 @@ class ArgoCD:
         wait_until(lambda: not self.plane.answers(f"{_APPLICATIONS}/{name}"), patience=PATIENCE, what=f"Application {name} to be gone")
 
     def application(self, name: str) -> Json:
-        return json.loads(self.plane.login.ask("GET", f"{_APPLICATIONS}/{name}"))
+        return json.loads(self.plane.login.ask("GET", f"{_APPLICATIONS}/{name}", timeout=PATIENCE))  # it may name a thousand resources
 
     def refresh(self, name: str, *, kind: str = "normal", patience: float = PATIENCE) -> None:
         """Look at Git now, and wait until it was compared; `hard`: also render anew."""
