@@ -147,3 +147,19 @@ def test_the_secret_is_shown_below_its_apikey_and_belongs_to_no_application(site
     assert not [name for name in (*secret.labels, *secret.annotations) if "argocd" in name or name == "app.kubernetes.io/instance"]
     tracked = {(each["kind"], each["name"]) for each in site.argo.application(site.name)["status"]["resources"]}
     assert tracked == {("ApiKey", "billing")}
+
+
+def test_a_field_that_git_writes_is_put_back_whoever_changed_it(site: Site) -> None:
+    site.argo.wait(site.name, revision=site.deploy(wanted_key(spec={"disabled": False})))
+    before = site.team.apikey("billing")["metadata"]["generation"]
+    site.argo.run_action(site.name, site.team.apikey("billing"), "disable")
+    site.team.wait_until(
+        lambda: (
+            (site.team.apikey("billing")["metadata"]["generation"], site.team.apikey("billing")["spec"]["disabled"]) == (before + 2, False)
+        ),
+        about="billing",
+        what="the key is disabled and enabled again",
+        patience=60.0,
+    )
+    site.argo.wait(site.name)
+    assert site.team.accepted("billing") == {site.key_id("billing")}
