@@ -215,6 +215,13 @@ def test_nothing_the_chart_makes_is_a_secret() -> None:
     assert "randAlpha" not in "".join(file.read_text() for file in (CHART / "templates").iterdir())
 
 
+def test_the_notes_say_so_where_the_crds_are_missing() -> None:
+    dry_run = ("install", "keyturn", str(CHART), "--namespace", SYSTEM, "--dry-run=client")
+    said = "The CustomResourceDefinitions are NOT installed"
+    assert said in helm(*dry_run, values={"crds": {"install": False}})
+    assert said not in helm(*dry_run, values={})
+
+
 def test_the_same_values_give_the_same_bytes() -> None:
     values = {"metrics": {"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}}, "commonLabels": {"b": "1", "a": "2"}}
     assert rendered_text(values) == rendered_text(values)
