@@ -63,8 +63,8 @@ test-cluster: $(READY) ## User stories against a real API server and etcd, about
 	@$(BIN)/pytest tests/cluster --testbed=$(TESTBED) -m '$(SHORT)' $(ARGS)
 
 .PHONY: test-chart
-test-chart: $(READY) ## The Helm chart: what it makes of its values, and its life on a real API server; about 1 min
-	@echo '== Chart tests: helm alone, then on a real API server, about 1 min. The first run on a machine builds helm, about 5 min'
+test-chart: $(READY) ## The Helm chart: what it makes of its values, and its life on a real API server; about 2 min
+	@echo '== Chart tests: helm alone, then on a real API server, about 2 min. The first run on a machine builds helm, about 5 min'
 	@$(BIN)/pytest tests/chart -m '$(SHORT)' $(ARGS)
 
 .PHONY: test-argocd
@@ -73,7 +73,7 @@ test-argocd: $(READY) ## A real Argo CD syncs keys from a real Git server; what 
 	@$(BIN)/pytest tests/argocd -m '$(SHORT)' $(ARGS)
 
 .PHONY: test-chart-long
-test-chart-long: $(READY) ## The chart with real pods on a real node, and a thousand keys when it is uninstalled; about 5 min
+test-chart-long: $(READY) ## The chart with real pods on a real node, killed upgrades, a thousand keys at the end; about 5 min
 	@$(BIN)/pytest tests/chart -m slow -s $(ARGS)
 
 .PHONY: test-e2e

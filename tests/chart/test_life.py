@@ -109,7 +109,9 @@ def test_what_is_no_longer_installed_by_the_chart_is_not_deleted_either(team: Te
     assert team.secret(key).token == secret.token
 
 
+@pytest.mark.slow
 def test_an_upgrade_that_was_killed_is_rolled_back_and_done_again(team: Team, key: str, release: Release, plane: Plane, api: Api) -> None:
+    """Slow: four times pods come and go."""
     secret = team.secret(key)
     kill_an_upgrade(release, plane)
     with pytest.raises(HelmFailed, match=r"another operation .* is in progress"):

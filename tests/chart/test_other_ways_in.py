@@ -30,8 +30,13 @@ def kubectl_installed(plane: Plane, request: pytest.FixtureRequest) -> Iterator[
     plane.kubectl("delete", "-k", str(folder), "--ignore-not-found", "--wait=true", "--timeout=60s")
 
 
-@pytest.mark.parametrize(("kubectl_installed", "values"), [(EVERYWHERE, {}), (NAMESPACED, NAMED)], indirect=["kubectl_installed"])
+@pytest.mark.parametrize(
+    ("kubectl_installed", "values"),
+    [(EVERYWHERE, {}), pytest.param(NAMESPACED, NAMED, marks=pytest.mark.slow)],
+    indirect=["kubectl_installed"],
+)
 def test_beside_what_kubectl_installed_it_is_refused_and_over_it_it_is_taken(plane: Plane, kubectl_installed: Path, values: Json) -> None:
+    """The namespaced one is slow, and nothing else about it differs much."""
     assert kubectl_installed
     with pytest.raises(HelmFailed, match="Keyturn is installed already, in namespace keyturn-system: two would manage the same ApiKeys"):
         Release(plane, namespace="elsewhere").install(values)
