@@ -14,7 +14,8 @@ from gen.team import Api
 from testbed.argocd import ArgoCD
 from testbed.plane import Plane
 
-PATIENT = {"lease_duration": "15s", "sweep_interval": "1h"}
+PATIENT = {"lease_duration": "60s", "request_timeout": "20s", "sweep_interval": "1h"}
+"""Argo CD's work on a thousand keys keeps the API server busy for long: a lead lost by it ends the operator, and nobody starts it again."""
 
 
 @pytest.fixture(scope="session")
