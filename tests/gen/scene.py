@@ -32,7 +32,7 @@ SPEC: Final[Mapping[str, object]] = {
     "rotation": {"policy": "Manual", "gracePeriod": "1s", "overlapLimit": "5m"},
 }
 SETTINGS: Final = {"lease_duration": "1s", "stall_timeout": "5m"}
-PATIENCE: Final = 30.0
+PATIENCE: Final = 120.0
 
 
 @dataclass(slots=True)
