@@ -86,6 +86,10 @@ test-monitoring: $(READY) ## Alerts and dashboard on a real Prometheus, with Api
 	@echo '== Monitoring tests: a real Prometheus scrapes a real operator, about 1 min'
 	@$(BIN)/pytest tests/monitoring $(ARGS)
 
+.PHONY: image-test
+image-test: $(READY) ## The image from nothing twice, and by a Docker engine from the Containerfile (as root on Debian); about 10 min
+	@$(BIN)/pytest tests/e2e/test_image.py tests/e2e/test_image_archive.py tests/e2e/test_image_recipe.py $(ARGS)
+
 .PHONY: kind-test
 kind-test: $(READY) ## The end-to-end tests on kind (as root on Debian it brings kind and an engine itself)
 	@$(BIN)/pytest tests/e2e --testbed=kind -m 'not slow' $(ARGS)

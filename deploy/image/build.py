@@ -68,7 +68,8 @@ def kept_image(output: Path, *, again: bool) -> tuple[Path, str]:
             forget_oldest(images.glob("keyturn-*"), keep=_IMAGES_KEPT)
         output.mkdir(parents=True, exist_ok=True)
         for name in (archive, f"{NAME}-{version}.cdx.json"):
-            shutil.copy(kept / name, output / name)
+            shutil.copy(kept / name, output / f"{name}.part")
+            (output / f"{name}.part").replace(output / name)  # whoever reads the old one goes on reading it
         return output / archive, (kept / "digest").read_text()
 
 
@@ -92,7 +93,7 @@ def fill_root(root: Path) -> None:
         project = python_packages.project(REPOSITORY)
         contents = Contents(
             name=NAME, version=project["version"], license=project["license"], description=project["description"],
-            architecture=architecture(), debian=packages, wheels=[*wheels, own],
+            architecture=architecture(), debian=packages, wheels=wheels,
         )  # fmt: skip
         (root / PLACE).parent.mkdir(parents=True)
         (root / PLACE).write_text(bill_of_materials(contents))
@@ -122,6 +123,8 @@ def _settle_rights(root: Path) -> None:
             if not file.is_symlink():
                 file.chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)
     (root / "tmp").chmod(0o700)
+    if os.geteuid() == 0:  # an engine's build copies what it finds; our own archive names the owner anyway
+        os.chown(root / "tmp", USER, USER)
 
 
 def _image(root: Path, version: str) -> Image:

@@ -44,8 +44,10 @@ def bill_of_materials(contents: Contents) -> str:
         "description": contents.description,
         "licenses": [{"license": {"id": contents.license}}],
     }
-    components = [*map(_debian_component, contents.debian), *map(_python_component, contents.wheels)]
-    names = "\n".join(str(component["bom-ref"]) + str(component["hashes"]) for component in components)
+    own = _component(contents.name, contents.version, url=f"pkg:pypi/{contents.name}@{contents.version}")  # made here: it came in no file
+    own["licenses"] = product["licenses"]
+    components = [*map(_debian_component, contents.debian), *map(_python_component, contents.wheels), own]
+    names = json.dumps(components)
     document: Json = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -76,6 +78,6 @@ def _python_component(wheel: Path) -> Json:
     return component
 
 
-def _component(name: str, version: str, *, url: str, sha256: str) -> Json:
-    hashes = [{"alg": "SHA-256", "content": sha256}]
-    return {"type": "library", "bom-ref": url, "name": name, "version": version, "purl": url, "hashes": hashes}
+def _component(name: str, version: str, *, url: str, sha256: str | None = None) -> Json:
+    hashes: Json = {"hashes": [{"alg": "SHA-256", "content": sha256}]} if sha256 else {}
+    return {"type": "library", "bom-ref": url, "name": name, "version": version, "purl": url, **hashes}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Final
 
 from testbed.cache import Stopwatch, cache_folder, only_one, say
@@ -63,6 +64,33 @@ def fill_root(root: Path, *packages: str) -> None:
             shutil.rmtree(own)
         if not own.is_symlink():
             own.symlink_to(f"usr/{top}")
+
+
+def minimal_system() -> Path:
+    """The archive of a small Debian 12 in which apt works, as the image debian:12-slim; made once, as root, by debootstrap."""
+    archive = cache_folder() / "images" / "debian-12-slim.tar"
+    with only_one(f"debian-{archive.name}"):
+        if not archive.is_file():
+            watch = Stopwatch()
+            with TemporaryDirectory(prefix="debian-", dir=cache_folder()) as scratch:
+                root = Path(scratch) / "root"
+                _bootstrap(root)
+                part = archive.with_suffix(".part")
+                subprocess.run(["tar", "-C", root, "-cf", part, "."], check=True)
+                part.rename(archive)
+            say(f"made a small Debian in {watch}")
+    return archive
+
+
+def _bootstrap(root: Path) -> None:
+    tool = unpacked("debootstrap") / "usr"
+    asked = ("indextargets", "--format=$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages", "Origin: Debian")
+    places = sorted(set(_with_package_lists(lambda lists: _run("apt-get", *lists, *asked, folder=cache_folder())).splitlines()))
+    mirror = next(place.split()[0] for place in places if place.split()[1] == "bookworm")
+    environment = {**os.environ, "DEBOOTSTRAP_DIR": str(tool / "share" / "debootstrap")}
+    command = ["sh", tool / "sbin" / "debootstrap", "--variant=minbase", "bookworm", root, mirror]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    (root / "etc" / "apt" / "sources.list").write_text("".join(f"deb {place}\n" for place in places))
 
 
 def _unpack(packages: tuple[str, ...], folder: Path) -> None:

@@ -38,8 +38,11 @@ def machine_engine() -> Engine | None:
     return Engine(dict(os.environ)) if answers else None
 
 
-def start_engine(folder: Path, *, group: Group) -> Engine:
-    """Start Debian's dockerd in `folder`; it ends with `group`. Its control group is named like the folder."""
+def start_engine(folder: Path, *, group: Group, networks: bool = True) -> Engine:
+    """Start Debian's dockerd in `folder`; it ends with `group`. Its control group is named like the folder.
+
+    `networks`: it makes its own, apart from the machine's. Without them a build may use the machine's (`--network=host`).
+    """
     if missing := what_is_missing():
         raise CannotRunNode(f"No Docker engine answers here, and one of our own cannot be started: {missing}")
     root, watch = _unpacked_engine(), Stopwatch()
@@ -57,14 +60,17 @@ def start_engine(folder: Path, *, group: Group) -> Engine:
     (folder / "state").mkdir()
     path = f"{tools}:{root}/usr/bin:{root}/usr/sbin:{os.environ['PATH']}"
     inner = {**os.environ, "PATH": path, "LD_LIBRARY_PATH": str(library), "XTABLES_LIBDIR": str(library / "xtables")}
-    private = "mount --make-rprivate / && mount -t tmpfs tmpfs /run && ip link set lo up && echo 1 > /proc/sys/net/ipv4/ip_forward"
+    private = "mount --make-rprivate / && mount -t tmpfs tmpfs /run"
+    private += " && ip link set lo up && echo 1 > /proc/sys/net/ipv4/ip_forward" if networks else ""
+    namespaces = [word for word in OWN_NAMESPACES if networks or word != "--net"]
     script = f'{private} && exec dockerd "$@"'
     flags = [
         f"--data-root={folder}/data", f"--exec-root={folder}/state", f"--pidfile={folder}/dockerd.pid", f"--host=unix://{folder}/docker.sock",
         "--storage-driver=overlay2", f"--cgroup-parent=/{folder.name}",
         f"--add-runtime=within-bounds={runtime}", "--default-runtime=within-bounds",
+        *(() if networks else ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false")),
     ]  # fmt: skip
-    command = [*OWN_NAMESPACES, "/bin/sh", "-c", script, "dockerd", *flags]
+    command = [*namespaces, "/bin/sh", "-c", script, "dockerd", *flags]
     daemon = Component("dockerd", group=group, command=command, log=folder / "dockerd.log", environment=inner)
     daemon.start()
     outer = {**os.environ, "PATH": f"{root}/usr/bin:{os.environ['PATH']}", "DOCKER_HOST": f"unix://{folder}/docker.sock"}
