@@ -2,6 +2,7 @@
 
     python deploy/image/build.py                     # build/image/keyturn-<version>.oci.tar, its SBOM and its digest beside it
     python deploy/image/build.py --root FOLDER       # only the root file system, as the Containerfile needs it
+    python deploy/image/build.py --served            # not with the pinned Debian packages but with today's: other bytes, for tests
     python deploy/image/build.py --lock              # pin the Debian packages of today in debian.lock
 
 The same checkout gives the same bytes. The Debian packages are pinned in debian.lock, the Python packages in requirements.lock.
@@ -41,27 +42,27 @@ def main() -> int:
             with TemporaryDirectory(dir=kept_folder("image")) as scratch:
                 debian_packages.write_lock(Path(scratch))
         elif asked.root is not None:
-            fill_root(asked.root.resolve())
+            fill_root(asked.root.resolve(), served=asked.served)
         else:
-            _say_what_was_made(*kept_image(asked.output, again=asked.again))
+            _say_what_was_made(*kept_image(asked.output, again=asked.again, served=asked.served))
     except CannotBuild as reason:
         sys.stderr.write(f"{reason}\n")
         return 1
     return 0
 
 
-def kept_image(output: Path, *, again: bool) -> tuple[Path, str]:
+def kept_image(output: Path, *, again: bool, served: bool) -> tuple[Path, str]:
     """The archive in `output`, and the image's digest; made only if the inputs have changed since the last time, or `again`."""
     version = str(python_packages.project(REPOSITORY)["version"])
     images = kept_folder("images")
-    kept = images / f"keyturn-{fingerprint(REPOSITORY, architecture())}"
+    kept = images / f"keyturn-{fingerprint(REPOSITORY, architecture())}{'-served' * served}"
     kept.mkdir(exist_ok=True)
     archive = f"{NAME}-{version}.oci.tar"
     with only_one(kept):
         if again or not (kept / "digest").is_file():
             with TemporaryDirectory(prefix="root-", dir=kept_folder("image")) as scratch:
                 root = Path(scratch) / "root"
-                fill_root(root)
+                fill_root(root, served=served)
                 digest = write_image(_image(root, version), kept / archive)
                 shutil.copy(root / PLACE, kept / f"{NAME}-{version}.cdx.json")
             (kept / "digest").write_text(digest)
@@ -73,8 +74,8 @@ def kept_image(output: Path, *, again: bool) -> tuple[Path, str]:
         return output / archive, (kept / "digest").read_text()
 
 
-def fill_root(root: Path) -> None:
-    """Make the root file system in an empty folder."""
+def fill_root(root: Path, *, served: bool) -> None:
+    """Make the root file system in an empty folder. `served`: of the Debian packages of today, not of the pinned ones."""
     root.mkdir(parents=True, exist_ok=True)
     if any(root.iterdir()):
         raise CannotBuild(f"{root} is not empty")
@@ -83,7 +84,7 @@ def fill_root(root: Path) -> None:
         (root / "usr" / top).mkdir(parents=True)
         (root / top).symlink_to(f"usr/{top}")
     with only_one(kept), TemporaryDirectory(dir=kept) as scratch:
-        packages = debian_packages.locked(architecture())
+        packages = debian_packages.served(architecture(), kept) if served else debian_packages.locked(architecture())
         for deb in debian_packages.fetch(packages, kept):
             debian_packages.unpack(deb, root)
         wheels = python_packages.fetch_wheels(python_packages.runtime_packages(REPOSITORY), kept / "wheels", machine=machine)
@@ -148,6 +149,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "image", help="folder of the archive (default: build/image)")
     parser.add_argument("--again", action="store_true", help="make it even if nothing has changed")
     parser.add_argument("--root", type=Path, help="only make the root file system, in this folder")
+    parser.add_argument("--served", action="store_true", help="not with the pinned Debian packages but with those of today, for tests")
     parser.add_argument("--lock", action="store_true", help="only pin the Debian packages of today")
     return parser.parse_args()
 

@@ -74,6 +74,9 @@ _LEFT_OUT: Final = (
 _RUNNABLE: Final = 0o111  # by anybody
 
 
+NOT_SERVED: Final = f"Debian does not serve what {LOCK.name} names"
+
+
 class CannotBuild(RuntimeError):
     """The image cannot be made here; the message says what to do."""
 
@@ -99,18 +102,28 @@ def locked(architecture: str) -> list[DebianPackage]:
 
 def write_lock(scratch: Path) -> None:
     """Pin what Debian serves now, for every architecture."""
-    lines: list[str] = []
-    for architecture in ARCHITECTURES:
-        folder = scratch / architecture
-        folder.mkdir()
-        options = _own_lists(scratch / f"{architecture}-lists", architecture)
-        done = _apt_get(folder, *options, "update")
-        done = done if done.returncode else _apt_get(folder, *options, "download", *PACKAGES)
-        if done.returncode:
-            raise CannotBuild(f"Debian does not serve the packages for {architecture}:\n{done.stderr[-1000:]}")
-        lines += [f"{architecture} {_field(deb, 'Package')} {_field(deb, 'Version')} {_sha256(deb)}" for deb in folder.glob("*.deb")]
+    found = [package for architecture in ARCHITECTURES for package in served(architecture, scratch)]
+    lines = [f"{package.architecture} {package.name} {package.version} {package.sha256}" for package in found]
     head = "# Debian 12 packages of the image: architecture, name, version, SHA-256 of the package. Made by make image-lock."
     LOCK.write_text("\n".join([head, *sorted(lines)]) + "\n")
+
+
+def served(architecture: str, kept: Path) -> list[DebianPackage]:
+    """What Debian serves now, whatever the lock file says; the packages' files are in the folder `kept`, where `fetch` finds them."""
+    folder = kept / f"{architecture}-served"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    options = _own_lists(kept / f"{architecture}-lists", architecture)
+    done = _apt_get(folder, *options, "update")
+    done = done if done.returncode else _apt_get(folder, *options, "download", *PACKAGES)
+    if done.returncode:
+        raise CannotBuild(f"Debian does not serve the packages for {architecture}:\n{done.stderr[-1000:]}")
+    debs = sorted(folder.glob("*.deb"))
+    found = [DebianPackage(_field(deb, "Package"), _field(deb, "Version"), architecture, _sha256(deb)) for deb in debs]
+    for package, deb in zip(found, debs, strict=True):
+        deb.rename(kept / f"{package.sha256}.deb")
+    folder.rmdir()
+    return found
 
 
 def fetch(packages: Sequence[DebianPackage], kept: Path) -> list[Path]:
@@ -180,7 +193,7 @@ def _download(wanted: Sequence[str], folder: Path, architecture: str) -> None:
         _apt_get(folder, *options, "update")
         done = _apt_get(folder, *options, "download", *wanted)
     if done.returncode:
-        raise CannotBuild(f"Debian does not serve what {LOCK.name} names; make image-lock pins what it serves now.\n{done.stderr[-1000:]}")
+        raise CannotBuild(f"{NOT_SERVED}; make image-lock pins what it serves now.\n{done.stderr[-1000:]}")
 
 
 def _own_lists(folder: Path, architecture: str) -> tuple[str, ...]:

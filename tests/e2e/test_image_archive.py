@@ -187,10 +187,14 @@ def test_the_bill_of_materials_names_every_package_with_version_and_hash(image: 
     text = (image.root / BILL).read_text()
     assert text == image.archive.with_name(image.archive.name.replace(".oci.tar", ".cdx.json")).read_text()
     components: list[Json] = json.loads(text)["components"]
-    debian = [line.split() for line in (DEPLOY / "image" / "debian.lock").read_text().splitlines() if not line.startswith("#")]
+    debian = {(each["name"], each["version"]): each["hashes"][0]["content"] for each in components if "pkg:deb" in each["purl"]}
+    records = [path.read_text() for path in (image.root / "var/lib/dpkg/status.d").iterdir()]
+    assert set(debian) == {(_field(record, "Package"), _field(record, "Version")) for record in records}
     architecture = image.configuration["architecture"]
-    assert {(each["name"], each["version"], each["hashes"][0]["content"]) for each in components if "pkg:deb" in each["purl"]} == {
-        (name, version, digest) for of, name, version, digest in debian if of == architecture
+    pinned = [line.split() for line in (DEPLOY / "image" / "debian.lock").read_text().splitlines() if not line.startswith("#")]
+    hashes = {(name, version): digest for of, name, version, digest in pinned if of == architecture}
+    assert {package: debian[package] for package in debian.keys() & hashes.keys()} == {
+        package: hashes[package] for package in debian.keys() & hashes.keys()
     }
     python = {each["name"].lower().replace("_", "-"): each for each in components if "pkg:pypi" in each["purl"]}
     assert {name: each["version"] for name, each in python.items()} == {name: each.version for name, each in installed(image).items()}
@@ -206,3 +210,10 @@ def test_scanners_find_the_debian_packages(image: Unpacked) -> None:
     records = {path.name: path.read_text() for path in (image.root / "var/lib/dpkg/status.d").iterdir()}
     assert "Version: " in records["libssl3"]
     assert {name for name in records if not (image.root / "usr/share/doc" / name / "copyright").exists()} == set()
+
+
+def _field(record: str, name: str) -> str:
+    """A field of Debian's record of a package."""
+    found = re.search(rf"^{name}: (.*)$", record, re.MULTILINE)
+    assert found is not None
+    return found[1]
