@@ -42,8 +42,8 @@ def _compared(site: Site) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_a_thousand_keys_rotate_and_are_not_once_compared_with_git(site: Site) -> None:
-    """Slow: it rotates a thousand keys. A comparison takes up all of them, so thousands of changed statuses must cause none."""
+def test_a_thousand_keys_rotate_and_are_compared_with_git_once_at_most(site: Site) -> None:
+    """Slow: it rotates a thousand keys. A comparison takes up all of them, and thousands of statuses change."""
     manifests = [yaml.safe_dump(wanted_key(f"key-{number}", LONG_GRACE)) for number in range(KEYS)]
     start = time.monotonic()
     commit = site.argo.git.push({f"{site.name}/all.yaml": "---\n".join(manifests)})
@@ -51,20 +51,22 @@ def test_a_thousand_keys_rotate_and_are_not_once_compared_with_git(site: Site) -
     site.argo.wait(site.name, revision=commit, patience=PATIENT)
     say(f"{KEYS} keys from push to Healthy: {time.monotonic() - start:.0f} s, {_looks(site)} looks")
 
-    before, compared, start = _looks(site), _compared(site), time.monotonic()
-    told = {site.argo.says(site.name)}
+    before, start = _looks(site), time.monotonic()
+    told, compared = {site.argo.says(site.name)}, {_compared(site)}
     for number in range(KEYS):
         site.team.request_rotation(f"key-{number}")
     site.team.wait_until(
-        lambda: told.add(site.argo.says(site.name)) or _ready(site, 2),
+        lambda: told.add(site.argo.says(site.name)) or compared.add(_compared(site)) or _ready(site, 2),
         about="",
         what="all keys are in their second version",
         patience=PATIENT,
     )
     during = _looks(site) - before
+    compared.add(_compared(site))
+    for_issue = 1  # a comparison that the last key's becoming Healthy asked for may still come
     say(f"all {KEYS} rotated in {time.monotonic() - start:.0f} s, {during} looks, Application {sorted(told)}")
     assert {sync for sync, _ in told} == {"Synced"}
-    assert _compared(site) == compared
+    assert len(compared) - 1 <= for_issue
     assert during <= MAY_LOOK
 
 
