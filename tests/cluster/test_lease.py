@@ -6,14 +6,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from keyturn.base.clock import parse_time
+from gen.operator_process import OperatorProcess, unique_name
+from keyturn.base.clock import parse_time, utc_now
+from keyturn.base.settings import Settings
 from keyturn.cluster.client import Client
 from keyturn.cluster.lease import Elector
+from keyturn.controller.leadership import first_notes
 from testbed.cable import cable_to
 from testbed.cluster import Cluster
 
@@ -50,6 +54,10 @@ def lease(plane: Cluster, namespace: str) -> dict[str, object]:
     return spec
 
 
+def annotations(plane: Cluster, namespace: str) -> dict[str, str]:
+    return dict(json.loads(plane.kubectl("-n", namespace, "get", "lease", "keyturn-operator", "-o", "json"))["metadata"]["annotations"])
+
+
 async def test_one_leads_and_the_other_waits_until_the_lead_is_given_up(elector: Callable[..., Elector]) -> None:
     first, second = elector("first"), elector("second")
     await asyncio.wait_for(first.acquire(), 5)
@@ -73,6 +81,30 @@ async def test_a_leader_that_died_is_followed_within_two_durations(elector: Call
     assert second.previous_renew_time == left_behind
     spec = lease(plane, namespace)
     assert (spec["holderIdentity"], spec["leaseTransitions"]) == ("second", 1)
+
+
+async def test_what_a_leader_left_untold_outlives_two_that_die_before_they_renew(
+    elector: Callable[..., Elector], plane: Cluster, namespace: str
+) -> None:
+    """Incident: killed twice in a row, with a slow start in between; the first one's last write was told by nobody."""
+    settings = Settings(lease_duration=DURATION)
+    seen = []
+    for identity in ("first", "second", "third"):
+        leader = elector(identity)
+        leader.notes = partial(first_notes, leader, settings)
+        await asyncio.wait_for(leader.acquire(), 5)
+        seen.append(annotations(plane, namespace)["keyturn.dev/told-through"])
+    assert int(seen[0]) < (utc_now() - timedelta(minutes=9)).timestamp() * 1000
+    assert seen[1:] == [seen[0], seen[0]]
+
+
+@pytest.mark.usefixtures("shared_operator")  # it has installed the CRDs
+def test_the_operator_says_so_with_the_very_write_that_takes_the_lead(plane: Cluster, namespace: str) -> None:
+    """With ten minutes of lease there is no renewal before we look."""
+    settings = {"lease_duration": "10m", "watch_namespaces": namespace}
+    with OperatorProcess.start(plane, records_namespace=unique_name("records"), settings=settings, name="first") as operator:
+        operator.wait_ready()
+        assert "keyturn.dev/told-through" in annotations(plane, operator.setting("namespace"))
 
 
 async def test_the_same_identity_takes_over_at_once(elector: Callable[..., Elector]) -> None:

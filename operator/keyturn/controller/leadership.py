@@ -164,6 +164,15 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
     return rt
 
 
+def first_notes(elector: Elector, settings: Settings) -> dict[str, str]:
+    """What the Lease says from the moment it is taken.
+
+    A leader may die before its first renewal. Its follower would count from that leader's start, and what an earlier one left untold
+    would never be told.
+    """
+    return _note(_announced_before(elector, settings))
+
+
 def _announced_before(elector: Elector, settings: Settings) -> int:
     """Up to which serial (unix milliseconds) records were surely told of. A leader that died may have left its last ones untold."""
     noted = elector.inherited_notes.get(TOLD_THROUGH_NOTE, "")

@@ -25,7 +25,7 @@ from keyturn.cluster.lease import Elector
 from keyturn.cluster.permissions import missing_rights
 from keyturn.controller.handlers import stop_on_signals
 from keyturn.controller.installation import Installation, set_up
-from keyturn.controller.leadership import TermEnd, lead
+from keyturn.controller.leadership import TermEnd, first_notes, lead
 from keyturn.controller.probes import ProbeServer, queue_complaint
 from keyturn.controller.rights import LEASE_NAME, argo_rights, needed_rights, watched_namespaces
 from keyturn.controller.workqueue import WorkQueue
@@ -125,6 +125,7 @@ async def _term(
     client: Client, settings: Settings, installation: Installation, health: Health, stop: asyncio.Event, *, has_argo_rollouts: bool
 ) -> TermEnd:
     elector = Elector(client, namespace=settings.namespace, name=LEASE_NAME, identity=_identity(), lease_duration=settings.lease_duration)
+    elector.notes = lambda: first_notes(elector, settings)
     await elector.acquire()
 
     def at_work(queue: WorkQueue | None) -> None:
