@@ -15,6 +15,9 @@ ARGS ?=
 # The Kubernetes under test: kwok (a control plane, pods that run nothing), node (one real node), kind, or kubeconfig ($KUBECONFIG).
 TESTBED ?= kwok
 SHORT := not slow
+# Cluster tests wait more than they work. Each of these has planes of its own, so only kwok can have several.
+WORKERS ?= 3
+AT_ONCE = $(if $(filter kwok,$(TESTBED)),--numprocesses=$(WORKERS) --dist=loadfile)
 BIN := .venv/bin
 READY := .venv/.stamp
 GENERATED := build/generated
@@ -57,10 +60,10 @@ test-unit: $(READY) ## Decisions, formats and laws, in plain Python: no sockets,
 	@$(BIN)/pytest tests/unit $(ARGS)
 
 .PHONY: test-cluster
-test-cluster: $(READY) ## User stories against a real API server and etcd, about 2 min
-	@echo '== Cluster tests: a real API server and etcd, about 2 min. The first run on a machine builds them from source'
+test-cluster: $(READY) ## User stories against a real API server and etcd, about 5 min
+	@echo '== Cluster tests: a real API server and etcd, about 5 min. The first run on a machine builds them from source'
 	@echo '   (about ten minutes on two cores, downloads included); they are kept in ~/.cache/keyturn for all checkouts'
-	@$(BIN)/pytest tests/cluster --testbed=$(TESTBED) -m '$(SHORT)' $(ARGS)
+	@$(BIN)/pytest tests/cluster --testbed=$(TESTBED) $(AT_ONCE) -m '$(SHORT)' $(ARGS)
 
 .PHONY: test-chart
 test-chart: $(READY) ## The Helm chart: what it makes of its values, and its life on a real API server; about 2 min
@@ -96,7 +99,7 @@ kind-test: $(READY) ## The end-to-end tests on kind (as root on Debian it brings
 
 .PHONY: test-compat
 test-compat: $(READY) ## The cluster tests on the oldest Kubernetes that is supported; the first run builds it (about 10 min)
-	@$(BIN)/pytest tests/cluster --kubernetes=oldest -m '$(SHORT)' $(ARGS)
+	@$(BIN)/pytest tests/cluster --kubernetes=oldest $(AT_ONCE) -m '$(SHORT)' $(ARGS)
 
 .PHONY: test-upgrade
 test-upgrade: $(READY) ## The operators of an earlier commit and of this one take turns over the same keys (FROM=v0.1.0)

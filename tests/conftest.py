@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -115,13 +115,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Nobody sees what several workers print, so what takes minutes is built before they start."""
+    if getattr(session.config.option, "numprocesses", None) and not hasattr(session.config, "workerinput"):
+        with _shown(session):
+            programs(*CONTROL_PLANE)
+            kwok_stages()
+
+
+def _shown(session: pytest.Session) -> AbstractContextManager[None]:
+    """What is printed inside gets to the terminal."""
+    capture = cast("CaptureManager | None", session.config.pluginmanager.getplugin("capturemanager"))
+    return capture.global_and_fixture_disabled() if capture else nullcontext()
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Build what is missing before any test's time runs: the first build takes minutes."""
     folders = {item.path.relative_to(HERE).parts[0] for item in session.items if item.path.is_relative_to(HERE)}
     if session.config.option.collectonly or folders <= {"unit", "typing"}:
         return
-    capture = cast("CaptureManager | None", session.config.pluginmanager.getplugin("capturemanager"))
-    with capture.global_and_fixture_disabled() if capture else nullcontext():
+    with _shown(session):
         programs(*CONTROL_PLANE, *(["helm"] if "chart" in folders else []))
         kwok_stages()
         if "argocd" in folders:
