@@ -39,3 +39,9 @@ class Key:
     def record_name(self) -> str:
         """The name of its verifier record. Unambiguous: a namespace has no dot."""
         return f"{self.namespace}.{self.name}"
+
+    @classmethod
+    def of_record(cls, record_name: str) -> Key:
+        """Whose record has that name. Never raises: without a dot the name is empty, and no ApiKey is called so."""
+        namespace, _, name = record_name.partition(".")
+        return cls(namespace, name)

@@ -34,10 +34,10 @@ def decode_stored_record(raw: Mapping[str, object]) -> tuple[Key, StoredRecord] 
     data = raw.get("data") or {}
     if not isinstance(metadata, Mapping) or not isinstance(data, Mapping):
         return None
-    namespace, dot, name = text_of(metadata, "name").partition(".")
-    if not dot:
+    record_name = text_of(metadata, "name")
+    if "." not in record_name:
         return None
-    return Key(namespace, name), StoredRecord(_bytes_of(data, "record"), _bytes_of(data, "signature"))
+    return Key.of_record(record_name), StoredRecord(_bytes_of(data, "record"), _bytes_of(data, "signature"))
 
 
 def _bytes_of(data: Mapping[str, object], name: str) -> bytes:

@@ -54,8 +54,7 @@ class OfferedRecord:
     @property
     def key(self) -> Key:
         """Whose record it claims to be."""
-        namespace, _, name = self.record_name.partition(".")
-        return Key(namespace, name)
+        return Key.of_record(self.record_name)
 
 
 class Store:

@@ -32,9 +32,8 @@ class Accepted(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The ApiKey's namespace and name. A namespace has no dot, a name may have."""
-        namespace, _, name = self.record_name.partition(".")
-        return Key(namespace, name)
+        """The ApiKey's namespace and name."""
+        return Key.of_record(self.record_name)
 
     @property
     def headers(self) -> dict[str, str]:
