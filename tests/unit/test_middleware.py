@@ -9,6 +9,7 @@ import pytest
 
 from gen import verifying as gen
 from keyturn.verifier import asgi, wsgi
+from keyturn.verifier.check import Asked
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal, Refused
 
@@ -144,3 +145,11 @@ def test_every_verdict_is_told_once() -> None:
 def test_a_guard_with_an_impossible_scope_is_refused_when_it_is_made() -> None:
     with pytest.raises(ValueError, match="is no scope"):
         gen.guard(scopes=("two words",))
+
+
+def test_a_route_says_what_it_asks_for_and_learns_which_header_carried_the_key() -> None:
+    door = gen.guard(gen.record(scopes=("read",)), scopes=("admin",))
+    assert isinstance(door.judge(GOOD, Asked(scopes=("read",))).verdict, Accepted)
+    assert door.judge(GOOD, Asked(scopes=("write",))) == (Refused(Refusal.SCOPE, gen.KEY_ID, ("write",)), "authorization")
+    assert door.judge([(b"X-API-Key", b"junk")], Asked()) == (Refused(Refusal.MALFORMED), "x-api-key")
+    assert door.judge([], Asked()) == (Refused(Refusal.NO_KEY), None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from keyturn.base.clock import Clock
 from keyturn.keys.record import DEFAULT_AUDIENCE
@@ -16,9 +17,17 @@ from keyturn.verifier.presented import Presented, Sources, find_token
 from keyturn.verifier.verdicts import CheckVerdict
 
 
+class Judged(NamedTuple):
+    """What a gateway must know of one request. A tuple, since one is made for each."""
+
+    verdict: CheckVerdict
+    header: str | None
+    """The one that carried the key, in lower case: not to be passed on. None: none did, or more than one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What protects one API."""
+    """What protects one API, or all of a gateway's: `ask` for the first, `judge` where each route says what it asks for."""
 
     view: View
     clock: Clock
@@ -35,12 +44,15 @@ class Guard:
 
     def ask(self, headers: Iterable[tuple[bytes, bytes]], *, scopes: tuple[str, ...] = (), address: str | None = None) -> CheckVerdict:
         """May this request pass? `scopes`: what it needs beyond the API's own. `address`: the client's, from somebody trustworthy."""
+        return self.judge(headers, Asked(self.audience, self.scopes + scopes, address)).verdict
+
+    def judge(self, headers: Iterable[tuple[bytes, bytes]], asked: Asked) -> Judged:
+        """As `ask`, for what a route asks for: the Guard's own audience and scopes do not count."""
         found = find_token(headers, self.sources)
         if isinstance(found, Presented):
-            asked = Asked(self.audience, self.scopes + scopes, address)
-            verdict: CheckVerdict = check(found.token, asked, self.view, now=self.clock().timestamp())
+            judged = Judged(check(found.token, asked, self.view, now=self.clock().timestamp()), found.header)
         else:
-            verdict = found
+            judged = Judged(found, None)
         if self.on_verdict is not None:
-            self.on_verdict(verdict)
-        return verdict
+            self.on_verdict(judged.verdict)
+        return judged
