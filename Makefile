@@ -48,6 +48,7 @@ run: $(READY) ## Run the operator from this checkout against the current kubecon
 test: $(READY) ## All tests that need no container runtime: unit, cluster, the short end-to-end ones
 	@$(MAKE) test-unit
 	@$(MAKE) test-cluster
+	@$(MAKE) test-gateways
 	@$(MAKE) test-chart
 	@$(MAKE) test-monitoring
 	@$(MAKE) test-argocd
@@ -64,6 +65,11 @@ test-cluster: $(READY) ## User stories against a real API server and etcd, about
 	@echo '== Cluster tests: a real API server and etcd, about 5 min. The first run on a machine builds them from source'
 	@echo '   (about ten minutes on two cores, downloads included); they are kept in ~/.cache/keyturn for all checkouts'
 	@$(BIN)/pytest tests/cluster --testbed=$(TESTBED) $(AT_ONCE) -m '$(SHORT)' $(ARGS)
+
+.PHONY: test-gateways
+test-gateways: $(READY) ## Real Envoy, nginx, Traefik, HAProxy and Caddy with the configurations people copy; about 1 min
+	@echo '== Gateway tests: real gateways before an API, about 1 min. The first run on a machine fetches them (about a minute)'
+	@$(BIN)/pytest tests/gateways -m '$(SHORT)' $(ARGS)
 
 .PHONY: test-chart
 test-chart: $(READY) ## The Helm chart: what it makes of its values, and its life on a real API server; about 2 min

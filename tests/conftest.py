@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 from _pytest.capture import CaptureManager
 
-from testbed import argocd_programs, images, kind
+from testbed import argocd_programs, gateway_programs, images, kind
 from testbed.binaries import kwok_stages, programs
 from testbed.cluster import Cluster, connect
 from testbed.node import CannotRunNode, NodePlane, what_is_missing
@@ -141,6 +141,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         if "argocd" in folders:
             programs("kstatus")
             argocd_programs.prepare()
+        if "gateways" in folders:
+            gateway_programs.prepare()
         if session.config.getoption("--testbed") == "kind":
             kind.prepare()
         elif any(item.get_closest_marker("node") for item in session.items) and what_is_missing() is None:

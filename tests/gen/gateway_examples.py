@@ -1,0 +1,59 @@
+"""The gateways of deploy/gateways as people copy them, on this machine: only their addresses and ports are others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from testbed.gateways import Gateway
+from testbed.layout import free_ports
+
+FOLDER: Final = Path(__file__).parents[2] / "deploy" / "gateways"
+_API: Final = "orders-api.shop.svc.cluster.local"
+_VERIFIER: Final = "keyturn-verifier.keyturn-system.svc.cluster.local"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One configuration: files of a folder in deploy/gateways, the first of which the program is started with."""
+
+    program: str
+    files: tuple[str, ...]
+    replaced: dict[str, str]
+    """What stands in the files, and what stands there in a test, with <port>, <api>, <verifier> and <folder>."""
+
+
+EXAMPLES: Final = {
+    "envoy-http": Example(
+        "envoy",
+        ("envoy-http.yaml",),
+        {
+            "{ address: 0.0.0.0, port_value: 8000 }": "{ address: 127.0.0.1, port_value: <port> }",
+            f"{{ address: {_API}, port_value: 8000 }}": "{ address: 127.0.0.1, port_value: <api> }",
+            f"{{ address: {_VERIFIER}, port_value: 8080 }}": "{ address: 127.0.0.1, port_value: <verifier> }",
+        },
+    ),
+}
+
+
+def start_example(name: str, folder: Path, *, api: int, verifier: int) -> Gateway:
+    """Start one of EXAMPLES on a free port, before the API and the verifier on these ports of the loopback. Its files go to `folder`."""
+    example = EXAMPLES[name]
+    (port,) = free_ports(1)
+    values = {"port": str(port), "api": str(api), "verifier": str(verifier), "folder": str(folder)}
+    texts = {file: (FOLDER / example.program / file).read_text() for file in example.files}
+    for old, new in example.replaced.items():
+        if not any(old in text for text in texts.values()):
+            raise LookupError(f"deploy/gateways/{example.program} no longer says {old!r}: say here what stands for it")
+        filled = _filled(new, values)
+        texts = {file: text.replace(old, filled) for file, text in texts.items()}
+    for file, text in texts.items():
+        (folder / file).write_text(text)
+    return Gateway.start(example.program, folder / example.files[0], port=port)
+
+
+def _filled(template: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        template = template.replace(f"<{name}>", value)
+    return template
