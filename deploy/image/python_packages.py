@@ -18,7 +18,7 @@ from zipfile import ZipFile
 
 from debian_packages import CannotBuild
 
-EXTRAS: Final = ("operator", "cli")
+EXTRAS: Final = ("operator", "verifier", "cli")
 PACKAGES_FOLDER: Final = "usr/local/lib/python3.11/dist-packages"
 PROGRAMS: Final = ("keyturn", "kubectl-keyturn")
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import aiohttp
 
-from keyturn.base.metrics import REGISTRY
-from keyturn.controller.probes import ProbeServer
+from keyturn.base.metrics import EVENT_LOOP_LAG, REGISTRY
+from keyturn.base.probe_server import ProbeServer
 
 
 async def test_probes_and_metrics_are_served() -> None:
     trouble: list[str] = []
-    server = ProbeServer("127.0.0.1:0", is_unhealthy=lambda: None, is_unready=lambda: trouble[0] if trouble else None, registry=REGISTRY)
+    server = ProbeServer(
+        "127.0.0.1:0",
+        is_unhealthy=lambda: None,
+        is_unready=lambda: trouble[0] if trouble else None,
+        registry=REGISTRY,
+        lag=EVENT_LOOP_LAG,
+    )
     address = await server.start()
 
     async def ask(path: str) -> tuple[int, str]:

@@ -17,7 +17,7 @@ import pytest_asyncio
 from keyturn.base.names import Key
 from keyturn.cluster.cache import Cache
 from keyturn.cluster.client import Client
-from keyturn.cluster.watch import Collection, Reflector
+from keyturn.cluster.watch import CacheSink, Collection, Reflector
 from testbed.cable import cable_to
 from testbed.cluster import Cluster
 from testbed.plane import Plane, bare
@@ -41,7 +41,7 @@ def decode(item: Mapping[str, object]) -> tuple[Key, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    reflector: Reflector[str]
+    reflector: Reflector
     cache: Cache[str]
     changes: list[Key]
 
@@ -52,7 +52,7 @@ class Watched:
 @asynccontextmanager
 async def watching(client: Client, collection: Collection, **options: timedelta) -> AsyncIterator[Watched]:
     cache, changes = Cache[str](), list[Key]()
-    reflector = Reflector(client, collection, cache=cache, decode=decode, on_change=changes.append, **options)
+    reflector = Reflector(client, collection, sink=CacheSink(cache, decode=decode, on_change=changes.append), **options)
     running = asyncio.create_task(reflector.run())
     try:
         await asyncio.wait_for(reflector.synced.wait(), 10)

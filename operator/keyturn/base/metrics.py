@@ -1,4 +1,4 @@
-"""Every metric of the operator, defined once, in a registry of our own. Served at /metrics by `controller/probes.py`.
+"""Every metric of the operator, defined once, in a registry of our own. Served at /metrics by `base/probe_server.py`.
 
 Every label value that is known beforehand starts at 0: an alert on `increase(…)` must see the first event, not miss it
 because the series was born with it. Names and labels are API: docs/reference/metrics.md lists them.

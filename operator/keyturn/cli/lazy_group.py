@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "mint": Entry("mint_command", "Make a key that no cluster knows, for tests and imports", _OFFLINE),
     "crds": Entry("crds_command", "Print the CustomResourceDefinitions", _PLATFORM),
     "operator": Entry("operator_command", "Run the operator", _PLATFORM),
+    "verifier": Entry("verifier_command", "Run the verifier, which gateways ask", _PLATFORM),
     "completion": Entry("completion_command", "Print a script that completes commands and names in your shell", _PLATFORM),
     "version": Entry("version_command", "Show the version", _PLATFORM),
 }

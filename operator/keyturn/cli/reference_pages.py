@@ -13,7 +13,7 @@ from keyturn.cli.settings_reference import write_settings_reference
 
 def write_reference_pages(folder: Path) -> list[Path]:
     """Write every page: resources, conditions, the command line, settings, metrics. Answers their paths."""
-    return [*write_reference(folder), write_cli_reference(folder), write_settings_reference(folder), write_metrics_reference(folder)]
+    return [*write_reference(folder), write_cli_reference(folder), *write_settings_reference(folder), write_metrics_reference(folder)]
 
 
 if __name__ == "__main__":

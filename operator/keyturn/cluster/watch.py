@@ -1,6 +1,7 @@
 """Keeps a cache equal to the API server's collection: list → diff → watch, again from the list when the watch cannot go on.
 
-`cache.py` holds the result; `on_change` tells whoever cares (the work queue, the verifier's store) which key is different now.
+A sink holds the result: `cache.py` as objects (CacheSink), the verifier's store as what it needs of them. It is given one item after
+the other, so that a list of 100,000 need not be in memory at once, and is left alone for other work in between.
 Kopf's watch is not used for this: it tells neither that a re-list has ended nor what vanished in a gap.
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 """
@@ -10,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from keyturn.base.errors import KeyturnError, RetryLater
 from keyturn.base.log_output import get_logger
@@ -25,10 +26,13 @@ from keyturn.cluster.client import METADATA_LIST, METADATA_ONLY, Client
 from keyturn.cluster.raw import mapping_of, objects_of, resource_version_of, text_of, uid_of
 
 T = TypeVar("T")
-Decode = Callable[[Mapping[str, object]], tuple[Key, T] | None]
+Item = Mapping[str, object]
+Decode = Callable[[Item], tuple[Key, T] | None]
 """Reads one object; None: not ours. Must not raise: what cannot be read is a value too (say so in it), or not ours."""
 
 PAGE: Final = 500
+BREATH: Final = 20
+"""Items of a list between two chances for everything else that this event loop does."""
 IDLE_TIMEOUT: Final = timedelta(seconds=100)
 """The API server sends a bookmark about once a minute, so a watch silent for longer is half-open."""
 WATCH_TIMEOUT: Final = timedelta(seconds=290)
@@ -46,13 +50,99 @@ class Collection:
     label_selector: str = ""
     field_selector: str = ""
     metadata_only: bool = False
+    from_cache: bool = True
+    """Whether the first list may be as old as the server's cache: quicker, and all of it in one answer."""
 
     def query(self) -> dict[str, str]:
         """The selectors."""
         return {name: value for name, value in (("labelSelector", self.label_selector), ("fieldSelector", self.field_selector)) if value}
 
 
-class Reflector(Generic[T]):
+class Sink(Protocol):
+    """Where a collection's objects go. Nothing of it may raise, whatever an object holds."""
+
+    @property
+    def seen_through(self) -> int:
+        """Every change up to this resource version has been taken."""
+        ...
+
+    def begin_list(self) -> None:
+        """A list is about to be read, from its beginning."""
+        ...
+
+    def take_listed(self, item: Item) -> None:
+        """One object of that list."""
+        ...
+
+    def end_list(self, resource_version: int) -> None:
+        """That was all; what was not in it is gone."""
+        ...
+
+    def take_change(self, item: Item, *, is_deletion: bool, resource_version: int) -> None:
+        """One event of the watch, and everything up to its version."""
+        ...
+
+    def advance(self, resource_version: int) -> None:
+        """A bookmark: nothing else changed up to this version."""
+        ...
+
+
+class CacheSink(Generic[T]):
+    """Keeps decoded objects in a Cache; `on_change` is told which key is different now."""
+
+    def __init__(self, cache: Cache[T], *, decode: Decode[T], on_change: Callable[[Key], None]) -> None:
+        self._cache, self._decode, self._on_change = cache, decode, on_change
+        self._listing: list[tuple[Key, Entry[T]]] = []
+
+    @property
+    def seen_through(self) -> int:
+        """As the cache's."""
+        return self._cache.seen_through
+
+    def begin_list(self) -> None:
+        """Start anew."""
+        self._listing = []
+
+    def take_listed(self, item: Item) -> None:
+        """Decode and keep until the list is whole: our own writes may be answered meanwhile."""
+        decoded = self._decode(item)
+        if decoded is not None:
+            self._listing.append((decoded[0], Entry(decoded[1], resource_version_of(item), uid_of(item))))
+
+    def end_list(self, resource_version: int) -> None:
+        """Into the cache, and tell what is different."""
+        changed = self._cache.replace_all(self._listing, resource_version)
+        self._listing = []
+        for key in changed:
+            self._on_change(key)
+
+    def take_change(self, item: Item, *, is_deletion: bool, resource_version: int) -> None:
+        """Into the cache, and tell if it was news."""
+        key = self._changed_by(item, resource_version, is_deletion=is_deletion)
+        self._cache.advance(resource_version)
+        if key is not None:
+            self._on_change(key)
+
+    def advance(self, resource_version: int) -> None:
+        """As the cache."""
+        self._cache.advance(resource_version)
+
+    def _changed_by(self, item: Item, version: int, *, is_deletion: bool) -> Key | None:
+        decoded = self._decode(item)
+        if decoded is None:  # not ours, or no longer
+            held = self._cache.key_of(uid_of(item))
+            return held if held is not None and self._cache.remove(held, version) else None
+        key, value = decoded
+        if is_deletion:
+            return key if self._cache.remove(key, version) else None
+        return key if self._cache.put(key, value, version, uid_of(item)) else None
+
+
+def _ignore() -> None:
+    return
+
+
+class Reflector:
     """Runs until cancelled; `synced` is set after the first list."""
 
     def __init__(
@@ -60,17 +150,15 @@ class Reflector(Generic[T]):
         client: Client,
         collection: Collection,
         *,
-        cache: Cache[T],
-        decode: Decode[T],
-        on_change: Callable[[Key], None],
+        sink: Sink,
+        on_heard: Callable[[], None] = _ignore,
         idle_timeout: timedelta = IDLE_TIMEOUT,
         watch_timeout: timedelta = WATCH_TIMEOUT,
     ) -> None:
         self._client = client
         self._collection = collection
-        self._cache = cache
-        self._decode = decode
-        self._on_change = on_change
+        self._sink = sink
+        self._on_heard = on_heard
         self._idle_timeout = idle_timeout
         self._watch_timeout = watch_timeout
         self._heard_at = float("-inf")
@@ -115,18 +203,16 @@ class Reflector(Generic[T]):
         await asyncio.sleep(max(pause, advice or 0.0))
 
     async def _list(self) -> None:
-        """Read everything and tell what is different. The first list may come from the server's cache, a later one must be up to date."""
-        listing: list[tuple[Key, Entry[T]]] = []
+        """Read everything. The first list may come from the server's cache, a later one must be up to date."""
+        self._sink.begin_list()
         try:
-            version = await self._pages(listing, first=not self.synced.is_set())
+            version = await self._pages()
         except Gone:  # the continue token grew too old between two pages: all in one then
-            listing.clear()
-            version = await self._page(listing, {})
-        changed = self._cache.replace_all(listing, version)
+            self._sink.begin_list()
+            version = await self._page(await self._answer({}))
+        self._sink.end_list(version)
         self.lists += 1
         self._heard()
-        for key in changed:
-            self._on_change(key)
         self.synced.set()
 
     async def _compare(self) -> None:
@@ -136,36 +222,33 @@ class Reflector(Generic[T]):
         for the API server: it stays silent until the count gets there. One item, quorum read, is enough to tell.
         """
         answer = await self._client.get(self._collection.path, query={"limit": "1"}, accept=METADATA_LIST)
-        if resource_version_of(answer) < self._cache.seen_through:
+        if resource_version_of(answer) < self._sink.seen_through:
             log.warning("Store went back to an earlier state and is read anew", path=self._collection.path)
             self.went_back.set()
             raise Gone("list: the store went back")
         self._heard_at = time.monotonic()  # but failures stay counted: only a watch that works ends them
 
-    async def _pages(self, listing: list[tuple[Key, Entry[T]]], *, first: bool) -> int:
-        if first:
-            return await self._page(listing, {"resourceVersion": "0"})
-        page = await self._answer({"limit": str(PAGE)})
-        listing.extend(self._items(page))
-        while token := text_of(mapping_of(page, "metadata"), "continue"):
-            page = await self._answer({"limit": str(PAGE), "continue": token})
-            listing.extend(self._items(page))
-        return resource_version_of(page)
+    async def _pages(self) -> int:
+        if self._collection.from_cache and not self.synced.is_set():
+            return await self._page(await self._answer({"resourceVersion": "0"}))
+        query = {"limit": str(PAGE)}
+        while True:
+            answer = await self._answer(query)
+            version, token = await self._page(answer), text_of(mapping_of(answer, "metadata"), "continue")
+            if not token:
+                return version
+            query["continue"] = token
 
-    async def _page(self, listing: list[tuple[Key, Entry[T]]], query: Mapping[str, str]) -> int:
-        answer = await self._answer(query)
-        listing.extend(self._items(answer))
+    async def _page(self, answer: Item) -> int:
+        for number, item in enumerate(objects_of(answer, "items"), start=1):
+            self._sink.take_listed(item)
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
         return resource_version_of(answer)
 
-    async def _answer(self, query: Mapping[str, str]) -> Mapping[str, object]:
+    async def _answer(self, query: Mapping[str, str]) -> Item:
         accept = METADATA_LIST if self._collection.metadata_only else None
         return await self._client.get(self._collection.path, query={**self._collection.query(), **query}, accept=accept)
-
-    def _items(self, answer: Mapping[str, object]) -> Iterator[tuple[Key, Entry[T]]]:
-        for item in objects_of(answer, "items"):
-            decoded = self._decode(item)
-            if decoded is not None:
-                yield decoded[0], Entry(decoded[1], resource_version_of(item), uid_of(item))
 
     async def _watch(self) -> None:
         """Follow changes until the server ends the stream. Raises Gone, TimeoutError (silence), RetryLater."""
@@ -173,7 +256,7 @@ class Reflector(Generic[T]):
             **self._collection.query(),
             "watch": "1",
             "allowWatchBookmarks": "true",
-            "resourceVersion": str(self._cache.seen_through),
+            "resourceVersion": str(self._sink.seen_through),
             "timeoutSeconds": str(max(1, round(self._watch_timeout.total_seconds()))),
         }
         accept = METADATA_ONLY if self._collection.metadata_only else None
@@ -182,34 +265,24 @@ class Reflector(Generic[T]):
             async for line in lines:
                 self._take(_event(line))
 
-    def _take(self, event: Mapping[str, object]) -> None:
+    def _take(self, event: Item) -> None:
         what, item = text_of(event, "type"), mapping_of(event, "object")
         if what == "ERROR":
             raise _watch_error(item)
-        self._heard()
         version = resource_version_of(item)
-        key = None if what == "BOOKMARK" else self._changed_by(what, item, version)
-        self._cache.advance(version)
-        if key is not None:
-            self._on_change(key)
-
-    def _changed_by(self, what: str, item: Mapping[str, object], version: int) -> Key | None:
-        """Put one event into the cache; answers the key it was news for."""
-        decoded = self._decode(item)
-        if decoded is None:  # not ours, or no longer
-            held = self._cache.key_of(uid_of(item))
-            return held if held is not None and self._cache.remove(held, version) else None
-        key, value = decoded
-        if what == "DELETED":
-            return key if self._cache.remove(key, version) else None
-        return key if self._cache.put(key, value, version, uid_of(item)) else None
+        if what == "BOOKMARK":
+            self._sink.advance(version)
+        else:
+            self._sink.take_change(item, is_deletion=what == "DELETED", resource_version=version)
+        self._heard()
 
     def _heard(self) -> None:
         self._heard_at = time.monotonic()
         self._failures = 0
+        self._on_heard()
 
 
-def _event(line: bytes) -> Mapping[str, object]:
+def _event(line: bytes) -> Item:
     try:
         event = json.loads(line)
     except ValueError:  # cut off in the middle, by a proxy that ends streams in good order
@@ -219,7 +292,7 @@ def _event(line: bytes) -> Mapping[str, object]:
     return event
 
 
-def _watch_error(status: Mapping[str, object]) -> RetryLater:
+def _watch_error(status: Item) -> RetryLater:
     code = status.get("code")
     reason = text_of(status, "reason")
     if code == 410 or reason in {"Expired", "Gone"}:  # noqa: PLR2004  HTTP's own number

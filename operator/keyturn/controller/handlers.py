@@ -7,7 +7,6 @@ docs/explanation/kopf.md.
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Iterator, Mapping
 from itertools import chain, repeat
 
@@ -16,6 +15,7 @@ import kopf
 from keyturn.base.clock import MINUTE, utc_now
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import GROUP, Key
+from keyturn.base.stop_signals import stop_on_signals
 from keyturn.controller.runtime import Runtime
 
 LOGIN_LIFE = 5 * MINUTE
@@ -86,13 +86,6 @@ async def run_kopf(rt: Runtime, *, ended: asyncio.Event, stop: asyncio.Event, na
     (outcome, *_) = await asyncio.gather(watching, over, came_up, return_exceptions=True)
     if not ended.is_set():
         log.error("Kopf gave up and will be started again", problem=str(outcome))
-
-
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """SIGTERM and SIGINT set `stop`."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
 
 
 async def _operator(rt: Runtime, *, ready: asyncio.Event, namespaces: tuple[str, ...]) -> None:

@@ -21,10 +21,9 @@ from keyturn.cluster.api_errors import AlreadyExists, Forbidden, NotFound
 from keyturn.cluster.client import Client
 from keyturn.cluster.raw import mapping_of, texts_of
 from keyturn.cluster.record_secrets import RECORD_SELECTOR
-from keyturn.controller.rights import VERIFICATION_KEYS_NAME
 from keyturn.keys.mint import mint_root_secret
 from keyturn.keys.root_secret import ROOT_LENGTH, RootSecret, SigningRing, TagRing
-from keyturn.keys.verification_keys import VerificationKeys
+from keyturn.keys.verification_keys import CONFIG_MAP_NAME, VerificationKeys
 
 ROOT_DATA_KEY: Final = "root"
 PREVIOUS_ROOT_DATA_KEY: Final = "previous-root"
@@ -139,14 +138,14 @@ def _unreadable(settings: Settings) -> UserMustAct:
 
 
 async def _publish(client: Client, settings: Settings, keys: VerificationKeys) -> None:
-    path = f"/api/v1/namespaces/{settings.namespace}/configmaps/{VERIFICATION_KEYS_NAME}"
+    path = f"/api/v1/namespaces/{settings.namespace}/configmaps/{CONFIG_MAP_NAME}"
     try:
         current = await client.get(path)
     except NotFound:
         current = {}
     if dict(mapping_of(current, "data")) == keys.to_data():
         return
-    metadata = {"name": VERIFICATION_KEYS_NAME, "namespace": settings.namespace, "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}}
+    metadata = {"name": CONFIG_MAP_NAME, "namespace": settings.namespace, "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}}
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": keys.to_data()}
     await client.apply(path, body)
-    log.info("Published verification keys", namespace=settings.namespace, name=VERIFICATION_KEYS_NAME)
+    log.info("Published verification keys", namespace=settings.namespace, name=CONFIG_MAP_NAME)

@@ -22,7 +22,7 @@ from keyturn.cluster.client import Client
 from keyturn.cluster.credential_secrets import CREDENTIAL_SELECTOR, CredentialMetadata, CredentialSecrets, decode_credential_metadata
 from keyturn.cluster.lease import Elector
 from keyturn.cluster.record_secrets import RECORD_SELECTOR, RecordSecrets, StoredRecord, decode_stored_record
-from keyturn.cluster.watch import Collection, Reflector
+from keyturn.cluster.watch import CacheSink, Collection, Reflector
 from keyturn.controller.apikey.reconcile import reconcile
 from keyturn.controller.audit import AuditLog
 from keyturn.controller.handlers import run_kopf
@@ -38,7 +38,6 @@ from keyturn.lifecycle.pacing import RotationPacer
 STOP_TIMEOUT: Final = timedelta(seconds=8)
 NO_LEASE_YET: Final = timedelta(minutes=10)
 TOLD_THROUGH_NOTE: Final = "keyturn.dev/told-through"
-RecordOrCredential = Reflector[StoredRecord] | Reflector[CredentialMetadata]
 
 log = get_logger(__name__)
 
@@ -87,7 +86,7 @@ async def lead(
 
 
 async def _work(
-    rt: Runtime, elector: Elector, reflectors: list[RecordOrCredential], watching: list[asyncio.Task[None]], stop: asyncio.Event
+    rt: Runtime, elector: Elector, reflectors: list[Reflector], watching: list[asyncio.Task[None]], stop: asyncio.Event
 ) -> None:
     """Kopf inside everything else; the first of stop, lost lead, a store that went back and a bug in a watch or the sweep ends it."""
     namespaces = watched_namespaces(rt.settings)
@@ -124,7 +123,7 @@ def _note_end(task: asyncio.Task[object], ended: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def _watching(rt: Runtime) -> AsyncIterator[tuple[list[RecordOrCredential], list[asyncio.Task[None]]]]:
+async def _watching(rt: Runtime) -> AsyncIterator[tuple[list[Reflector], list[asyncio.Task[None]]]]:
     """The watches, in step with the cluster: nothing is decided before records and Secrets are known."""
     reflectors = _reflectors(rt)
     watching = [asyncio.create_task(reflector.run(), name="watch") for reflector in reflectors]
@@ -202,21 +201,21 @@ def _milliseconds(instant: datetime) -> int:
     return int(instant.timestamp() * 1000)
 
 
-def _reflectors(rt: Runtime) -> list[RecordOrCredential]:
+def _reflectors(rt: Runtime) -> list[Reflector]:
     records = Reflector(
         rt.client,
         Collection(_secrets_path(rt.settings.records_namespace), label_selector=RECORD_SELECTOR),
-        cache=rt.records,
-        decode=decode_stored_record,
-        on_change=lambda key: _wake(rt, key),
+        sink=CacheSink(rt.records, decode=decode_stored_record, on_change=lambda key: _wake(rt, key)),
     )
     credentials = [
         Reflector(
             rt.client,
             Collection(_secrets_path(namespace), label_selector=CREDENTIAL_SELECTOR, metadata_only=True),
-            cache=rt.credentials.part(namespace),
-            decode=decode_credential_metadata,
-            on_change=lambda where: _wake(rt, *rt.apikeys_of_secret(where)),
+            sink=CacheSink(
+                rt.credentials.part(namespace),
+                decode=decode_credential_metadata,
+                on_change=lambda where: _wake(rt, *rt.apikeys_of_secret(where)),
+            ),
         )
         for namespace in watched_namespaces(rt.settings) or ("",)
     ]

@@ -1,35 +1,15 @@
-"""/healthz, /readyz and /metrics: a small server that starts before the work and ends after it.
-
-/healthz is for the kubelet: 503 means that only a restart helps. /readyz: this replica has seen the cluster (a standby is ready too,
-it stands by). An answer's body is `ok` or the complaint.
-"""
+"""What the operator's probes and gauges ask of its work queue. They are served by `base/probe_server.py`."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import deque
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from aiohttp import web
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
-
 from keyturn.base import metrics
-from keyturn.base.log_output import get_logger
 from keyturn.controller.workqueue import QueueStats, WorkQueue
-
-Complaint = Callable[[], str | None]
-"""What is wrong, in a sentence; None: nothing."""
 
 LONGEST_WORK: Final = timedelta(minutes=3)
 """Every request has a deadline of seconds: a reconcile that takes longer hangs."""
-_LAG_INTERVAL: Final = 0.5
-_LAG_SAMPLES: Final = 60
-
-log = get_logger(__name__)
 
 
 def queue_complaint(stats: QueueStats, *, workers: int, limit: timedelta = LONGEST_WORK) -> str | None:
@@ -53,65 +33,3 @@ def measure_no_queue() -> None:
     """The term is over: a standby must not go on telling of the queue it had."""
     for gauge in (metrics.QUEUE_DEPTH, metrics.QUEUE_SCHEDULED, metrics.QUEUE_RUNNING, metrics.QUEUE_FAILING):
         gauge.set_function(lambda: 0.0)
-
-
-class ProbeServer:
-    """Serves the three paths at `address` (host:port; port 0: any free one) from `start` to `stop`."""
-
-    def __init__(self, address: str, *, is_unhealthy: Complaint, is_unready: Complaint, registry: CollectorRegistry) -> None:
-        self._host, _, port = address.rpartition(":")
-        self._port = int(port)
-        self._is_unhealthy = is_unhealthy
-        self._is_unready = is_unready
-        self._registry = registry
-        self._runner: web.AppRunner | None = None
-        self._lag_task: asyncio.Task[None] | None = None
-
-    async def start(self) -> str:
-        """Listen; answers the address listened at, as host:port. Raises OSError if it is taken."""
-        application = web.Application()
-        application.add_routes(
-            [
-                web.get("/healthz", self._healthz),
-                web.get("/readyz", self._readyz),
-                web.get("/metrics", self._metrics),
-            ]
-        )
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host.strip("[]") or None, self._port).start()
-        self._lag_task = asyncio.create_task(_measure_lag(), name="event-loop-lag")
-        host, port = self._runner.addresses[0][:2]
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        log.info("Serving probes and metrics", address=address)
-        return address
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        if self._lag_task is not None:
-            self._lag_task.cancel()
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def _healthz(self, _request: web.Request) -> web.Response:
-        return _answer(self._is_unhealthy())
-
-    async def _readyz(self, _request: web.Request) -> web.Response:
-        return _answer(self._is_unready())
-
-    async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_1_0_0})
-
-
-def _answer(complaint: str | None) -> web.Response:
-    return web.Response(text="ok" if complaint is None else complaint, status=200 if complaint is None else 503)
-
-
-async def _measure_lag() -> None:
-    """How much later than asked the loop comes back: what blocks it blocks every key at once."""
-    samples: deque[float] = deque(maxlen=_LAG_SAMPLES)
-    while True:
-        before = time.monotonic()
-        await asyncio.sleep(_LAG_INTERVAL)
-        samples.append(max(0.0, time.monotonic() - before - _LAG_INTERVAL))
-        metrics.EVENT_LOOP_LAG.set(max(samples))

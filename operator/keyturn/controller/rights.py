@@ -7,9 +7,9 @@ from typing import Final
 from keyturn.base.names import GROUP
 from keyturn.base.settings import Settings
 from keyturn.cluster.permissions import Right
+from keyturn.keys.verification_keys import CONFIG_MAP_NAME
 
 LEASE_NAME: Final = "keyturn-operator"
-VERIFICATION_KEYS_NAME: Final = "keyturn-verification-keys"
 
 _LEASES: Final = "coordination.k8s.io"
 
@@ -56,7 +56,7 @@ def _at_home(settings: Settings) -> list[Right]:
         Right("create", "", "secrets", namespace=home),
         Right("get", "", "secrets", namespace=home, name=settings.root_secret),
         Right("create", "", "configmaps", namespace=home),
-        *(Right(verb, "", "configmaps", namespace=home, name=VERIFICATION_KEYS_NAME) for verb in ("get", "patch")),
+        *(Right(verb, "", "configmaps", namespace=home, name=CONFIG_MAP_NAME) for verb in ("get", "patch")),
         Right("create", _LEASES, "leases", namespace=home),
         *(Right(verb, _LEASES, "leases", namespace=home, name=LEASE_NAME) for verb in ("get", "update")),
     ]

@@ -16,17 +16,18 @@ from keyturn.base import metrics
 from keyturn.base.clock import utc_now
 from keyturn.base.errors import KeyturnError, RetryLater, UserMustAct
 from keyturn.base.log_output import configure_logging, get_logger
+from keyturn.base.probe_server import ProbeServer
 from keyturn.base.settings import Settings
+from keyturn.base.stop_signals import stop_on_signals
 from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.apikeys import collection_path
 from keyturn.cluster.client import Client
 from keyturn.cluster.discovery import serves
 from keyturn.cluster.lease import Elector
 from keyturn.cluster.permissions import missing_rights
-from keyturn.controller.handlers import stop_on_signals
 from keyturn.controller.installation import Installation, set_up
 from keyturn.controller.leadership import TermEnd, first_notes, lead
-from keyturn.controller.probes import ProbeServer, queue_complaint
+from keyturn.controller.probes import queue_complaint
 from keyturn.controller.rights import LEASE_NAME, argo_rights, needed_rights, watched_namespaces
 from keyturn.controller.workqueue import WorkQueue
 
@@ -66,7 +67,13 @@ async def _until_stopped(client: Client, settings: Settings, stop: asyncio.Event
     client.on_request = metrics.count_request
     metrics.CLOCK_SKEW.set_function(lambda: client.clock_skew.total_seconds() if client.clock_skew is not None else 0.0)
     health = Health(settings)
-    probes = ProbeServer(settings.probe_address, is_unhealthy=health.is_unhealthy, is_unready=health.is_unready, registry=metrics.REGISTRY)
+    probes = ProbeServer(
+        settings.probe_address,
+        is_unhealthy=health.is_unhealthy,
+        is_unready=health.is_unready,
+        registry=metrics.REGISTRY,
+        lag=metrics.EVENT_LOOP_LAG,
+    )
     await probes.start()
     try:
         work = asyncio.create_task(_work(client, settings, health, stop), name="operator")

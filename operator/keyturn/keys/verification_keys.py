@@ -19,6 +19,8 @@ from keyturn.keys.base64url import decode_base64url, encode_base64url
 
 ALGORITHM: Final = "ed25519"
 DATA_KEY: Final = "keys.json"
+CONFIG_MAP_NAME: Final = "keyturn-verification-keys"
+"""In the operator's namespace."""
 
 
 class VerificationKeysDamaged(KeyturnError):

@@ -65,6 +65,10 @@ class Asked:
             if _SCOPE.fullmatch(scope) is None:
                 raise ValueError(f"{scope!r} is no scope: write printable ASCII without spaces, quotes and backslashes")
 
+    def seen_from(self, address: str | None) -> Asked:
+        """The same, asked for a client of this address."""
+        return self if address is None else Asked(self.audience, self.scopes, address)
+
 
 class View(Protocol):
     """What is known here of the cluster's keys."""

@@ -1,0 +1,130 @@
+"""Brings the cluster's records into the store: the sink of a watch (`cluster/watch.py`). Before `store.py`, after the API server.
+
+The public keys come first: without them no record can be believed. When they change, every record is offered again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+
+from keyturn.base.clock import Clock
+from keyturn.base.log_output import get_logger
+from keyturn.cluster.raw import mapping_of, text_of, texts_of
+from keyturn.keys.verification_keys import VerificationKeys, VerificationKeysDamaged
+from keyturn.verifier.store import OfferedRecord, Store, Taken
+
+OnTaken = Callable[[str, Taken], None]
+"""Told of every record that was offered: its name, and what became of it."""
+
+log = get_logger(__name__)
+
+
+class RecordFeed:
+    """Offers every record of a list or a change to the store, one by one."""
+
+    def __init__(self, store: Store, *, clock: Clock, on_taken: OnTaken) -> None:
+        self._store, self._clock, self._on_taken = store, clock, on_taken
+        self._listed: set[str] = set()
+        self._seen_through = 0
+
+    @property
+    def seen_through(self) -> int:
+        """Every change up to this resource version is in force, or was refused."""
+        return self._seen_through
+
+    def heard(self) -> None:
+        """The API server said something about records, if only that nothing changed."""
+        self._store.heard = self._clock().timestamp()
+
+    def begin_list(self) -> None:
+        """Remember anew what is there."""
+        self._listed = set()
+
+    def take_listed(self, item: Mapping[str, object]) -> None:
+        """Offer it at once."""
+        record_name = self._offer(item)
+        self._listed.add(record_name)
+
+    def end_list(self, resource_version: int) -> None:
+        """What was not in the list has vanished. From here on, what is not known does not exist."""
+        self._store.note_listed(self._listed)
+        self._listed = set()
+        self._seen_through = resource_version
+        self._store.is_caught_up = True
+
+    def take_change(self, item: Mapping[str, object], *, is_deletion: bool, resource_version: int) -> None:
+        """A record was written, or is gone."""
+        if not is_deletion:
+            self._offer(item)
+        elif self._store.note_vanished(_name_of(item)):
+            log.warning("A record vanished and stays in force", record=_name_of(item))
+        self.advance(resource_version)
+
+    def advance(self, resource_version: int) -> None:
+        """Nothing else changed up to there."""
+        self._seen_through = max(self._seen_through, resource_version)
+
+    def _offer(self, item: Mapping[str, object]) -> str:
+        offered = _offered(item)
+        taken = self._store.take(offered)
+        if taken not in {Taken.APPLIED, Taken.SAME}:
+            log.warning("A record was ignored", record=offered.record_name, why=taken.value)
+        self._on_taken(offered.record_name, taken)
+        return offered.record_name
+
+
+class KeysFeed:
+    """Reads the ConfigMap of the public keys; `on_keys` is told when they are others than before."""
+
+    def __init__(self, on_keys: Callable[[VerificationKeys], None]) -> None:
+        self._on_keys = on_keys
+        self._known: VerificationKeys | None = None
+        self.seen_through = 0
+        """As in a Sink."""
+
+    def begin_list(self) -> None:
+        """Nothing is forgotten: keys that are not published for a moment still count."""
+
+    def take_listed(self, item: Mapping[str, object]) -> None:
+        """Read it."""
+        try:
+            keys = VerificationKeys.from_data(texts_of(item, "data"))
+        except VerificationKeysDamaged as damaged:
+            log.error("Published keys were ignored", problem=str(damaged))
+            return
+        if keys != self._known:
+            self._known = keys
+            self._on_keys(keys)
+
+    def end_list(self, resource_version: int) -> None:
+        """That was the one there is."""
+        self.seen_through = resource_version
+
+    def take_change(self, item: Mapping[str, object], *, is_deletion: bool, resource_version: int) -> None:
+        """Read it, unless it is gone."""
+        if not is_deletion:
+            self.take_listed(item)
+        self.advance(resource_version)
+
+    def advance(self, resource_version: int) -> None:
+        """Nothing else changed up to there."""
+        self.seen_through = max(self.seen_through, resource_version)
+
+
+def _offered(item: Mapping[str, object]) -> OfferedRecord:
+    data = mapping_of(item, "data")
+    return OfferedRecord(_name_of(item), _bytes_of(data, "record"), _bytes_of(data, "signature"))
+
+
+def _name_of(item: Mapping[str, object]) -> str:
+    return text_of(mapping_of(item, "metadata"), "name")
+
+
+def _bytes_of(data: Mapping[str, object], name: str) -> bytes:
+    """What cannot be read is empty, and no signature covers that."""
+    try:
+        return base64.b64decode(text_of(data, name), validate=True)
+    except (binascii.Error, ValueError):
+        return b""

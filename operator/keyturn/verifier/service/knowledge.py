@@ -1,0 +1,66 @@
+"""Keeps the store up to date: public keys first, then the records, each by a watch of its own."""
+
+from __future__ import annotations
+
+import asyncio
+
+from keyturn.base.clock import utc_now
+from keyturn.base.log_output import get_logger
+from keyturn.cluster.client import Client
+from keyturn.cluster.record_secrets import RECORD_SELECTOR
+from keyturn.cluster.watch import Collection, Reflector
+from keyturn.keys.verification_keys import CONFIG_MAP_NAME, VerificationKeys
+from keyturn.verifier.service import metrics
+from keyturn.verifier.service.feed import KeysFeed, RecordFeed
+from keyturn.verifier.service.settings import VerifierSettings
+from keyturn.verifier.store import Store, Taken
+
+log = get_logger(__name__)
+
+
+class Knowledge:
+    """Runs until cancelled."""
+
+    def __init__(self, client: Client, settings: VerifierSettings, store: Store) -> None:
+        self._client, self._settings, self._store = client, settings, store
+        self._have_keys = asyncio.Event()
+        self._new_keys = asyncio.Event()
+        self.records = RecordFeed(store, clock=utc_now, on_taken=_count)
+
+    def complaint(self) -> str | None:
+        """Why requests should go to another replica; None: nothing. An API server that goes away later is none: what is known counts."""
+        if not self._have_keys.is_set():
+            return f"The public keys are not published yet: ConfigMap {self._settings.namespace}/{CONFIG_MAP_NAME}, by the operator"
+        return None if self._store.is_caught_up else "The records were not read yet"
+
+    async def run(self) -> None:
+        """Watch both, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_keys(), name="public keys")
+            await self._have_keys.wait()
+            while True:
+                watching = tasks.create_task(self._watch_records(), name="records")
+                await self._new_keys.wait()
+                self._new_keys.clear()
+                watching.cancel()  # and every record is offered again
+
+    async def _watch_keys(self) -> None:
+        path = f"/api/v1/namespaces/{self._settings.namespace}/configmaps"
+        collection = Collection(path, field_selector=f"metadata.name={CONFIG_MAP_NAME}")
+        await Reflector(self._client, collection, sink=KeysFeed(self._take_keys)).run()
+
+    async def _watch_records(self) -> None:
+        path = f"/api/v1/namespaces/{self._settings.records_namespace}/secrets"
+        collection = Collection(path, label_selector=RECORD_SELECTOR, from_cache=False)
+        await Reflector(self._client, collection, sink=self.records, on_heard=self.records.heard).run()
+
+    def _take_keys(self, keys: VerificationKeys) -> None:
+        log.info("Took the public keys", keys=" ".join(key.key_id for key in keys.keys))
+        self._store.keys = keys
+        if self._have_keys.is_set():
+            self._new_keys.set()
+        self._have_keys.set()
+
+
+def _count(_record_name: str, taken: Taken) -> None:
+    metrics.RECORDS_TAKEN.labels(result=taken.value).inc()

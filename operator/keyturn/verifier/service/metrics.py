@@ -1,0 +1,78 @@
+"""Every metric of the verifier, in a registry of its own. Names and labels are API: docs/reference/metrics.md lists them.
+
+What happens with each request is counted in plain integers and read when somebody asks: a labelled counter costs more than the check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from keyturn.verifier.store import Taken
+from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal
+
+REGISTRY: Final = CollectorRegistry()
+ACCEPTED: Final = "accepted"
+
+RECORDS_TAKEN: Final = Counter(
+    "keyturn_verifier_records_taken", "Records offered by the watch, by what became of them", ["result"], registry=REGISTRY
+)
+RECORDS: Final = Gauge("keyturn_verifier_records", "Records in force, tombstones among them", registry=REGISTRY)
+LIVE_KEYS: Final = Gauge("keyturn_verifier_live_keys", "Key versions that may be accepted", registry=REGISTRY)
+VANISHED: Final = Gauge(
+    "keyturn_verifier_records_vanished",
+    "Records gone from the cluster without a word, still in force here; above 0 is an alarm",
+    registry=REGISTRY,
+)
+HEARD_AGE: Final = Gauge("keyturn_verifier_heard_age_seconds", "Since the API server last said anything about records", registry=REGISTRY)
+CAUGHT_UP: Final = Gauge("keyturn_verifier_caught_up", "1 while a key that is not known here does not exist", registry=REGISTRY)
+API_REQUESTS: Final = Counter(
+    "keyturn_verifier_api_requests", "Requests to the API server; code none: no answer", ["verb", "resource", "code"], registry=REGISTRY
+)
+CLOCK_SKEW: Final = Gauge("keyturn_verifier_clock_skew_seconds", "Own clock minus the API server's", registry=REGISTRY)
+EVENT_LOOP_LAG: Final = Gauge(
+    "keyturn_verifier_event_loop_lag_seconds", "Longest delay of the event loop in the last 30 seconds", registry=REGISTRY
+)
+
+
+class Verdicts(Collector):
+    """How requests were decided: `keyturn_verifier_requests_total{verdict}`."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = dict.fromkeys([ACCEPTED, *Refusal], 0)
+
+    def count(self, verdict: CheckVerdict) -> None:
+        """One request."""
+        self._counts[ACCEPTED if isinstance(verdict, Accepted) else verdict.refusal] += 1
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """For Prometheus."""
+        family = CounterMetricFamily("keyturn_verifier_requests", "Requests by verdict", labels=["verdict"])
+        for verdict, count in self._counts.items():
+            family.add_metric([str(verdict)], count)
+        yield family
+
+
+VERDICTS: Final = Verdicts()
+
+
+def count_request(verb: str, resource: str, status: int) -> None:
+    """One request to the API server; a status of 0 is none."""
+    API_REQUESTS.labels(verb=verb, resource=resource, code=str(status) if status else "none").inc()
+
+
+def read_when_asked(gauges: Iterable[tuple[Gauge, Callable[[], float]]]) -> None:
+    """Let gauges read what they show."""
+    for gauge, read in gauges:
+        gauge.set_function(read)
+
+
+for _taken in Taken:
+    RECORDS_TAKEN.labels(result=_taken.value)
+REGISTRY.register(VERDICTS)
+ProcessCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)

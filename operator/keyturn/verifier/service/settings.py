@@ -1,0 +1,32 @@
+"""The verifier's settings: one model, from which `keyturn verifier --help`, the environment and the docs are made, as the operator's."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from keyturn.base.settings import Duration, LogFormat
+
+
+class VerifierSettings(BaseModel):
+    """What a platform team may set. The defaults are what production wants."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    namespace: str = Field("keyturn-system", description="Namespace of the operator, where it publishes the public keys of its signatures")
+    records_namespace: str = Field("keyturn-verifiers", description="Namespace of the verifier records")
+    listen_address: str = Field("0.0.0.0:8080", description="Where gateways ask over HTTP; port 0: any free one, named in the log")
+    key_headers: str = Field("x-api-key", description="Comma-separated headers that hold a key alone; Authorization: Bearer is always read")
+    client_address_header: str = Field(
+        "x-forwarded-for", description="Header in which the gateway says the client's address; empty: keys bound to addresses are refused"
+    )
+    trusted_hops: int = Field(
+        1, ge=1, le=32, description="Which entry of that header is the client's, counted from the right: how many proxies wrote into it"
+    )
+    request_timeout: Duration = Field(timedelta(seconds=10), description="Longest wait for one answer of the API server")
+    probe_address: str = Field(
+        "0.0.0.0:8081", description="Where /healthz, /readyz and /metrics are served; port 0: any free one, named in the log"
+    )
+    log_format: LogFormat = Field(LogFormat.CONSOLE, description="console for people, json for machines")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")

@@ -1,0 +1,83 @@
+"""The verifier beside the operator, on a real API server: what the operator writes, a gateway is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gen.operator_process import OperatorProcess
+from gen.team import Team
+from gen.verifier_process import VerifierProcess
+from testbed.cluster import Cluster, wait_until
+
+
+@pytest.fixture(scope="module")
+def verifier(plane: Cluster, shared_operator: OperatorProcess) -> Iterator[VerifierProcess]:
+    records, system = shared_operator.setting("records_namespace"), shared_operator.setting("namespace")
+    with VerifierProcess.start(plane, records_namespace=records, namespace=system) as verifier:
+        yield verifier.wait_ready()
+
+
+def test_a_key_is_accepted_as_its_own_from_the_moment_its_secret_exists(team: Team, verifier: VerifierProcess) -> None:
+    secret = team.issue("billing")
+    answered = verifier.check(secret.token)
+    assert (answered.status, answered.body) == (200, b"")
+    assert answered.headers["x-keyturn-apikey"] == f"{team.namespace}/billing"
+    assert answered.headers["x-keyturn-key-id"] == secret.key_id
+    assert answered.headers["cache-control"] == "no-store"
+
+
+def test_a_disabled_key_is_refused_and_an_enabled_one_accepted(team: Team, verifier: VerifierProcess) -> None:
+    token = team.issue("billing").token
+    team.apply_apikey("billing", {"disabled": True})
+    wait_until(lambda: verifier.check(token).status == 401, patience=20, what="the disabled key to be refused")
+    assert b"disabled" in verifier.check(token).body
+    team.apply_apikey("billing", {"disabled": False})
+    wait_until(lambda: verifier.check(token).status == 200, patience=20, what="the key to be accepted again")
+
+
+def test_a_deleted_key_is_refused_as_if_it_had_never_been(team: Team, verifier: VerifierProcess) -> None:
+    token = team.issue("billing", {"deletionPolicy": "Revoke"}).token
+    team.delete_apikey("billing")
+    wait_until(lambda: verifier.check(token).status == 401, patience=20, what="the deleted key to be refused")
+    assert verifier.check(token) == verifier.check("kt_" + "x" * 61)
+
+
+def test_both_keys_of_an_overlap_are_accepted_and_the_old_one_no_longer_when_it_ends(team: Team, verifier: VerifierProcess) -> None:
+    old = team.issue("billing", {"rotation": {"policy": "Manual", "gracePeriod": "2s", "overlapLimit": "1m"}}).token
+    team.request_rotation("billing")
+    team.wait_until(lambda: team.secret("billing").version == 2 or None, about="billing", what="to switch")
+    new = team.secret("billing").token
+    assert (verifier.check(old).status, verifier.check(new).status) == (200, 200)
+    wait_until(lambda: verifier.check(old).status == 401, patience=20, what="the old key to end")
+    assert verifier.check(new).status == 200
+
+
+def test_a_record_that_somebody_deletes_stays_in_force_and_is_told(team: Team, verifier: VerifierProcess) -> None:
+    token = team.issue("billing").token
+    team.annotate_apikey("billing", "keyturn.dev/paused", "true")
+    team.api.delete(team.record_path("billing"))
+    wait_until(lambda: verifier.metric("keyturn_verifier_records_vanished") == 1.0, patience=20, what="the loss to be told")
+    assert verifier.check(token).status == 200
+    team.annotate_apikey("billing", "keyturn.dev/paused", None)
+    wait_until(lambda: verifier.metric("keyturn_verifier_records_vanished") == 0.0, patience=20, what="the operator's new record")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/verify?audience=orders.example.com", 401),
+        ("/verify?scope=read", 403),
+        ("/verify?scope=read%20write", 403),
+        ("/verify?scopes=read", 400),
+        ("/check/-/invoices?scope=read", 200),
+        ("/check/orders.example.com/-/invoices", 401),
+        ("/check/default/read/-/invoices", 403),
+        ("/check/nothing", 400),
+        ("/", 400),
+    ],
+)
+def test_the_route_says_what_is_asked_for(team: Team, verifier: VerifierProcess, path: str, status: int) -> None:
+    token = team.issue("billing").token
+    assert verifier.check(token, path=path).status == status
