@@ -21,6 +21,7 @@ STATUS = {
     Refusal.AUDIENCE: 401,
     Refusal.SCOPE: 403,
     Refusal.ADDRESS: 403,
+    Refusal.LIMITED: 429,
     Refusal.STALE: 503,
     Refusal.NOT_CAUGHT_UP: 503,
 }

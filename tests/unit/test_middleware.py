@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from gen import verifying as gen
+from keyturn.keys.record import Limits
 from keyturn.verifier import asgi, wsgi
 from keyturn.verifier.check import Asked
 from keyturn.verifier.guard import Guard
+from keyturn.verifier.limits import LocalLimiter
 from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal, Refused
 
 Headers = list[tuple[bytes, bytes]]
@@ -27,7 +29,8 @@ class Sent:
 
     async def app(self, scope: asgi.Scope, _receive: object, send: asgi.Send) -> None:
         self.seen = dict(scope)
-        await send({"type": "done"})
+        for answer in scope.get("answers", [{"type": "done"}]):
+            await send(answer)
 
     async def send(self, message: asgi.Message) -> None:
         self.messages.append(dict(message))
@@ -57,6 +60,13 @@ async def test_an_asgi_application_learns_who_it_is_but_not_the_key() -> None:
     assert sent.seen["state"]["other"] == 1
     assert sent.headers == [(b"accept", b"*/*")]
     assert sent.messages == [{"type": "done"}]
+
+
+async def test_an_asgi_client_learns_its_limit_beside_the_answer() -> None:
+    limited = gen.guard(gen.record(limits=Limits(2, 10)), limiter=LocalLimiter())
+    told = [(b"ratelimit-policy", b'"plan";q=10;w=5'), (b"ratelimit", b'"plan";r=9;t=1')]
+    sent = await connect(limited, GOOD, answers=[{"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]}])
+    assert sent.messages == [{"type": "http.response.start", "status": 200, "headers": [(b"a", b"b"), *told]}]
 
 
 async def test_a_refused_request_never_reaches_an_asgi_application() -> None:
@@ -121,6 +131,20 @@ def test_a_wsgi_application_learns_who_it_is_but_not_the_key() -> None:
     assert seen is not None
     assert isinstance(seen["keyturn.accepted"], Accepted)
     assert {name: value for name, value in seen.items() if name.startswith("HTTP_")} == {"HTTP_AUTHORIZATION": "Basic eA=="}
+
+
+def test_a_wsgi_client_learns_its_limit_beside_the_answer() -> None:
+    limited = gen.guard(gen.record(limits=Limits(2, 10)), limiter=LocalLimiter())
+    told: list[tuple[str, str]] = []
+    middleware = wsgi.ApiKeyMiddleware(plain, limited)
+    environ = {"PATH_INFO": "/", "HTTP_X_API_KEY": gen.TOKEN}
+    assert list(middleware(environ, lambda _status, headers: told.extend(headers))) == [b"fine"]
+    assert told == [("x", "y"), ("ratelimit-policy", '"plan";q=10;w=5'), ("ratelimit", '"plan";r=9;t=1')]
+
+
+def plain(_environ: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
+    start_response("200 OK", [("x", "y")])
+    return [b"fine"]
 
 
 def test_a_refused_request_never_reaches_a_wsgi_application() -> None:

@@ -99,6 +99,9 @@ def test_what_a_record_cannot_do_without_is_missed_by_name(name: str, value: obj
         ("scopes", [1]),
         ("versions", [[]]),
         ("secret", "x"),
+        ("limits", "x"),
+        ("limits", {"requestsPerSecond": 10}),
+        ("limits", {"requestsPerSecond": 0, "burst": 1}),
         (
             "versions",
             [{"number": 1, "keyID": "k", "digest": "d", "state": "Revoked", "stagedTime": "2026-11-24T06:00:00Z", "cause": "Issued"}],

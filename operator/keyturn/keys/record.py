@@ -58,6 +58,15 @@ class SecretFingerprint:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How often the key may be used, as approved. Both from 1 on."""
+
+    requests_per_second: int
+    burst: int
+    """Requests at once after a while without any."""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The whole ledger of one ApiKey. Its Secret's bytes are the canonical JSON of this, signed."""
 
@@ -96,6 +105,8 @@ class Record:
     secret: SecretFingerprint | None = None
     ended_time: datetime | None = None
     """When the ApiKey was seen to be gone and everything was revoked."""
+    limits: Limits | None = None
+    """None: the verifiers' default."""
 
     def version(self, number: int) -> VersionEntry | None:
         """The live version of that number."""

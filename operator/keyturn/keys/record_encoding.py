@@ -15,7 +15,7 @@ from typing import Final
 from keyturn.base.clock import format_time, parse_time
 from keyturn.base.errors import KeyturnError
 from keyturn.base.version_state import Cause, VersionState
-from keyturn.keys.record import FORMAT, DeadEntry, Record, SecretFingerprint, VersionEntry
+from keyturn.keys.record import FORMAT, DeadEntry, Limits, Record, SecretFingerprint, VersionEntry
 
 # ASCII only, so that every Record has an encoding, whatever is in its texts. Made once: json.dumps would make one a call.
 _JSON: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False)
@@ -98,6 +98,7 @@ def _record_fields(record: Record) -> _Fields:
         "minVersion": record.min_version,
         "secret": None if record.secret is None else _secret_fields(record.secret),
         "endedTime": _time_text(record.ended_time),
+        "limits": None if record.limits is None else _limits_fields(record.limits),
     }
 
 
@@ -138,6 +139,10 @@ def _secret_fields(secret: SecretFingerprint) -> _Fields:
             "previousVersion": secret.previous_version,
         }
     )
+
+
+def _limits_fields(limits: Limits) -> _Fields:
+    return {"requestsPerSecond": limits.requests_per_second, "burst": limits.burst}
 
 
 def _time_text(instant: datetime | None) -> str | None:
@@ -181,6 +186,7 @@ def _read_record(fields: _Fields) -> Record:
         min_version=_number_or_none(fields, "minVersion"),
         secret=_read_secret(fields),
         ended_time=_time_or_none(fields, "endedTime"),
+        limits=_read_limits(fields),
     )
 
 
@@ -222,6 +228,22 @@ def _read_secret(record_fields: _Fields) -> SecretFingerprint | None:
         template_digest=_text(fields, "templateDigest"),
         previous_version=_number_or_none(fields, "previousVersion"),
     )
+
+
+def _read_limits(record_fields: _Fields) -> Limits | None:
+    fields = record_fields.get("limits")
+    if fields is None:
+        return None
+    if not isinstance(fields, dict):
+        raise RecordDamaged("limits is not an object")
+    return Limits(requests_per_second=_positive(fields, "requestsPerSecond"), burst=_positive(fields, "burst"))
+
+
+def _positive(fields: _Fields, name: str) -> int:
+    value = _number(fields, name)
+    if value == 0:
+        raise RecordDamaged(f"{name} is not a whole number from 1 on")
+    return value
 
 
 def _text(fields: _Fields, name: str) -> str:

@@ -1,6 +1,7 @@
 """What a client is told of a refusal: status, headers and a body. Before it: `check.py`.
 
-RFC 6750 section 3 (WWW-Authenticate and its errors), RFC 9457 (problem details), RFC 9111 (no cache may keep any of it).
+RFC 6750 section 3 (WWW-Authenticate and its errors), RFC 9457 (problem details), RFC 9111 (no cache may keep any of it), RFC 6585 (429),
+draft-ietf-httpapi-ratelimit-headers-10 (RateLimit-Policy and RateLimit).
 Keys that are unknown, wrong or malformed get one and the same answer; a caller that proved to hold the key is told more.
 """
 
@@ -12,6 +13,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
+from keyturn.verifier.limits import Quota
 from keyturn.verifier.verdicts import Refusal, Refused
 
 REALM: Final = "keyturn"
@@ -50,6 +52,7 @@ _TOLD: Final[dict[Refusal, _Told]] = {
     Refusal.AUDIENCE: _Told(HTTPStatus.UNAUTHORIZED, "This API key is for another API", "invalid_token"),
     Refusal.SCOPE: _Told(HTTPStatus.FORBIDDEN, "This API key lacks a scope", "insufficient_scope"),
     Refusal.ADDRESS: _Told(HTTPStatus.FORBIDDEN, "This API key may not be used from here"),
+    Refusal.LIMITED: _Told(HTTPStatus.TOO_MANY_REQUESTS, "This API key is used too often; wait as long as Retry-After says"),
     Refusal.STALE: _UNAVAILABLE,
     Refusal.NOT_CAUGHT_UP: _UNAVAILABLE,
 }
@@ -57,7 +60,22 @@ _TOLD: Final[dict[Refusal, _Told]] = {
 
 def answer_to(refused: Refused) -> Answer:
     """The answer to a refusal. The key ID stays with us: whoever sent the key knows it, whoever guesses shall not."""
-    return _answer(refused.refusal, refused.needs_scopes)
+    answer = _answer(refused.refusal, refused.needs_scopes)
+    if refused.quota is None:
+        return answer
+    retry_after = ("retry-after", str(refused.quota.wait))
+    return Answer(answer.status, (*answer.headers, retry_after, *limit_headers(refused.quota)), answer.body)
+
+
+def limit_headers(quota: Quota | None) -> tuple[tuple[str, str], ...]:
+    """What a client is told of its limit, in answers to accepted requests too; without a limit nothing."""
+    if quota is None:
+        return ()
+    limit = quota.limit
+    return (
+        ("ratelimit-policy", f'"{limit.name}";q={limit.burst};w={limit.window}'),
+        ("ratelimit", f'"{limit.name}";r={quota.remaining};t={quota.wait}'),
+    )
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 
-from keyturn.verifier.answers import Answer, answer_to
+from keyturn.verifier.answers import Answer, answer_to, limit_headers
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.presented import without_keys
 from keyturn.verifier.verdicts import IDENTITY_HEADERS, Accepted, Refused
@@ -48,7 +48,8 @@ class ApiKeyMiddleware:
         match verdict:
             case Accepted():
                 state = {**scope.get("state", {}), STATE: verdict}
-                await self._app({**scope, "headers": self._visible(scope["headers"]), "state": state}, receive, send)
+                telling = _telling(send, limit_headers(verdict.quota))
+                await self._app({**scope, "headers": self._visible(scope["headers"]), "state": state}, receive, telling)
             case Refused():
                 await _refuse(scope["type"], answer_to(verdict), send)
 
@@ -56,11 +57,28 @@ class ApiKeyMiddleware:
         return without_keys(headers, sources=self._guard.sources, hidden=_IDENTITY)
 
 
+def _telling(send: Send, headers: tuple[tuple[str, str], ...]) -> Send:
+    """The same, with more headers in the application's answer. Of a websocket's there is nobody to read them."""
+    if not headers:
+        return send
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *_as_bytes(headers)]}
+        await send(message)
+
+    return send_with_headers
+
+
+def _as_bytes(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
 async def _refuse(kind: str, answer: Answer, send: Send) -> None:
     if kind == "websocket":
         await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         return
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    headers = _as_bytes(answer.headers)
     headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

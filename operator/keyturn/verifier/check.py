@@ -109,7 +109,7 @@ def check(token: str, asked: Asked, view: View, *, now: float) -> CheckVerdict:
         return Refused(Refusal.SCOPE, key_id, asked.scopes)
     if power.networks and not _is_inside(asked.address, power.networks):
         return Refused(Refusal.ADDRESS, key_id)
-    return Accepted(found.record_name, key_id, found.version, power.audience, power.product, power.plan, power.scopes)
+    return Accepted(found.record_name, key_id, found.version, power.audience, power.product, power.plan, power.scopes, power.limit)
 
 
 def _guessed(*, is_there: bool, view: View) -> Refused:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from keyturn.base.clock import Clock
 from keyturn.keys.record import DEFAULT_AUDIENCE
 from keyturn.verifier.check import Asked, View, check
+from keyturn.verifier.limits import Limiter
 from keyturn.verifier.presented import Presented, Sources, find_token
-from keyturn.verifier.verdicts import CheckVerdict
+from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal, Refused
 
 
 class Judged(NamedTuple):
@@ -38,6 +39,8 @@ class Guard:
     sources: Sources = field(default_factory=Sources)
     on_verdict: Callable[[CheckVerdict], None] | None = None
     """Told of every verdict: for counters and audits."""
+    limiter: Limiter | None = None
+    """Counts the requests of accepted keys; None: nothing is limited."""
 
     def __post_init__(self) -> None:
         Asked(audience=self.audience, scopes=self.scopes)  # a scope that is none: said now, not at the first request
@@ -49,10 +52,23 @@ class Guard:
     def judge(self, headers: Iterable[tuple[bytes, bytes]], asked: Asked) -> Judged:
         """As `ask`, for what a route asks for: the Guard's own audience and scopes do not count."""
         found = find_token(headers, self.sources)
-        if isinstance(found, Presented):
-            judged = Judged(check(found.token, asked, self.view, now=self.clock().timestamp()), found.header)
-        else:
-            judged = Judged(found, None)
+        judged = Judged(self._decide(found, asked), found.header) if isinstance(found, Presented) else Judged(found, None)
         if self.on_verdict is not None:
             self.on_verdict(judged.verdict)
         return judged
+
+    def _decide(self, found: Presented, asked: Asked) -> CheckVerdict:
+        now = self.clock().timestamp()
+        verdict = check(found.token, asked, self.view, now=now)
+        if self.limiter is not None and isinstance(verdict, Accepted):
+            return _counted(verdict, self.limiter, now=now)
+        return verdict
+
+
+def _counted(accepted: Accepted, limiter: Limiter, *, now: float) -> CheckVerdict:
+    quota = limiter.spend(accepted.record_name, accepted.limit, now=now)
+    if quota is None:
+        return accepted
+    if quota.may_pass:
+        return Accepted(*accepted[:-1], quota)
+    return Refused(Refusal.LIMITED, accepted.key_id, quota=quota)

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from keyturn.keys.digest import raw_digest
 from keyturn.keys.record import Record, VersionEntry
+from keyturn.verifier.limits import Limit
 
 Network = IPv4Network | IPv6Network
 FOREVER: Final = float("inf")
@@ -30,6 +31,8 @@ class Power:
     """From where; empty: from everywhere."""
     staleness: float
     """Seconds."""
+    limit: Limit | None = None
+    """How often; None: the verifier's default."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -82,6 +85,7 @@ def _power_of(record: Record) -> Power:
         scopes=record.scopes,
         networks=tuple(ip_network(cidr) for cidr in record.allowed_cidrs),
         staleness=DEFAULT_STALENESS if record.max_staleness_seconds is None else float(record.max_staleness_seconds),
+        limit=None if record.limits is None else Limit(record.limits.requests_per_second, record.limits.burst),
     )
 
 

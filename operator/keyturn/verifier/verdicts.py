@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, NoReturn
 
 from keyturn.base.names import Key
+from keyturn.verifier.limits import Limit, Quota
 
 KEY_ID_HEADER: Final = "x-keyturn-key-id"
 APIKEY_HEADER: Final = "x-keyturn-apikey"
@@ -26,6 +27,10 @@ class Accepted(NamedTuple):
     product: str | None
     plan: str | None
     scopes: tuple[str, ...]
+    limit: Limit | None = None
+    """How often it may be used; None: the verifier's default."""
+    quota: Quota | None = None
+    """How it stands with that: for the client, see `answers.limit_headers`. None: nothing counts its requests."""
 
     def __bool__(self) -> NoReturn:
         raise TypeError("match on Accepted or Refused; do not test a verdict for truth")
@@ -71,6 +76,8 @@ class Refusal(StrEnum):
     """The key lacks a scope that the route asks for."""
     ADDRESS = "address"
     """The key may not be used from this address."""
+    LIMITED = "limited"
+    """The key was used more often than it may be. This request is not counted."""
     STALE = "stale"
     """The verifier has not heard from the cluster for longer than the key allows: it might have been revoked."""
     NOT_CAUGHT_UP = "not_caught_up"
@@ -84,6 +91,8 @@ class Refused(NamedTuple):
     key_id: str | None = None
     needs_scopes: tuple[str, ...] = ()
     """With SCOPE: what the route asks for."""
+    quota: Quota | None = None
+    """With LIMITED: which limit, and for how long."""
 
     def __bool__(self) -> NoReturn:
         raise TypeError("match on Accepted or Refused; do not test a verdict for truth")

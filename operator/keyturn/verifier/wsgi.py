@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from keyturn.verifier.answers import answer_to
+from keyturn.verifier.answers import answer_to, limit_headers
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.presented import without_keys
 from keyturn.verifier.verdicts import IDENTITY_HEADERS, Accepted, Refused
@@ -44,7 +44,7 @@ class ApiKeyMiddleware:
             case Accepted():
                 self._hide_keys(environ)
                 environ[ACCEPTED] = verdict
-                return self._app(environ, start_response)
+                return self._app(environ, _telling(start_response, limit_headers(verdict.quota)))
             case Refused():
                 answer = answer_to(verdict)
                 start_response(f"{int(answer.status)} {answer.status.phrase}", list(answer.headers))
@@ -60,6 +60,17 @@ class ApiKeyMiddleware:
         for variable, name in self._sources.items():
             if variable in environ:
                 yield name, environ[variable].encode("latin-1", "replace")
+
+
+def _telling(start_response: Callable[..., Any], headers: tuple[tuple[str, str], ...]) -> Callable[..., Any]:
+    """The same, with more headers in the application's answer."""
+    if not headers:
+        return start_response
+
+    def start_with_headers(status: str, own: list[tuple[str, str]], *others: object) -> object:
+        return start_response(status, [*own, *headers], *others)
+
+    return start_with_headers
 
 
 def _variable(header: str) -> str:
