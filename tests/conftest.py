@@ -143,6 +143,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
             argocd_programs.prepare()
         if "gateways" in folders:
             gateway_programs.prepare()
+        elif "e2e" in folders:
+            gateway_programs.gateway_program("envoy")
         if session.config.getoption("--testbed") == "kind":
             kind.prepare()
         elif any(item.get_closest_marker("node") for item in session.items) and what_is_missing() is None:

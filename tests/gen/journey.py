@@ -1,0 +1,216 @@
+"""A client behind a real gateway, the verifiers that the gateway asks, the operator, and whatever may happen to them.
+
+with Journey.open(plane, folder=tmp_path) as journey:
+    with journey.travel():                      # the client asks without pause, with the key that it finds in a mounted file
+        journey.rotate()
+    journey.judge()                             # raises with every failed request, and what the world was doing at the time
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+from gen import journey_client
+from gen.echo_api import EchoApi
+from gen.gateway_examples import EXAMPLES, FOLDER
+from gen.mounted_key import MountedKey
+from gen.operator_process import OperatorProcess, unique_name
+from gen.outcomes import Diary, Outcome, failures_of, read_outcomes, told
+from gen.raw_request import ask, bearer
+from gen.team import Api, Team
+from gen.verifier_process import VerifierProcess
+from keyturn.keys.token_format import format_token
+from testbed.cluster import Cluster, wait_until
+from testbed.gateways import Gateway
+from testbed.layout import free_ports
+from testbed.processes import Component, Group
+
+NAME: Final = "orders"
+SPEC: Final[Mapping[str, object]] = {"rotation": {"policy": "Manual", "gracePeriod": "4s", "overlapLimit": "2m"}}
+OPERATOR: Final = {"lease_duration": "3s", "propagation_delay": "1s", "settle": "500ms"}
+PATIENCE: Final = 60.0
+PAUSE: Final = 4.0
+"""Milliseconds between the client's requests."""
+MOUNT_DELAYS: Final = (0.0, 0.4, 1.2)
+"""How late the mounted file follows its Secret, in turn."""
+_ONE: Final = "{ address: 127.0.0.1, port_value: <verifier> }"
+_ANOTHER: Final = "\n              - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: %d } } }"
+
+
+@dataclass(slots=True)
+class Journey:
+    """Made by `Journey.open`."""
+
+    plane: Cluster
+    team: Team
+    folder: Path
+    verifiers: tuple[VerifierProcess, ...]
+    gateway: Gateway
+    diary: Diary = field(default_factory=Diary)
+    tokens: list[str] = field(default_factory=list)
+    """Every key the Secret has held, oldest first."""
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls,
+        plane: Cluster,
+        *,
+        folder: Path,
+        verifiers: int = 2,
+        operator_settings: Mapping[str, str] | None = None,
+        verifier_settings: Mapping[str, str] | None = None,
+    ) -> Iterator[Self]:
+        """Everything but the client, ready, with a first key issued."""
+        namespace, records = unique_name("t"), unique_name("records")
+        plane.create_namespace(namespace)
+        with ExitStack() as ends:
+            settings = {**OPERATOR, "watch_namespaces": namespace, **(operator_settings or {})}
+            operator = ends.enter_context(OperatorProcess.start(plane, settings=settings, records_namespace=records))
+            ports = free_ports(verifiers)
+            asked = tuple(
+                ends.enter_context(_verifier(plane, records, port, name=f"verifier-{number}", settings=verifier_settings or {}))
+                for number, port in enumerate(ports, start=1)
+            )
+            api = Api(plane.login)
+            ends.callback(api.close)
+            gateway = ends.enter_context(start_envoy(folder, api=ends.enter_context(EchoApi()).port, verifiers=ports))
+            team = Team(plane, api, namespace, operator.wait_ready(), records_namespace=records, system_namespace=f"{records}-system")
+            journey = cls(plane, team, folder, asked, gateway)
+            for verifier in asked:
+                verifier.wait_ready()
+            journey.tokens.append(team.issue(NAME, SPEC).token)
+            journey.wait_status(journey.tokens[0], 200)
+            yield journey
+        plane.delete_namespace(namespace)
+
+    @contextmanager
+    def travel(self) -> Iterator[None]:
+        """The client asks from the beginning to the end of the block."""
+        group = Group()
+        mounted = MountedKey(self.plane, self.team.secret_path(NAME), self.folder / "api-key", delays=MOUNT_DELAYS)
+        with mounted:
+            program = (sys.executable, journey_client.__file__, mounted.file, f"127.0.0.1:{self.gateway.port}", str(PAUSE))
+            client = Component("client", group=group, command=program, log=self.outcomes_file)
+            client.start()
+            try:
+                yield
+                client.complain_if_dead()
+            finally:
+                group.kill()
+
+    @property
+    def outcomes_file(self) -> Path:
+        """A line a request."""
+        return self.folder / "outcomes"
+
+    def ask(self, token: str) -> int:
+        """The status that a request with this key gets at the gateway."""
+        return ask(self.gateway.port, "/orders", bearer(token)).status
+
+    def wait_status(self, token: str, status: int, *, patience: float = PATIENCE) -> None:
+        """Wait until the gateway answers a key so."""
+        wait_until(lambda: self.ask(token) == status, patience=patience, what=f"status {status} for {token[:15]}")
+
+    def begin_rotation(self) -> int:
+        """Ask for a new version; answers the number of the old one."""
+        old = self.team.secret(NAME).version
+        self.diary.note(f"rotation of version {old} asked for")
+        self.team.request_rotation(NAME, f"journey-{old}")
+        return old
+
+    def end_rotation(self, old: int) -> None:
+        """Wait until the Secret holds a new key and the old one has ended, and see that it is refused."""
+        self._wait(lambda: self.team.secret(NAME).version > old, what=f"version {old} to be replaced in the Secret")
+        self.tokens.append(self.team.secret(NAME).token)
+        self.diary.note(f"the Secret holds version {self.team.secret(NAME).version}")
+        self._wait(lambda: self.is_used(self.tokens[-1]), what="the client to use the new key")
+        self.diary.note("the client uses the new key")
+        self._wait(lambda: self.team.states(NAME)[old] == "Retired", what=f"version {old} to retire")
+        self.diary.note(f"version {old} retired")
+        self.wait_status(self.tokens[-2], 401, patience=10.0)
+
+    def rotate(self) -> None:
+        """One rotation from beginning to end."""
+        self.end_rotation(self.begin_rotation())
+
+    def is_used(self, token: str) -> bool:
+        """Whether the client has asked with this key."""
+        return any(outcome.key_id == key_id_of(token) for outcome in self.outcomes())
+
+    def outcomes(self) -> list[Outcome]:
+        """Of all requests so far."""
+        return read_outcomes(self.outcomes_file)
+
+    def judge(self) -> None:
+        """No request failed, each key was used, and of all keys only the last is accepted."""
+        outcomes = self.outcomes()
+        failures = failures_of(outcomes)
+        print(f"{len(outcomes)} requests, {len(failures)} failed, {len(self.tokens)} keys")
+        assert not failures, told(failures, self.diary)
+        assert {outcome.key_id for outcome in outcomes} == {key_id_of(token) for token in self.tokens}
+        assert [self.ask(token) for token in self.tokens] == [*[401] * (len(self.tokens) - 1), 200]
+
+    @contextmanager
+    def garbage(self, *, rate: float = 50.0) -> Iterator[list[int]]:
+        """Meanwhile others send keys that are none, so many a second; the answers they got."""
+        stop, answers = threading.Event(), list[int]()
+
+        def send() -> None:
+            number = 0
+            while not stop.wait(1 / rate):
+                number += 1
+                answers.append(self.ask(_garbage(number)))
+
+        thread = threading.Thread(target=send, name="garbage", daemon=True)
+        thread.start()
+        try:
+            yield answers
+        finally:
+            stop.set()
+            thread.join(PATIENCE)
+
+    def _wait(self, is_so: Callable[[], bool], *, what: str) -> None:
+        self.team.wait_until(is_so, about=NAME, what=what, patience=PATIENCE)
+
+
+def key_id_of(token: str) -> str:
+    """Its public name."""
+    return token.rpartition("_")[2][: journey_client.KEY_ID_LENGTH]
+
+
+def _garbage(number: int) -> str:
+    """Well formed and unknown, badly formed, or nothing like a key."""
+    match number % 3:
+        case 0:
+            return format_token("kt", key_id=f"{number:012d}", secret="s" * 43)
+        case 1:
+            return f"kt_{number:061d}"
+        case _:
+            return "\xff" * (number % 500 + 1)
+
+
+def _verifier(plane: Cluster, records: str, port: int, *, name: str, settings: Mapping[str, str]) -> VerifierProcess:
+    wanted = {"listen_address": f"127.0.0.1:{port}", **settings}
+    return VerifierProcess.start(plane, records_namespace=records, settings=wanted, name=name)
+
+
+def start_envoy(folder: Path, *, api: int, verifiers: Sequence[int]) -> Gateway:
+    """The Envoy of deploy/gateways, before several verifiers, for the default audience without scopes."""
+    (port,) = free_ports(1)
+    example = EXAMPLES["envoy-http"]
+    first, *others = verifiers
+    text = (FOLDER / example.program / example.files[0]).read_text().replace("/check/orders/orders:read/-", "/check/-")
+    for old, new in example.replaced.items():
+        text = text.replace(old, new.replace(_ONE, _ONE + "".join(_ANOTHER % other for other in others)))
+    for name, value in {"port": port, "api": api, "verifier": first}.items():
+        text = text.replace(f"<{name}>", str(value))
+    file = folder / "envoy.yaml"
+    file.write_text(text)
+    return Gateway.start("envoy", file, port=port)
