@@ -16,7 +16,7 @@ from keyturn.base.settings import Settings
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import DeadEntry, Record, SecretFingerprint, VersionEntry
 from keyturn.lifecycle.credential_secret import template_digest
-from keyturn.lifecycle.observed import DelayedPropagation, GoodRecord, NoRecord, NoSecret, Observed, OurSecret, RecordSeen, SecretSeen
+from keyturn.lifecycle.observed import GoodRecord, NoRecord, NoSecret, Observed, OurSecret, RecordSeen, SecretSeen
 from keyturn.lifecycle.plan import Change
 from keyturn.lifecycle.rollout_memory import RolloutFacts, RolloutMemory
 
@@ -121,7 +121,6 @@ def observed(
         secret=secret or NoSecret(),
         settings=SETTINGS,
         installation="installation",
-        propagation=DelayedPropagation(SETTINGS.propagation_delay),
         held=frozenset((number, key_id(number)) for number in held),
         announced_serial=10**15,
     )

@@ -21,7 +21,7 @@ from keyturn.keys.record import Record, SecretFingerprint, VersionEntry
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.credential_secret import keeps_previous, template_digest
 from keyturn.lifecycle.decide import decide
-from keyturn.lifecycle.observed import DelayedPropagation, GoodRecord, NoRecord, NoSecret, Observed, OurSecret
+from keyturn.lifecycle.observed import GoodRecord, NoRecord, NoSecret, Observed, OurSecret
 from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Step
 from keyturn.lifecycle.rotation_timing import effective_rotation
 from keyturn.lifecycle.versions import delivered
@@ -138,7 +138,6 @@ class World:
             secret=self._secret_seen(actor),
             settings=self.settings,
             installation=INSTALLATION,
-            propagation=DelayedPropagation(self.settings.propagation_delay),
             held=frozenset(actor.held.items()),
             announced_serial=actor.announced,
         )

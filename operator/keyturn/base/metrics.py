@@ -83,6 +83,10 @@ QUEUE_DEPTH: Final = Gauge("keyturn_queue_depth", "ApiKeys that wait for a worke
 QUEUE_SCHEDULED: Final = Gauge("keyturn_queue_scheduled", "ApiKeys that wait for their time", registry=REGISTRY)
 QUEUE_RUNNING: Final = Gauge("keyturn_queue_running", "ApiKeys being worked on", registry=REGISTRY)
 QUEUE_FAILING: Final = Gauge("keyturn_queue_failing", "ApiKeys whose last reconcile failed", registry=REGISTRY)
+VERIFIERS: Final = Gauge("keyturn_verifiers", "Verifiers whose Lease runs", registry=REGISTRY)
+VERIFIER_LAG: Final = Gauge(
+    "keyturn_verifiers_lag_seconds", "How long the verifier furthest behind has had a record to apply", registry=REGISTRY
+)
 LEADER: Final = Gauge("keyturn_leader", "1 while this process leads", registry=REGISTRY)
 CLOCK_SKEW: Final = Gauge("keyturn_clock_skew_seconds", "Own clock minus the API server's", registry=REGISTRY)
 EVENT_LOOP_LAG: Final = Gauge("keyturn_event_loop_lag_seconds", "Longest delay of the event loop in the last 30 seconds", registry=REGISTRY)

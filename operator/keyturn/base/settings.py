@@ -57,6 +57,10 @@ class Settings(BaseModel):
     propagation_delay: Duration = Field(
         timedelta(seconds=5), description="How long a staged key waits before it is delivered, where no verifier acknowledges"
     )
+    propagation_timeout: Duration = Field(
+        timedelta(seconds=30),
+        description="After how long a staged key that verifiers have not acknowledged is told of; it is never delivered",
+    )
     settle: Duration = Field(
         timedelta(seconds=15), description="Pause between the switch of the Secret and the rollout (kubelets may still serve the old one)"
     )

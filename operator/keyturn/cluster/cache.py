@@ -35,6 +35,8 @@ class Cache(Generic[T]):
         self._entries: dict[Key, Entry[T]] = {}
         self.seen_through = 0
         """Every change up to this resource version is known here."""
+        self.newest = 0
+        """The resource version of the newest object that was put in."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -61,6 +63,7 @@ class Cache(Generic[T]):
         if resource_version <= known:
             return False
         self._entries[key] = Entry(value, resource_version, uid)
+        self.newest = max(self.newest, resource_version)
         return True
 
     def remove(self, key: Key, resource_version: int) -> bool:
@@ -95,6 +98,7 @@ class Cache(Generic[T]):
                     fresh[key] = held
         self._entries = fresh
         self.seen_through = list_resource_version
+        self.newest = max((entry.resource_version for entry in fresh.values()), default=0)
         return {key for key in before.keys() | fresh.keys() if _version(before.get(key)) != _version(fresh.get(key))}
 
 

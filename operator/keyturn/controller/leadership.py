@@ -27,10 +27,11 @@ from keyturn.controller.apikey.reconcile import reconcile
 from keyturn.controller.audit import AuditLog
 from keyturn.controller.handlers import run_kopf
 from keyturn.controller.installation import Installation
-from keyturn.controller.probes import measure_no_queue, measure_queue
+from keyturn.controller.probes import measure_no_term, measure_queue, measure_verifiers
 from keyturn.controller.rights import watched_namespaces
 from keyturn.controller.runtime import Memory, Runtime
 from keyturn.controller.sweep import sweep_forever
+from keyturn.controller.verifiers import Verifiers
 from keyturn.controller.workqueue import WorkQueue
 from keyturn.keys.record_encoding import serial_in
 from keyturn.lifecycle.pacing import RotationPacer
@@ -74,7 +75,7 @@ async def lead(
         finally:
             at_work(None)
             finished = await rt.queue.stop(STOP_TIMEOUT)
-            measure_no_queue()
+            measure_no_term()
             metrics.KEYS.forget()
     if not finished:
         log.error("Work did not end in time")
@@ -95,6 +96,7 @@ async def _work(
         _start(elector.run(), "lease", ended),
         _start(stop.wait(), "stop", ended),
         *(_start(reflector.went_back.wait(), "went-back", ended) for reflector in reflectors),
+        _start(rt.verifiers.run(), "verifiers", ended),
         _start(sweep_forever(rt, namespaces=namespaces), "sweep", ended),
     ]
     for watch in watching:
@@ -158,7 +160,9 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
     rt.queue = WorkQueue(
         lambda key: reconcile(rt, key), workers=settings.workers, clock=rt.clock, on_error=_note_error, on_run=metrics.count_run
     )
+    rt.verifiers = Verifiers(client, namespace=settings.records_namespace, wake=rt.queue.add)
     measure_queue(rt.queue)
+    measure_verifiers(rt.verifiers, newest_record=lambda: rt.records.newest)
     metrics.KEYS.count_with(lambda: rt.memory.census.numbers(rt.clock()))
     return rt
 
@@ -219,7 +223,7 @@ def _reflectors(rt: Runtime) -> list[Reflector]:
         )
         for namespace in watched_namespaces(rt.settings) or ("",)
     ]
-    return [records, *credentials]
+    return [records, *credentials, rt.verifiers.reflector()]
 
 
 def _secrets_path(namespace: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
 from keyturn.base import metrics
+from keyturn.controller.verifiers import Verifiers
 from keyturn.controller.workqueue import QueueStats, WorkQueue
 
 LONGEST_WORK: Final = timedelta(minutes=3)
@@ -29,7 +31,14 @@ def measure_queue(queue: WorkQueue) -> None:
     metrics.QUEUE_FAILING.set_function(lambda: queue.stats.failing)
 
 
-def measure_no_queue() -> None:
+def measure_verifiers(verifiers: Verifiers, *, newest_record: Callable[[], int]) -> None:
+    """Let the verifiers' gauges read these whenever they are asked; `newest_record`: the resource version of the newest change."""
+    metrics.VERIFIERS.set_function(lambda: len(verifiers.live))
+    metrics.VERIFIER_LAG.set_function(lambda: verifiers.lag(newest_record()))
+
+
+def measure_no_term() -> None:
     """The term is over: a standby must not go on telling of the queue it had."""
-    for gauge in (metrics.QUEUE_DEPTH, metrics.QUEUE_SCHEDULED, metrics.QUEUE_RUNNING, metrics.QUEUE_FAILING):
+    queue = (metrics.QUEUE_DEPTH, metrics.QUEUE_SCHEDULED, metrics.QUEUE_RUNNING, metrics.QUEUE_FAILING)
+    for gauge in (*queue, metrics.VERIFIERS, metrics.VERIFIER_LAG):
         gauge.set_function(lambda: 0.0)

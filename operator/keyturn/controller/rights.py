@@ -46,7 +46,9 @@ def _in_tenants(namespace: str) -> list[Right]:
 
 
 def _among_records(namespace: str) -> list[Right]:
-    return [Right(verb, "", "secrets", namespace=namespace) for verb in ("get", "list", "watch", "create", "patch")]
+    """Records, and the Leases in which verifiers say what they know of them."""
+    rights = [Right(verb, "", "secrets", namespace=namespace) for verb in ("get", "list", "watch", "create", "patch")]
+    return rights + [Right(verb, _LEASES, "leases", namespace=namespace) for verb in ("list", "watch")]
 
 
 def _at_home(settings: Settings) -> list[Right]:

@@ -26,6 +26,7 @@ from keyturn.controller.apikey.manifest import adds_only_status, compact_apikey
 from keyturn.controller.audit import AuditLog
 from keyturn.controller.census import Census
 from keyturn.controller.installation import Installation
+from keyturn.controller.verifiers import Verifiers
 from keyturn.controller.workqueue import WorkQueue
 from keyturn.keys.record import Record, SecretFingerprint
 from keyturn.lifecycle.announcement import EventText
@@ -223,6 +224,7 @@ class Runtime:
     has_argo_rollouts: bool = False
     memory: Memory = field(default_factory=Memory)
     queue: WorkQueue = field(init=False)
+    verifiers: Verifiers = field(init=False)
 
     def __copy__(self) -> Self:
         """Kopf copies the memo for every object; there is one runtime."""

@@ -11,6 +11,7 @@ from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import HOUR, MILLISECOND, SECOND, format_time
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import Record, VersionEntry
+from keyturn.lifecycle import barrier
 from keyturn.lifecycle.credential_secret import DRIFTED, keeps_previous, template_digest
 from keyturn.lifecycle.observed import REFUSAL_RECHECK, ForeignSecret, NoRecord, NoSecret, Observed, OurSecret, UnreadableSecret
 from keyturn.lifecycle.plan import Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Waiting
@@ -189,11 +190,7 @@ def staged_version_is_on_its_way(case: Situation) -> Plan | None:
         return None
     if (staged.number, staged.key_id) not in case.seen.held:
         return _wait_for_another_process(case, staged)
-    reached = case.seen.propagation.reached_time(staged)
-    if case.now < reached:
-        message = f"Version {staged.number} is staged; waiting until every verifier can know it"
-        return Plan(waits_for=Waiting(Reason.PROPAGATION_PENDING, message), look_again_time=reached)
-    return Plan((_delivery(case, staged),))
+    return barrier.holds_back(case, staged) or Plan((_delivery(case, staged),))
 
 
 def _wait_for_another_process(case: Situation, staged: VersionEntry) -> Plan:

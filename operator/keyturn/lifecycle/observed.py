@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.base.clock import SECOND
 from keyturn.base.names import Key
 from keyturn.base.settings import Settings
-from keyturn.keys.record import Record, SecretFingerprint, VersionEntry
+from keyturn.keys.record import Record, SecretFingerprint
 from keyturn.lifecycle.contest import EditsUndone
 from keyturn.lifecycle.plan import Waiting
 from keyturn.lifecycle.rollout_memory import RolloutFacts
@@ -95,14 +95,18 @@ SecretSeen = NoSecret | ForeignSecret | OurSecret | UnreadableSecret
 
 
 @dataclass(frozen=True, slots=True)
-class DelayedPropagation:
-    """The barrier where no verifier acknowledges: a staged version counts as known everywhere after a delay."""
+class LiveVerifier:
+    """What a verifier whose Lease runs says it has in force."""
 
-    delay: timedelta
+    name: str
+    applied: int
+    """Every change of the records up to this resource version, but for those it refuses."""
+    refused: frozenset[str] = frozenset()
+    """Names of records that it was offered and does not have in force as offered."""
 
-    def reached_time(self, entry: VersionEntry) -> datetime:
-        """From when on the version may be delivered."""
-        return entry.staged_time + self.delay
+    def has_applied(self, record_name: str, resource_version: int) -> bool:
+        """Whether that state of the record, or a later one, is in force there."""
+        return self.applied >= resource_version and record_name not in self.refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +121,10 @@ class Observed:
     secret: SecretSeen
     settings: Settings
     installation: str
-    propagation: DelayedPropagation
     record_mark: RecordMark | None = None
     """None: there was no record."""
+    verifiers: tuple[LiveVerifier, ...] = ()
+    """Those that must know a version before it is delivered; none: a delay stands in for them."""
     held: frozenset[tuple[int, str]] = frozenset()
     """(version, key ID) of the staged versions whose plaintext this process holds."""
     rollout: RolloutFacts | None = None

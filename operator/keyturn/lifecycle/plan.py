@@ -121,3 +121,5 @@ class Plan:
     """A person must act."""
     deferred: Waiting | None = field(default=None)
     """A rotation is due and waits for its turn."""
+    awaits_version: int | None = None
+    """The record's resourceVersion that verifiers must have in force first: look again when they have."""

@@ -50,7 +50,8 @@ class Reason(StrEnum):
 
     # Rotation
     PROPAGATION_PENDING = "PropagationPending"
-    """Reconciling: verifiers have not confirmed the new version yet, so it is not delivered. If it lasts, look at the verifiers' pods."""
+    """Ready, Reconciling: verifiers have not confirmed the new version yet, so it is not delivered. If it lasts, the message names them:
+    look at their pods."""
     SETTLING = "Settling"
     """RolloutComplete, Reconciling: the Secret has just changed; workloads restart in a moment, when nodes no longer serve the old one."""
     PREVIOUS_VERSION_RETIRING = "PreviousVersionRetiring"

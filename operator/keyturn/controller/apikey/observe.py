@@ -32,7 +32,6 @@ from keyturn.keys.record_signing import Damaged, Forged, Genuine, TooNew, Unknow
 from keyturn.lifecycle.decide import decide, situation
 from keyturn.lifecycle.observed import (
     BadRecord,
-    DelayedPropagation,
     GoodRecord,
     NoRecord,
     NoSecret,
@@ -64,8 +63,8 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
         secret=NoSecret() if apikey is None else await _see_secret(rt, apikey, record=record),
         settings=rt.settings,
         installation=rt.installation.id,
-        propagation=DelayedPropagation(rt.settings.propagation_delay),
         record_mark=RecordMark(stored.uid, stored.resource_version) if stored is not None else None,
+        verifiers=rt.verifiers.live,
         held=frozenset((token.number, token.plaintext.key_id) for token in rt.memory.held.get(key, {}).values()),
         rollout=rt.memory.rollouts.get(key),
         pacer_time=rt.pacer_time(key.namespace, now),

@@ -55,6 +55,7 @@ async def _come_to_rest(rt: Runtime, seen: Observed, plan: Plan) -> datetime | N
         _bury(rt, seen.key)
     else:
         await write_status(rt, seen, plan, Outcome())
+    rt.verifiers.await_version(seen.key, plan.awaits_version, seen=seen.verifiers)
     if plan.deferred is not None and plan.deferred.reason == Reason.WAITING_FOR_PACER:
         return rt.pacer.turn(seen.key, now=seen.now)
     return plan.look_again_time
