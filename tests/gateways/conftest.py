@@ -1,4 +1,4 @@
-"""Every gateway of deploy/gateways, once a run: as people copy it, before an API that tells what it saw."""
+"""One real verifier and every gateway of deploy/gateways as people copy it, once a run, each started when a test first asks for it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from gen.echo_api import EchoApi
+from gen.gateway_walk import Surroundings
+from testbed.cluster import Cluster
 
 
 @pytest.fixture(scope="session")
-def api() -> Iterator[EchoApi]:
-    with EchoApi() as started:
-        yield started
+def walk(plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundings]:
+    plane.create_namespace("walk")
+    surroundings = Surroundings(plane, records_namespace="walk", folder=tmp_path_factory.mktemp("gateways"))
+    try:
+        surroundings.verifier.wait_ready()
+        yield surroundings
+    finally:
+        surroundings.stop()

@@ -5,6 +5,8 @@ No library's idea of a request stands between: what a gateway would smuggle thro
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import socket
 import threading
@@ -14,6 +16,8 @@ from types import TracebackType
 from typing import Final, Self
 
 _MOST: Final = 1 << 20
+_WEBSOCKET: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""RFC 6455 section 1.3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Seen:
     line: str
     headers: tuple[tuple[str, str], ...]
     """In their order and spelling, repeats among them."""
+    body: str
 
     @property
     def target(self) -> str:
@@ -42,7 +47,7 @@ class Seen:
 def seen_in(body: bytes) -> Seen:
     """What the API saw, out of its answer."""
     told = json.loads(body)
-    return Seen(told["line"], tuple((name, value) for name, value in told["headers"]))
+    return Seen(told["line"], tuple((name, value) for name, value in told["headers"]), told["body"])
 
 
 class EchoApi:
@@ -76,8 +81,12 @@ class EchoApi:
                         return
                     buffer += more
                 head, _, buffer = buffer.partition(b"\r\n\r\n")
+                headers = _headers(head.decode("latin-1"))
+                while len(buffer) < _length(headers):
+                    buffer += connection.recv(65536)
+                body, buffer = buffer[: _length(headers)], buffer[_length(headers) :]
                 self.requests += 1
-                connection.sendall(_answer(head.decode("latin-1")))
+                connection.sendall(_answer(head.decode("latin-1").partition("\r\n")[0], headers, body))
 
     def __enter__(self) -> Self:
         return self
@@ -86,13 +95,22 @@ class EchoApi:
         self.stop()
 
 
-def _answer(head: str) -> bytes:
-    line, *rest = head.split("\r\n")
-    headers = [[name, value.strip()] for name, _, value in (each.partition(":") for each in rest)]
-    if any(name.lower() == "upgrade" and value.lower() == "websocket" for name, value in headers):
-        return b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
-    body = json.dumps({"line": line, "headers": headers}).encode()
-    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+def _headers(head: str) -> list[tuple[str, str]]:
+    _, *rest = head.split("\r\n")
+    return [(name, value.strip()) for name, _, value in (each.partition(":") for each in rest)]
+
+
+def _length(headers: list[tuple[str, str]]) -> int:
+    return sum(int(value) for name, value in headers if name.lower() == "content-length")
+
+
+def _answer(line: str, headers: list[tuple[str, str]], body: bytes) -> bytes:
+    named = {name.lower(): value for name, value in headers}
+    if named.get("upgrade", "").lower() == "websocket":
+        proof = base64.b64encode(hashlib.sha1((named["sec-websocket-key"] + _WEBSOCKET).encode(), usedforsecurity=False).digest())
+        return b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n" % proof
+    told = json.dumps({"line": line, "headers": headers, "body": body.decode("latin-1")}).encode()
+    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(told), told)
 
 
 def _bare(name: str) -> str:

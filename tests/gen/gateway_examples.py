@@ -12,6 +12,7 @@ from testbed.layout import free_ports
 FOLDER: Final = Path(__file__).parents[2] / "deploy" / "gateways"
 _API: Final = "orders-api.shop.svc.cluster.local"
 _VERIFIER: Final = "keyturn-verifier.keyturn-system.svc.cluster.local"
+_HOSTS: Final = {f"{_API}:8000": "127.0.0.1:<api>", f"{_VERIFIER}:8080": "127.0.0.1:<verifier>"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +23,38 @@ class Example:
     files: tuple[str, ...]
     replaced: dict[str, str]
     """What stands in the files, and what stands there in a test, with <port>, <api>, <verifier> and <folder>."""
+    asks_over_grpc: bool = False
+    tells_loopback_addresses: bool = True
+    """Whether the verifier learns 127.0.0.7. Envoy puts the machine's own address for what comes from the machine itself."""
 
+
+_ENVOYS: Final = {
+    "{ address: 0.0.0.0, port_value: 8000 }": "{ address: 127.0.0.1, port_value: <port> }",
+    f"{{ address: {_API}, port_value: 8000 }}": "{ address: 127.0.0.1, port_value: <api> }",
+}
 
 EXAMPLES: Final = {
     "envoy-http": Example(
         "envoy",
         ("envoy-http.yaml",),
-        {
-            "{ address: 0.0.0.0, port_value: 8000 }": "{ address: 127.0.0.1, port_value: <port> }",
-            f"{{ address: {_API}, port_value: 8000 }}": "{ address: 127.0.0.1, port_value: <api> }",
-            f"{{ address: {_VERIFIER}, port_value: 8080 }}": "{ address: 127.0.0.1, port_value: <verifier> }",
-        },
+        {**_ENVOYS, f"{{ address: {_VERIFIER}, port_value: 8080 }}": "{ address: 127.0.0.1, port_value: <verifier> }"},
+        tells_loopback_addresses=False,
+    ),
+    "nginx": Example("nginx", ("keyturn.conf", "keyturn-pass-on.conf"), {"listen 8000;": "listen 127.0.0.1:<port>;", **_HOSTS}),
+    "traefik": Example(
+        "traefik",
+        ("traefik.yml", "keyturn.yml"),
+        {'address: ":8000"': 'address: "127.0.0.1:<port>"', "/etc/traefik/": "<folder>/", **_HOSTS},
+    ),
+    "haproxy": Example(
+        "haproxy",
+        ("haproxy.cfg", "keyturn.lua"),
+        {"bind :8000": "bind 127.0.0.1:<port>", "/etc/haproxy/": "<folder>/", **_HOSTS},
+    ),
+    "caddy": Example(
+        "caddy",
+        ("Caddyfile",),
+        {"http://:8000 {": "http://:<port> {\n\tbind 127.0.0.1", "# Caddy asks": "{\n\tadmin off\n}\n# Caddy asks", **_HOSTS},
     ),
 }
 

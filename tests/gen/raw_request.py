@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import socket
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +24,7 @@ def ask(
     target: str = "/",
     *headers: tuple[str, str],
     method: str = "GET",
+    body: str = "",
     version: str = "HTTP/1.1",
     host: str = "api.example.com",
     address: str = "127.0.0.1",
@@ -34,8 +34,8 @@ def ask(
 
     Raises ConnectionError where the connection ends without an answer.
     """
-    named = [("Host", host)] if host else []
-    text = f"{method} {target} {version}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in (*named, *headers)) + "\r\n"
+    named = [*([("Host", host)] if host else []), *headers, *([("Content-Length", str(len(body)))] if body else [])]
+    text = f"{method} {target} {version}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in named) + f"\r\n{body}"
     with socket.create_connection(("127.0.0.1", port), timeout=patience, source_address=(address, 0)) as connection:
         connection.sendall(text.encode("latin-1"))
         return _read(connection, method=method)
@@ -44,11 +44,6 @@ def ask(
 def bearer(token: str) -> tuple[str, str]:
     """The usual header."""
     return "Authorization", f"Bearer {token}"
-
-
-def ask_each(port: int, targets: Iterable[str], *headers: tuple[str, str]) -> dict[str, Answered]:
-    """One request for each target."""
-    return {target: ask(port, target, *headers) for target in targets}
 
 
 def _read(connection: socket.socket, *, method: str) -> Answered:
