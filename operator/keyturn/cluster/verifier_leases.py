@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from keyturn.api.use_report import REPORTED_TIME_ANNOTATION
 from keyturn.base import names
+from keyturn.base.clock import parse_time
 from keyturn.base.names import Key
 from keyturn.cluster.raw import mapping_of, text_of, texts_of
 
@@ -30,6 +32,17 @@ class VerifierLease:
     duration: timedelta
     applied: int
     refused: frozenset[str]
+    use_reported_time: datetime | None = None
+    """Up to when it has told every use of versions on their way out, by its own clock."""
+
+    @property
+    def end_time(self) -> datetime | None:
+        """When it ends unless it is renewed, by its writer's clock; None: the renewal cannot be read."""
+        renewed = _instant(self.renewal)
+        try:
+            return renewed + self.duration if renewed is not None else None
+        except OverflowError:
+            return None
 
 
 def leases_path(namespace: str) -> str:
@@ -50,6 +63,7 @@ def decode_verifier_lease(raw: Mapping[str, object]) -> tuple[Key, VerifierLease
         duration=_duration(spec.get("leaseDurationSeconds")),
         applied=_resource_version(notes.get(names.APPLIED_ANNOTATION, "")),
         refused=frozenset(notes.get(names.REFUSED_ANNOTATION, "").split()),
+        use_reported_time=_instant(notes.get(REPORTED_TIME_ANNOTATION, "")),
     )
     return Key(text_of(metadata, "namespace"), name), lease
 
@@ -58,6 +72,13 @@ def _duration(seconds: object) -> timedelta:
     if not isinstance(seconds, int) or seconds <= 0:
         return USUAL_DURATION
     return min(timedelta(seconds=min(seconds, 2**20)), LONGEST_DURATION)
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        return parse_time(text)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _resource_version(text: str) -> int:

@@ -27,6 +27,7 @@ from keyturn.controller.apikey.reconcile import reconcile
 from keyturn.controller.audit import AuditLog
 from keyturn.controller.handlers import run_kopf
 from keyturn.controller.installation import Installation
+from keyturn.controller.key_use import KeyUses
 from keyturn.controller.probes import measure_no_term, measure_queue, measure_verifiers
 from keyturn.controller.rights import watched_namespaces
 from keyturn.controller.runtime import Memory, Runtime
@@ -161,6 +162,7 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         lambda key: reconcile(rt, key), workers=settings.workers, clock=rt.clock, on_error=_note_error, on_run=metrics.count_run
     )
     rt.verifiers = Verifiers(client, namespace=settings.records_namespace, wake=rt.queue.add)
+    rt.uses = KeyUses(wake=lambda key, at: _wake(rt, key, at=at), lives=lambda: rt.verifiers.lives(rt.clock()), clock=rt.clock)
     measure_queue(rt.queue)
     measure_verifiers(rt.verifiers, newest_record=lambda: rt.records.newest)
     metrics.KEYS.count_with(lambda: rt.memory.census.numbers(rt.clock()))
@@ -223,22 +225,23 @@ def _reflectors(rt: Runtime) -> list[Reflector]:
         )
         for namespace in watched_namespaces(rt.settings) or ("",)
     ]
-    return [records, *credentials, rt.verifiers.reflector()]
+    uses = rt.uses.reflector(rt.client, namespace=rt.settings.records_namespace)
+    return [records, *credentials, rt.verifiers.reflector(), uses]
 
 
 def _secrets_path(namespace: str) -> str:
     return f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
 
 
-def _wake(rt: Runtime, *keys: Key) -> None:
-    """Their record or Secret is different now.
+def _wake(rt: Runtime, *keys: Key, at: datetime | None = None) -> None:
+    """Their record, Secret or use is different now; `at`: it has time until then.
 
     Where its ApiKey is not known, Kopf is about to list it, or the sweep finds it gone: looking before that would read every ApiKey
     one by one at each start.
     """
     for key in keys:
         if key in rt.apikeys:
-            rt.queue.add(key)
+            rt.queue.add(key, at)
 
 
 def _note_error(key: Key, error: Exception) -> None:

@@ -46,9 +46,11 @@ def _in_tenants(namespace: str) -> list[Right]:
 
 
 def _among_records(namespace: str) -> list[Right]:
-    """Records, and the Leases in which verifiers say what they know of them."""
+    """Records, and what verifiers say: in Leases what they know, in ConfigMaps which keys are used."""
     rights = [Right(verb, "", "secrets", namespace=namespace) for verb in ("get", "list", "watch", "create", "patch")]
-    return rights + [Right(verb, _LEASES, "leases", namespace=namespace) for verb in ("list", "watch")]
+    for group, resource in ((_LEASES, "leases"), ("", "configmaps")):
+        rights += [Right(verb, group, resource, namespace=namespace) for verb in ("list", "watch")]
+    return rights
 
 
 def _at_home(settings: Settings) -> list[Right]:

@@ -26,6 +26,7 @@ from keyturn.controller.apikey.manifest import adds_only_status, compact_apikey
 from keyturn.controller.audit import AuditLog
 from keyturn.controller.census import Census
 from keyturn.controller.installation import Installation
+from keyturn.controller.key_use import KeyUses
 from keyturn.controller.verifiers import Verifiers
 from keyturn.controller.workqueue import WorkQueue
 from keyturn.keys.record import Record, SecretFingerprint
@@ -225,6 +226,7 @@ class Runtime:
     memory: Memory = field(default_factory=Memory)
     queue: WorkQueue = field(init=False)
     verifiers: Verifiers = field(init=False)
+    uses: KeyUses = field(init=False)
 
     def __copy__(self) -> Self:
         """Kopf copies the memo for every object; there is one runtime."""

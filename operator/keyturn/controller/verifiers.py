@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from keyturn.base.errors import KeyturnError
@@ -23,6 +24,7 @@ from keyturn.cluster.verifier_leases import VERIFIER_SELECTOR, VerifierLease, de
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
 from keyturn.lifecycle.barrier import verifiers_behind
 from keyturn.lifecycle.observed import LiveVerifier
+from keyturn.lifecycle.old_key_use import ReplicaLife
 
 ASK_AGAIN: Final = 1.0
 
@@ -79,6 +81,17 @@ class Verifiers:
         self._waiting[key] = resource_version
         if seen != self.live:
             self._wake_if_known(key, resource_version)
+
+    def lives(self, now: datetime) -> tuple[ReplicaLife, ...]:
+        """Every verifier that has a Lease, for `lifecycle/old_key_use.py`: those too whose Lease ended, for they had no last word."""
+        found = []
+        for where, renewal in self._renewals.items():
+            entry = self._cache.get(where)
+            if entry is not None:
+                lease = entry.value
+                ended = lease.end_time or now
+                found.append(ReplicaLife(lease.identity, ended if renewal.ended else None, lease.use_reported_time))
+        return tuple(found)
 
     def lag(self, newest: int) -> float:
         """Seconds for which the live verifier furthest behind has had something to apply; `newest`: the records' newest change."""

@@ -6,7 +6,7 @@ Before it: `controller/apikey/act.py`. The conditions are in `conditions_of.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time
 from typing import Final
 
 from keyturn.api.v1alpha1.apikey import (
@@ -69,7 +69,7 @@ def conclude(seen: Observed, plan: Plan, outcome: Outcome) -> ApiKeyStatus:
         rollout=_rollout(case) if case else None,
         last_rotation_time=_whole_second(record.active.active_time) if record and record.active else None,
         next_rotation_time=_next_rotation_time(case) if case else None,
-        last_used_time=before.last_used_time,
+        last_used_time=_last_used_time(seen, before),
         conditions=conditions_of(seen, plan, outcome_failed=outcome.failed, stuck=outcome.user_must_act, case=case),
     )
 
@@ -122,6 +122,15 @@ def _rollout(case: Situation) -> RolloutStatus | None:
         summary=rollout_summary(facts.memory.pending, total=facts.memory.total),
         pending=pending,
     )
+
+
+def _last_used_time(seen: Observed, before: ApiKeyStatus) -> datetime | None:
+    """The day of the last use, as its midnight in UTC; never an earlier one than was said, never one to come."""
+    said = before.last_used_time
+    if seen.use.last_day is None:
+        return said
+    day = datetime.combine(min(seen.use.last_day, seen.now.date()), time(), UTC)
+    return said if said is not None and day < said <= seen.now else day
 
 
 def _next_rotation_time(case: Situation) -> datetime | None:

@@ -15,6 +15,7 @@ from keyturn.base.names import Key
 from keyturn.base.settings import Settings
 from keyturn.keys.record import Record, SecretFingerprint
 from keyturn.lifecycle.contest import EditsUndone
+from keyturn.lifecycle.old_key_use import NOBODY_REPORTS, KeyUse
 from keyturn.lifecycle.plan import Waiting
 from keyturn.lifecycle.rollout_memory import RolloutFacts
 
@@ -127,6 +128,8 @@ class Observed:
     """Those that must know a version before it is delivered; none: a delay stands in for them."""
     held: frozenset[tuple[int, str]] = frozenset()
     """(version, key ID) of the staged versions whose plaintext this process holds."""
+    use: KeyUse = NOBODY_REPORTS
+    """What verifiers report."""
     rollout: RolloutFacts | None = None
     rollout_unseen: Waiting | None = None
     """Why pods or workloads could not be read though they should have been."""

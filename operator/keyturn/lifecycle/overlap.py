@@ -14,6 +14,7 @@ from keyturn.base.clock import SECOND, format_time
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import Record, VersionEntry
 from keyturn.lifecycle.observed import REFUSAL_RECHECK, Observed
+from keyturn.lifecycle.old_key_use import reason_to_wait
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Waiting
 from keyturn.lifecycle.rollout import new_pod_cutoff, participants, pending_workloads, targets_of, workloads_to_annotate
 from keyturn.lifecycle.rollout_memory import RolloutFacts, RolloutMemory
@@ -59,7 +60,8 @@ def look_wanted(case: Situation) -> Look:
     if memory is None:
         return Look.EVERYTHING
     if memory.complete:
-        return Look.PODS if case.now >= _promised_until(case, switch) else Look.NOTHING
+        over = grace_is_over(case, switch) is None and old_key_is_quiet(case, switch) is None
+        return Look.PODS if over else Look.NOTHING
     started = _rollout_start(case.seen, switch)
     if case.now < next_look_time(now=memory.look_time, started=started):
         return Look.NOTHING
@@ -170,6 +172,22 @@ def grace_is_over(case: Situation, switch: Switch) -> Violation | None:
     return Waiting(Reason.GRACE_PERIOD, f"{both} until {format_time(end)} at least"), end
 
 
+def old_key_is_quiet(case: Situation, switch: Switch) -> Violation | None:
+    """Where verifiers report use, they have the last word: who still uses the old key is not cut off before notAfter.
+
+    Not for a version that minVersion ended: that is an end by intent.
+    """
+    if switch.active.cause is Cause.MIN_VERSION:
+        return None
+    return reason_to_wait(
+        case.seen.use,
+        number=switch.retiring.number,
+        switch_time=switch.switch_time,
+        quiet_period=case.timing.quiet_period,
+        now=case.now,
+    )
+
+
 def _promised_until(case: Situation, switch: Switch) -> datetime:
     """Up to when the old key is kept for its own sake. One that minVersion ended is promised nothing: only its consumers are waited for."""
     if switch.active.cause is Cause.MIN_VERSION and rolls_out(case):
@@ -177,7 +195,7 @@ def _promised_until(case: Situation, switch: Switch) -> datetime:
     return switch.switch_time + case.timing.grace_period
 
 
-MAY_RETIRE: Final[tuple[RetirePolicy, ...]] = (consumers_had_time_to_settle, rollout_is_complete, grace_is_over)
+MAY_RETIRE: Final[tuple[RetirePolicy, ...]] = (consumers_had_time_to_settle, rollout_is_complete, grace_is_over, old_key_is_quiet)
 
 
 def rolls_out(case: Situation) -> bool:

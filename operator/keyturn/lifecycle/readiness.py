@@ -95,6 +95,8 @@ def _previous(plan: Plan, case: Situation | None) -> Answer:
     if plan.deferred is not None:
         return "True", Reason.ROTATION_DEFERRED, plan.deferred.message
     waits = plan.waits_for
+    if waits is not None and waits.reason in {Reason.OLD_KEY_IN_USE, Reason.USE_UNKNOWN}:
+        return "True", waits.reason, waits.message
     return "True", Reason.PREVIOUS_VERSION_RETIRING, waits.message if waits else f"Version {switch.retiring.number} is still accepted"
 
 

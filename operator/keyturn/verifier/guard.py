@@ -39,6 +39,8 @@ class Guard:
     sources: Sources = field(default_factory=Sources)
     on_verdict: Callable[[CheckVerdict], None] | None = None
     """Told of every verdict: for counters and audits."""
+    on_use: Callable[[str], object] | None = None
+    """Told the key ID of every good key, one that is over its limit too: `Usage.note`. As cheap as that, for it is called each time."""
     limiter: Limiter | None = None
     """Counts the requests of accepted keys; None: nothing is limited."""
 
@@ -60,9 +62,11 @@ class Guard:
     def _decide(self, found: Presented, asked: Asked) -> CheckVerdict:
         now = self.clock().timestamp()
         verdict = check(found.token, asked, self.view, now=now)
-        if self.limiter is not None and isinstance(verdict, Accepted):
-            return _counted(verdict, self.limiter, now=now)
-        return verdict
+        if not isinstance(verdict, Accepted):
+            return verdict
+        if self.on_use is not None:
+            self.on_use(verdict.key_id)
+        return verdict if self.limiter is None else _counted(verdict, self.limiter, now=now)
 
 
 def _counted(accepted: Accepted, limiter: Limiter, *, now: float) -> CheckVerdict:

@@ -19,7 +19,7 @@ from keyturn.base.names import Key
 from keyturn.keys.record import Record
 from keyturn.keys.record_signing import Damaged, Forged, Genuine, TooNew, UnknownSigner, verify_record
 from keyturn.keys.verification_keys import VerificationKeys
-from keyturn.verifier.live_key import LiveKey, Power, Terms, live_keys
+from keyturn.verifier.live_key import FOREVER, LiveKey, Power, Terms, live_keys
 
 T = TypeVar("T", Power, Terms)
 
@@ -69,6 +69,8 @@ class Store:
         """Whether a key that is not known here does not exist."""
         self.vanished: set[str] = set()
         """Records that are gone from the cluster without a word, and stay in force here."""
+        self.retiring: set[str] = set()
+        """Key IDs of the live versions whose end is fixed: they were replaced."""
         self._live: dict[str, LiveKey] = {}
         self._held: dict[str, tuple[LiveKey, ...] | LiveKey | int] = {}
         """By record name: its live versions, or the serial alone where it has none. One version, by far the most frequent: itself."""
@@ -141,6 +143,7 @@ class Store:
         self._drop(record_name)
         for version in versions:
             self._live[version.key_id] = version
+            (self.retiring.discard if version.terms.not_after == FOREVER else self.retiring.add)(version.key_id)
         self._held[record_name] = _compact(versions, serial=record.serial)
         return Taken.APPLIED
 
@@ -151,6 +154,7 @@ class Store:
         for version in (held,) if isinstance(held, LiveKey) else held:
             if self._live.get(version.key_id) is version:  # two records that name one key ID: the later one has it
                 del self._live[version.key_id]
+                self.retiring.discard(version.key_id)
 
     def _shared(self, version: LiveKey) -> LiveKey:
         """The same with what thousands of keys have in common held once."""

@@ -58,6 +58,12 @@ class Reason(StrEnum):
     """PreviousVersionActive: the replaced key is accepted until its consumers have moved, at most until notAfter."""
     GRACE_PERIOD = "GracePeriod"
     """PreviousVersionActive: the replaced key lives on for gracePeriod. Wait."""
+    OLD_KEY_IN_USE = "OldKeyInUse"
+    """PreviousVersionActive: somebody used the replaced key within quietPeriod; it is kept until nobody does, at most until notAfter. The
+    message says when it was last used. Find its user and hand over the new key."""
+    USE_UNKNOWN = "UseUnknown"
+    """PreviousVersionActive: a verifier has not said whether the replaced key is still used, so the key is kept, at most until notAfter.
+    The message names the verifier; look at its pod if it lasts."""
     NO_PREVIOUS_VERSION = "NoPreviousVersion"
     """PreviousVersionActive: False; only one version is accepted."""
     ROTATION_DEFERRED = "RotationDeferred"

@@ -41,6 +41,7 @@ from keyturn.lifecycle.observed import (
     SecretSeen,
     UnreadableSecret,
 )
+from keyturn.lifecycle.old_key_use import NOBODY_REPORTS
 from keyturn.lifecycle.overlap import Look, look_wanted, remember
 from keyturn.lifecycle.rollout import targets_of
 from keyturn.lifecycle.situation import Situation
@@ -66,6 +67,7 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
         record_mark=RecordMark(stored.uid, stored.resource_version) if stored is not None else None,
         verifiers=rt.verifiers.live,
         held=frozenset((token.number, token.plaintext.key_id) for token in rt.memory.held.get(key, {}).values()),
+        use=rt.uses.of(key, record.record) if isinstance(record, GoodRecord) else NOBODY_REPORTS,
         rollout=rt.memory.rollouts.get(key),
         pacer_time=rt.pacer_time(key.namespace, now),
         conflicts=len(rt.memory.unlabelled),

@@ -33,6 +33,7 @@ CAUGHT_UP: Final = Gauge("keyturn_verifier_caught_up", "1 while a key that is no
 API_REQUESTS: Final = Counter(
     "keyturn_verifier_api_requests", "Requests to the API server; code none: no answer", ["verb", "resource", "code"], registry=REGISTRY
 )
+USE_REPORTS: Final = Counter("keyturn_verifier_use_reports", "Reports of use written, by result", ["result"], registry=REGISTRY)
 CLOCK_SKEW: Final = Gauge("keyturn_verifier_clock_skew_seconds", "Own clock minus the API server's", registry=REGISTRY)
 EVENT_LOOP_LAG: Final = Gauge(
     "keyturn_verifier_event_loop_lag_seconds", "Longest delay of the event loop in the last 30 seconds", registry=REGISTRY
@@ -73,6 +74,8 @@ def read_when_asked(gauges: Iterable[tuple[Gauge, Callable[[], float]]]) -> None
 
 for _taken in Taken:
     RECORDS_TAKEN.labels(result=_taken.value)
+for _result in ("done", "failed"):
+    USE_REPORTS.labels(result=_result)
 REGISTRY.register(VERDICTS)
 ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)

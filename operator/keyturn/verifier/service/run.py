@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,7 @@ from keyturn.base.log_output import configure_logging, get_logger
 from keyturn.base.probe_server import ProbeServer
 from keyturn.base.stop_signals import stop_on_signals
 from keyturn.cluster.client import Client
+from keyturn.cluster.use_reports import UseReports
 from keyturn.keys.verification_keys import VerificationKeys
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.presented import Sources
@@ -26,7 +28,9 @@ from keyturn.verifier.service.client_address import ClientAddress
 from keyturn.verifier.service.http_front import HttpFront
 from keyturn.verifier.service.knowledge import Knowledge
 from keyturn.verifier.service.settings import VerifierSettings
+from keyturn.verifier.service.use_report import UseReporter
 from keyturn.verifier.store import Store
+from keyturn.verifier.usage import Usage
 
 log = get_logger(__name__)
 
@@ -53,6 +57,9 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
     client.on_request = metrics.count_request
     store = Store(VerificationKeys(()))
     knowledge = Knowledge(client, settings, store)
+    usage = Usage()
+    reports = UseReports(client, namespace=settings.records_namespace)
+    reporter = UseReporter(reports, settings, store, usage, identity=socket.gethostname(), clock=utc_now)
     _measure(store, client)
     probes = ProbeServer(
         settings.probe_address,
@@ -65,19 +72,22 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
     try:
         async with asyncio.TaskGroup() as tasks:
             learning = tasks.create_task(knowledge.run(), name="knowledge")
-            answering = tasks.create_task(_answer_over_http(_guard(settings, store), settings, stop), name="http")
+            answering = tasks.create_task(_answer_over_http(_guard(settings, store, usage), settings, stop), name="http")
+            reporting = tasks.create_task(reporter.run(), name="use reports")
             await stop.wait()
             log.info("Stops")
             await answering
             learning.cancel()
+            reporting.cancel()
+        await reporter.finish()
     finally:
         await probes.stop()
     return 0
 
 
-def _guard(settings: VerifierSettings, store: Store) -> Guard:
+def _guard(settings: VerifierSettings, store: Store, usage: Usage) -> Guard:
     headers = tuple(name.strip() for name in settings.key_headers.split(",") if name.strip())
-    return Guard(store, clock=utc_now, sources=Sources(headers=headers), on_verdict=metrics.VERDICTS.count)
+    return Guard(store, clock=utc_now, sources=Sources(headers=headers), on_verdict=metrics.VERDICTS.count, on_use=usage.note)
 
 
 async def _answer_over_http(guard: Guard, settings: VerifierSettings, stop: asyncio.Event) -> None:

@@ -24,6 +24,10 @@ class VerifierSettings(BaseModel):
     trusted_hops: int = Field(
         1, ge=1, le=32, description="Which entry of that header is the client's, counted from the right: how many proxies wrote into it"
     )
+    use_report_pause: Duration = Field(
+        timedelta(seconds=2), description="Least time between two reports of the use of versions on their way out"
+    )
+    use_day_pause: Duration = Field(timedelta(hours=1), description="How long the next day of use of a key in steady use may wait")
     request_timeout: Duration = Field(timedelta(seconds=10), description="Longest wait for one answer of the API server")
     probe_address: str = Field(
         "0.0.0.0:8081", description="Where /healthz, /readyz and /metrics are served; port 0: any free one, named in the log"

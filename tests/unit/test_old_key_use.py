@@ -1,0 +1,299 @@
+"""When an old key counts as unused: what verifiers say delays its end, and nothing that they do not know makes it shorter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gen.lifecycle import (
+    HOUR,
+    MINUTE,
+    NOW,
+    SECOND,
+    active,
+    apikey,
+    key_id,
+    observed,
+    ours,
+    record,
+    retiring,
+    rollout,
+)
+from keyturn.api.use_report import write_days, write_retiring
+from keyturn.api.v1alpha1.conditions import ConditionType, Reason
+from keyturn.base.names import Key
+from keyturn.base.version_state import Cause, VersionState
+from keyturn.cluster.use_reports import UseReport
+from keyturn.controller.key_use import KeyUses
+from keyturn.lifecycle.conclude import Outcome, conclude
+from keyturn.lifecycle.decide import decide, situation
+from keyturn.lifecycle.observed import Observed
+from keyturn.lifecycle.old_key_use import RECHECK, KeyUse, ReplicaLife, ReplicaUse, reason_to_wait, uses_of
+from keyturn.lifecycle.overlap import Look, look_wanted
+from keyturn.lifecycle.plan import Plan, SaveRecord
+
+DAY = 24 * HOUR
+SWITCHED = NOW - 30 * HOUR
+A, B = ReplicaLife("a", reported_time=NOW), ReplicaLife("b", reported_time=NOW)
+UNUSED = ReplicaUse("a", A)
+
+
+def seen(*uses: ReplicaUse, cause: Cause = Cause.SCHEDULED, **facts: object) -> Observed:
+    """Version 2 was delivered 30 hours ago, every workload has it, and grace is over."""
+    ledger = record(active(2, ago=NOW - SWITCHED, cause=cause), retiring(1))
+    return observed(ledger, ours(2), rollout=rollout(), use=KeyUse(retiring=uses), **facts)
+
+
+def used(ago: timedelta, life: ReplicaLife | None = A) -> ReplicaUse:
+    return ReplicaUse(life.replica if life is not None else "gone", life, last_use_time=NOW - ago)
+
+
+def retires(plan: Plan) -> bool:
+    return any(isinstance(step, SaveRecord) and not step.record.in_state(VersionState.RETIRING) for step in plan.steps)
+
+
+@pytest.mark.parametrize(
+    "uses",
+    [
+        (),
+        (UNUSED,),
+        (used(HOUR), ReplicaUse("b", B)),
+        (used(2 * HOUR, None),),
+        (ReplicaUse("a", ReplicaLife("a", lapsed_time=NOW - HOUR), knows_version=False),),
+        (ReplicaUse("a", ReplicaLife("a", lapsed_time=SWITCHED - DAY), knows_version=False),),
+    ],
+    ids=[
+        "nobody reports",
+        "never used",
+        "long ago",
+        "long ago, of a replica that left",
+        "long after one died",
+        "one died before the switch",
+    ],
+)
+def test_an_old_key_that_nobody_uses_retires(uses: tuple[ReplicaUse, ...]) -> None:
+    assert retires(decide(seen(*uses)))
+
+
+@pytest.mark.parametrize(
+    ("uses", "reason", "says"),
+    [
+        ((used(3 * SECOND), UNUSED), Reason.OLD_KEY_IN_USE, "Version 1 was still used at 2026-03-02T11:59:57Z (verifier a)"),
+        ((used(MINUTE, None), UNUSED), Reason.OLD_KEY_IN_USE, "(verifier gone)"),
+        ((ReplicaUse("a", ReplicaLife("a")),), Reason.USE_UNKNOWN, "Verifier a has not reported"),
+        ((replace(UNUSED, knows_version=False), UNUSED), Reason.USE_UNKNOWN, "Verifier a has not reported"),
+        ((ReplicaUse("a", replace(A, reported_time=SWITCHED)),), Reason.USE_UNKNOWN, "Verifier a has not reported"),
+        (
+            (ReplicaUse("a", replace(A, lapsed_time=NOW - MINUTE)),),
+            Reason.USE_UNKNOWN,
+            "Verifier a fell silent and may have seen version 1",
+        ),
+    ],
+    ids=["used", "used where nobody is any more", "says nothing yet", "does not know", "fell behind", "died"],
+)
+def test_an_old_key_that_is_used_or_of_which_nobody_knows_is_kept(uses: tuple[ReplicaUse, ...], reason: str, says: str) -> None:
+    plan = decide(seen(*uses))
+    assert plan.steps == ()
+    assert plan.waits_for is not None
+    assert plan.waits_for.reason == reason
+    assert says in plan.waits_for.message
+    previous = conclude(seen(*uses), plan, Outcome()).condition(ConditionType.PREVIOUS_VERSION_ACTIVE)
+    assert previous is not None
+    assert (previous.status, previous.reason, previous.message) == ("True", reason, plan.waits_for.message)
+
+
+def test_it_looks_again_when_the_old_key_may_have_been_quiet_long_enough() -> None:
+    assert decide(seen(used(3 * SECOND))).look_again_time == NOW + HOUR - 3 * SECOND
+    assert decide(seen(ReplicaUse("a", ReplicaLife("a")))).look_again_time == NOW + RECHECK
+
+
+def test_not_after_ends_every_wait() -> None:
+    ledger = record(active(2, ago=7 * DAY), retiring(1, left=timedelta(0)))
+    assert retires(decide(observed(ledger, ours(2), rollout=rollout(), use=KeyUse(retiring=(used(SECOND),)))))
+
+
+def test_a_use_in_the_future_of_a_clock_that_is_off_waits_no_longer_than_not_after() -> None:
+    plan = decide(seen(used(-400 * DAY)))
+    assert plan.steps == ()
+    assert plan.look_again_time == NOW + 6 * DAY
+
+
+def test_a_version_that_min_version_ended_waits_for_no_quiet() -> None:
+    assert retires(decide(seen(used(SECOND), cause=Cause.MIN_VERSION)))
+
+
+def test_the_spec_says_how_long_quiet_is() -> None:
+    ledger, spec = record(active(2, ago=30 * HOUR), retiring(1)), {"rotation": {"quietPeriod": "10s"}}
+    facts = {"of": apikey(spec), "rollout": rollout()}
+    assert decide(observed(ledger, ours(2), use=KeyUse(retiring=(used(9 * SECOND),)), **facts)).steps == ()
+    assert retires(decide(observed(ledger, ours(2), use=KeyUse(retiring=(used(10 * SECOND),)), **facts)))
+
+
+def test_a_quiet_period_of_nothing_asks_nobody() -> None:
+    facts = {"of": apikey({"rotation": {"quietPeriod": "0s"}}), "rollout": rollout()}
+    ledger = record(active(2, ago=30 * HOUR), retiring(1))
+    assert retires(decide(observed(ledger, ours(2), use=KeyUse(retiring=(used(SECOND),)), **facts)))
+
+
+def test_pods_are_not_listed_while_the_old_key_is_in_use() -> None:
+    """The last look before an end is a list from the API server: not at every look for a report."""
+    for uses, look in (((used(SECOND),), Look.NOTHING), ((UNUSED,), Look.PODS)):
+        facts = seen(*uses)
+        assert facts.apikey is not None
+        ledger = record(active(2, ago=30 * HOUR), retiring(1))
+        assert look_wanted(situation(facts, apikey=facts.apikey, record=ledger)) is look
+
+
+def test_a_replica_that_took_its_leave_has_had_its_last_word() -> None:
+    said = {"gone": NOW - MINUTE, "a": None}
+    assert set(uses_of([A, B], said)) == {
+        ReplicaUse("gone", None, last_use_time=NOW - MINUTE),
+        ReplicaUse("a", A),
+        ReplicaUse("b", B, knows_version=False),
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------- the law
+
+QUIET = 10
+SECONDS = st.integers(0, 60)
+"""Since the switch, by the one true clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One replica's true history. Its own clock is off by `skew`; it reported at `reported`, and died at `died`."""
+
+    uses: tuple[int, ...]
+    reported: int | None
+    died: int | None
+    skew: int
+
+    def told(self, now: int) -> tuple[int, ...] | None:
+        """The uses in its report; None: it has not reported."""
+        ends = [each for each in (self.reported, self.died) if each is not None]
+        if self.reported is None or min(ends) < self.reported or self.reported > now:
+            return None
+        return tuple(each for each in self.uses if each <= self.reported)
+
+    def is_dead(self, now: int) -> bool:
+        return self.died is not None and self.died <= now
+
+    def life(self, name: str, now: int) -> ReplicaLife:
+        lapsed = self.died if self.is_dead(now) else None
+        reported = self.reported if self.told(now) is not None else None
+        return ReplicaLife(name, self._dated(lapsed), self._dated(reported))
+
+    def last_told(self, now: int) -> datetime | None:
+        return self._dated(max(self.told(now) or (), default=None))
+
+    def _dated(self, seconds: int | None) -> datetime | None:
+        return None if seconds is None else _at(seconds + self.skew)
+
+
+REPLICAS = st.builds(
+    Replica, st.lists(SECONDS, max_size=5).map(tuple), st.none() | SECONDS, st.none() | SECONDS, st.sampled_from([0, 0, -4, 4])
+)
+
+
+@given(replicas=st.lists(REPLICAS, min_size=1, max_size=3), now=st.integers(0, 80))
+def test_whatever_retires_was_unused_for_the_whole_period_at_every_replica(replicas: list[Replica], now: int) -> None:
+    named = {f"verifier-{number}": replica for number, replica in enumerate(replicas)}
+    lives = [replica.life(name, now) for name, replica in named.items()]
+    said = {name: replica.last_told(now) for name, replica in named.items() if replica.told(now) is not None}
+    use, quiet = KeyUse(retiring=uses_of(lives, said)), timedelta(seconds=QUIET)
+    if reason_to_wait(use, number=1, switch_time=_at(0), quiet_period=quiet, now=_at(now)) is not None:
+        return
+    for replica in replicas:
+        off = abs(replica.skew)
+        if replica.died is not None and replica.died <= now:
+            assert now - replica.died >= QUIET - off, "it may have served until its Lease ended"
+            continue
+        told = replica.told(now)
+        assert told is not None, "a live replica that has not spoken is waited for"
+        assert replica.reported is not None
+        assert replica.reported >= QUIET - off
+        assert all(replica.reported - each >= QUIET for each in told), "by its own clock, however wrong that is"
+
+
+def _at(seconds: float) -> datetime:
+    return SWITCHED + timedelta(seconds=seconds)
+
+
+# ------------------------------------------------------------------------------------------------- the day of the last use
+
+
+def last_used(last_day: date | None, *, said: str | None = None) -> datetime | None:
+    """What the status says, where it said `said` before."""
+    status = {"lastUsedTime": said} if said is not None else None
+    facts = observed(record(active(1)), ours(1), of=apikey(status=status), use=KeyUse(last_day=last_day))
+    return conclude(facts, decide(facts), Outcome()).last_used_time
+
+
+def test_the_status_tells_the_day_of_the_last_use_and_no_more() -> None:
+    today = datetime(2026, 3, 2, tzinfo=UTC)
+    assert last_used(None) is None
+    assert last_used(NOW.date()) == today
+    assert last_used(None, said="2026-03-01T00:00:00Z") == today - DAY, "a report may be gone, what it said is not"
+    assert last_used(date(2026, 2, 27), said="2026-03-01T00:00:00Z") == today - DAY
+    assert last_used(date(2126, 1, 1)) == today, "nobody used it in the future"
+    assert last_used(NOW.date(), said="2126-01-01T00:00:00Z") == today
+
+
+# ------------------------------------------------------------------------------------------------------------- the merging
+
+
+class Heard:
+    """What the merged reports wake, and when."""
+
+    def __init__(self) -> None:
+        self.woken: list[tuple[str, datetime | None]] = []
+        self.uses = KeyUses(wake=lambda key, at: self.woken.append((str(key), at)), lives=lambda: [A, B], clock=lambda: NOW)
+
+    def hear(self, replica: str, *, retiring: str = "", days: str = "") -> None:
+        self.uses.take(Key("", f"{replica}-{'days' if days else 'retiring'}"), UseReport(replica, retiring, days))
+
+
+def day_line(day: date) -> str:
+    return write_days({"shop.billing": day.toordinal()})
+
+
+def test_the_latest_day_of_all_replicas_counts_and_each_day_wakes_once() -> None:
+    heard, today = Heard(), NOW.date()
+    for replica, day in (("a", today - DAY), ("b", today - 2 * DAY), ("a", today - DAY), ("b", today - DAY)):
+        heard.hear(replica, days=day_line(day))
+    assert heard.woken == [("shop/billing", None)]
+    assert heard.uses.of(Key("shop", "billing"), record(active(1))) == KeyUse(last_day=today - DAY)
+
+
+def test_the_next_day_of_steady_use_is_written_some_time_within_the_hour() -> None:
+    heard, today = Heard(), NOW.date()
+    heard.hear("a", days=day_line(today - DAY))
+    heard.hear("a", days=day_line(today))
+    (_, (_, later)) = heard.woken
+    assert later is not None
+    assert NOW <= later < NOW + HOUR
+
+
+def test_each_replica_s_word_on_an_old_key_counts_for_itself() -> None:
+    heard = Heard()
+    heard.hear("a", retiring=write_retiring({key_id(1): int(NOW.timestamp()) - 5}))
+    heard.hear("gone", retiring=write_retiring({key_id(1): None}))
+    told = heard.uses.of(Key("shop", "billing"), record(active(2), retiring(1)))
+    assert set(told.retiring) == {
+        ReplicaUse("a", A, last_use_time=NOW - 5 * SECOND),
+        ReplicaUse("b", B, knows_version=False),
+        ReplicaUse("gone", None),
+    }
+
+
+def test_a_replica_that_names_the_version_no_more_does_not_know_it() -> None:
+    heard = Heard()
+    heard.hear("a", retiring=write_retiring({key_id(1): None}))
+    heard.hear("a", retiring=write_retiring({key_id(7): None}))
+    told = heard.uses.of(Key("shop", "billing"), record(active(2), retiring(1)))
+    assert ReplicaUse("a", A, knows_version=False) in told.retiring
