@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +51,13 @@ def read_outcomes(file: Path) -> list[Outcome]:
 def failures_of(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """Every request that was not answered by the API."""
     return [outcome for outcome in outcomes if outcome.status != OK]
+
+
+def speed_of(outcomes: Sequence[Outcome]) -> str:
+    """How long requests took, in milliseconds, for people."""
+    spent = sorted(outcome.milliseconds for outcome in outcomes)
+    half, most = spent[len(spent) // 2], spent[len(spent) * 99 // 100]
+    return f"half of them within {half:.0f} ms, 99 of 100 within {most:.0f}, all within {spent[-1]:.0f}"
 
 
 def told(failures: Iterable[Outcome], diary: Diary) -> str:
