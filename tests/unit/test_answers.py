@@ -22,6 +22,9 @@ STATUS = {
     Refusal.SCOPE: 403,
     Refusal.ADDRESS: 403,
     Refusal.LIMITED: 429,
+    Refusal.TOKEN: 401,
+    Refusal.TOKEN_EXPIRED: 401,
+    Refusal.NO_ISSUER_KEYS: 503,
     Refusal.STALE: 503,
     Refusal.NOT_CAUGHT_UP: 503,
 }

@@ -54,6 +54,9 @@ _TOLD: Final[dict[Refusal, _Told]] = {
     Refusal.ADDRESS: _Told(HTTPStatus.FORBIDDEN, "This API key may not be used from here"),
     Refusal.LIMITED: _Told(HTTPStatus.TOO_MANY_REQUESTS, "This API key is used too often; wait as long as Retry-After says"),
     Refusal.STALE: _UNAVAILABLE,
+    Refusal.TOKEN: _INVALID,
+    Refusal.TOKEN_EXPIRED: _Told(HTTPStatus.UNAUTHORIZED, "This token has expired", "invalid_token"),
+    Refusal.NO_ISSUER_KEYS: _UNAVAILABLE,
     Refusal.NOT_CAUGHT_UP: _UNAVAILABLE,
 }
 

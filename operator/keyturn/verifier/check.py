@@ -62,12 +62,17 @@ class Asked:
 
     def __post_init__(self) -> None:
         for scope in self.scopes:
-            if _SCOPE.fullmatch(scope) is None:
+            if not is_scope(scope):
                 raise ValueError(f"{scope!r} is no scope: write printable ASCII without spaces, quotes and backslashes")
 
     def seen_from(self, address: str | None) -> Asked:
         """The same, asked for a client of this address."""
         return self if address is None else Asked(self.audience, self.scopes, address)
+
+
+def is_scope(text: str) -> bool:
+    """Whether it is one in the words of RFC 6749: printable ASCII without spaces, quotes and backslashes."""
+    return _SCOPE.fullmatch(text) is not None
 
 
 class View(Protocol):

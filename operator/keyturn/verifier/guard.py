@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from keyturn.base.clock import Clock
 from keyturn.keys.record import DEFAULT_AUDIENCE
 from keyturn.verifier.check import Asked, View, check
 from keyturn.verifier.limits import Limiter
-from keyturn.verifier.presented import Presented, Sources, find_token
+from keyturn.verifier.presented import AUTHORIZATION, Presented, Sources, find_token
 from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal, Refused
+
+_BEARER: Final = AUTHORIZATION.decode()
+_DOTS: Final = 2
 
 
 class Judged(NamedTuple):
@@ -24,6 +27,14 @@ class Judged(NamedTuple):
     verdict: CheckVerdict
     header: str | None
     """The one that carried the key, in lower case: not to be passed on. None: none did, or more than one."""
+
+
+class Tokens(Protocol):
+    """What knows of bearer tokens that are no keys of ours: `json_web_tokens.JsonWebTokens`."""
+
+    def check(self, token: str, asked: Asked, *, now: float) -> CheckVerdict:
+        """Decide about one; never raises."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,8 @@ class Guard:
     """Told the key ID of every good key, one that is over its limit too: `Usage.note`. As cheap as that, for it is called each time."""
     limiter: Limiter | None = None
     """Counts the requests of accepted keys; None: nothing is limited."""
+    tokens: Tokens | None = None
+    """Asked about a bearer that is no key of ours but looks like a JSON Web Token; None: only keys are accepted."""
 
     def __post_init__(self) -> None:
         Asked(audience=self.audience, scopes=self.scopes)  # a scope that is none: said now, not at the first request
@@ -62,11 +75,19 @@ class Guard:
     def _decide(self, found: Presented, asked: Asked) -> CheckVerdict:
         now = self.clock().timestamp()
         verdict = check(found.token, asked, self.view, now=now)
-        if not isinstance(verdict, Accepted):
+        if isinstance(verdict, Accepted):
+            if self.on_use is not None:
+                self.on_use(verdict.key_id)
+        elif self.tokens is not None and found.header == _BEARER and looks_like_token(found.token):
+            verdict = self.tokens.check(found.token, asked, now=now)
+        if self.limiter is None or not isinstance(verdict, Accepted):
             return verdict
-        if self.on_use is not None:
-            self.on_use(verdict.key_id)
-        return verdict if self.limiter is None else _counted(verdict, self.limiter, now=now)
+        return _counted(verdict, self.limiter, now=now)
+
+
+def looks_like_token(text: str) -> bool:
+    """Whether a bearer is worth a look: a JSON object in base64url, and two more parts. No key of ours has a dot."""
+    return text.startswith("eyJ") and text.count(".") == _DOTS
 
 
 def _counted(accepted: Accepted, limiter: Limiter, *, now: float) -> CheckVerdict:

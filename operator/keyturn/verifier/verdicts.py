@@ -20,9 +20,11 @@ class Accepted(NamedTuple):
     """The request may pass, as this key's. A tuple, since one is made for each request."""
 
     record_name: str
-    """Whose key it is, as its record is called: `<namespace>.<name>`."""
+    """Whose key it is, as its record is called: `<namespace>.<name>`. Of a token: `jwt:<issuer's name>.<subject>`."""
     key_id: str
+    """Of a token: `jwt:<issuer's name>`."""
     version: int
+    """0: it is no key but a token, which no record knows."""
     audience: str
     product: str | None
     plan: str | None
@@ -80,6 +82,12 @@ class Refusal(StrEnum):
     """The key was used more often than it may be. This request is not counted."""
     STALE = "stale"
     """The verifier has not heard from the cluster for longer than the key allows: it might have been revoked."""
+    TOKEN = "token"
+    """It looks like a JSON Web Token, but no issuer that is trusted here vouches for it, or not for us."""
+    TOKEN_EXPIRED = "token_expired"
+    """A trusted issuer's token whose time is over."""
+    NO_ISSUER_KEYS = "no_issuer_keys"
+    """It names a trusted issuer whose public keys could not be had, or not for too long."""
     NOT_CAUGHT_UP = "not_caught_up"
     """No key of this ID is known here, but this verifier may be behind: it cannot say that there is none."""
 
