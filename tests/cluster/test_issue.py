@@ -96,7 +96,7 @@ def test_the_status_says_what_there_is(issued: Team) -> None:
     assert (status["activeVersion"], status["keyID"], status["secretRef"]) == (1, secret.key_id, {"name": NAME})
     assert status["observedGeneration"] == issued.apikey(NAME)["metadata"]["generation"]
     assert [(each["number"], each["keyID"], each["state"]) for each in status["versions"]] == [(1, secret.key_id, "Active")]
-    assert status["effective"] == {"rotationInterval": "2160h", "gracePeriod": "24h", "overlapLimit": "168h", "quietPeriod": "1h"}
+    assert status["effective"] == {"rotationInterval": "2160h", "gracePeriod": "24h", "overlapLimit": "168h", "quietPeriod": "500ms"}
 
 
 def test_the_conditions_of_a_settled_key(issued: Team) -> None:

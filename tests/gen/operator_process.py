@@ -21,6 +21,7 @@ SHORT_TIMES: Final[Mapping[str, str]] = {
     "minimum_interval": "1s",
     "minimum_grace_period": "200ms",
     "minimum_rotation_spacing": "100ms",
+    "quiet_period": "500ms",
     "orphan_wait": "1s",
     "lease_duration": "2s",
     "sweep_interval": "1s",
