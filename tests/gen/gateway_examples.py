@@ -40,6 +40,13 @@ EXAMPLES: Final = {
         {**_ENVOYS, f"{{ address: {_VERIFIER}, port_value: 8080 }}": "{ address: 127.0.0.1, port_value: <verifier> }"},
         tells_loopback_addresses=False,
     ),
+    "envoy-grpc": Example(
+        "envoy",
+        ("envoy-grpc.yaml",),
+        {**_ENVOYS, f"{{ address: {_VERIFIER}, port_value: 9090 }}": "{ address: 127.0.0.1, port_value: <verifier> }"},
+        asks_over_grpc=True,
+        tells_loopback_addresses=False,
+    ),
     "nginx": Example("nginx", ("keyturn.conf", "keyturn-pass-on.conf"), {"listen 8000;": "listen 127.0.0.1:<port>;", **_HOSTS}),
     "traefik": Example(
         "traefik",

@@ -35,7 +35,7 @@ class Surroundings:
         self.api = self._stack.enter_context(EchoApi())
         self.good = self.keys.issue("good", **ORDERS)
         self._http, self._grpc = free_ports(2)
-        settings = {"listen_address": f"127.0.0.1:{self._http}"}
+        settings = {"listen_address": f"127.0.0.1:{self._http}", "grpc_address": f"127.0.0.1:{self._grpc}"}
         self.verifier = VerifierProcess.start(plane, records_namespace=records_namespace, settings=settings)
         self._stack.callback(self.verifier.close)
 

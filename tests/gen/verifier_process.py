@@ -17,6 +17,7 @@ from testbed.cluster import Cluster
 
 DEFAULTS: Final[Mapping[str, str]] = {
     "listen_address": "127.0.0.1:0",
+    "grpc_address": "127.0.0.1:0",
     "probe_address": "127.0.0.1:0",
     "request_timeout": "5s",
     "log_format": "json",
@@ -68,7 +69,15 @@ class VerifierProcess(KeyturnProcess):
     @property
     def address(self) -> str | None:
         """Host and port where gateways ask over HTTP; None: not yet."""
-        told = [line for line in self.log_since_start() if line.get("message") == "Answering over HTTP"]
+        return self._told("Answering over HTTP")
+
+    @property
+    def grpc_address(self) -> str | None:
+        """Host and port where Envoy asks over gRPC; None: not yet."""
+        return self._told("Answering over gRPC")
+
+    def _told(self, message: str) -> str | None:
+        told = [line for line in self.log_since_start() if line.get("message") == message]
         return str(told[-1]["address"]) if told else None
 
     def check(self, token: str | None = None, *, path: str = "/verify", headers: Mapping[str, str] | None = None) -> Answered:

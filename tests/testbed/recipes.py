@@ -60,6 +60,7 @@ RECIPES: Final = {
         Recipe("coredns", "coredns", ".", "2 to 6"),
         Recipe("kind", "kind", "sigs.k8s.io/kind", "0.5"),
         Recipe("kstatus", "kstatus", ".", "0.5"),
+        Recipe("h2spec", "h2spec", "github.com/summerwind/h2spec/cmd/h2spec", "0.2"),
         Recipe("argocd", "argocd", "github.com/argoproj/argo-cd/v3/cmd", "4 to 6"),
     )
 }

@@ -25,6 +25,7 @@ from keyturn.verifier.guard import Guard
 from keyturn.verifier.presented import Sources
 from keyturn.verifier.service import metrics
 from keyturn.verifier.service.client_address import ClientAddress
+from keyturn.verifier.service.grpc_front import GrpcFront
 from keyturn.verifier.service.http_front import HttpFront
 from keyturn.verifier.service.knowledge import Knowledge
 from keyturn.verifier.service.settings import VerifierSettings
@@ -72,11 +73,14 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
     try:
         async with asyncio.TaskGroup() as tasks:
             learning = tasks.create_task(knowledge.run(), name="knowledge")
-            answering = tasks.create_task(_answer_over_http(_guard(settings, store, usage), settings, stop), name="http")
+            guard = _guard(settings, store, usage)
+            answering = tasks.create_task(_answer_over_http(guard, settings, stop), name="http")
+            asked_by_envoy = tasks.create_task(_answer_over_grpc(guard, settings, stop, knowledge), name="grpc")
             reporting = tasks.create_task(reporter.run(), name="use reports")
             await stop.wait()
             log.info("Stops")
             await answering
+            await asked_by_envoy
             learning.cancel()
             reporting.cancel()
         await reporter.finish()
@@ -116,6 +120,17 @@ async def _answer_over_http(guard: Guard, settings: VerifierSettings, stop: asyn
     ending.cancel()
     server.should_exit = True
     await serving
+
+
+async def _answer_over_grpc(guard: Guard, settings: VerifierSettings, stop: asyncio.Event, knowledge: Knowledge) -> None:
+    if not settings.grpc_address:
+        return
+    front = GrpcFront(guard, is_ready=lambda: knowledge.complaint() is None)
+    log.info("Answering over gRPC", address=await front.start(settings.grpc_address))
+    try:
+        await stop.wait()
+    finally:
+        await front.drain(seconds=settings.drain_timeout.total_seconds())
 
 
 class _Server(uvicorn.Server):

@@ -17,6 +17,12 @@ class VerifierSettings(BaseModel):
     namespace: str = Field("keyturn-system", description="Namespace of the operator, where it publishes the public keys of its signatures")
     records_namespace: str = Field("keyturn-verifiers", description="Namespace of the verifier records")
     listen_address: str = Field("0.0.0.0:8080", description="Where gateways ask over HTTP; port 0: any free one, named in the log")
+    grpc_address: str = Field(
+        "0.0.0.0:9090", description="Where Envoy asks over gRPC; port 0: any free one, named in the log; empty: nowhere"
+    )
+    drain_timeout: Duration = Field(
+        timedelta(seconds=10), description="Longest wait at the end for gateways to finish what they ask over gRPC and to go elsewhere"
+    )
     key_headers: str = Field("x-api-key", description="Comma-separated headers that hold a key alone; Authorization: Bearer is always read")
     client_address_header: str = Field(
         "x-forwarded-for", description="Header in which the gateway says the client's address; empty: keys bound to addresses are refused"
