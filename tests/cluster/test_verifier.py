@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,23 @@ def test_a_record_that_somebody_deletes_stays_in_force_and_is_told(team: Team, v
 def test_the_route_says_what_is_asked_for(team: Team, verifier: VerifierProcess, path: str, status: int) -> None:
     token = team.issue("billing").token
     assert verifier.check(token, path=path).status == status
+
+
+def test_a_verifier_starts_from_its_snapshot_while_the_api_server_is_away(
+    plane: Cluster, team: Team, shared_operator: OperatorProcess, tmp_path: Path
+) -> None:
+    token = team.issue("billing").token
+    keys = tmp_path / "keys.json"
+    keys.write_text(team.verification_keys().to_data()["keys.json"])
+    records, system = shared_operator.setting("records_namespace"), shared_operator.setting("namespace")
+    way = tmp_path / "kubeconfig"
+    way.write_text(plane.kubeconfig.read_text())
+    files = {"snapshot": str(tmp_path / "snapshot"), "verification_keys_file": str(keys)}
+    with VerifierProcess.start(plane, records_namespace=records, namespace=system, kubeconfig=way, settings=files) as verifier:
+        verifier.wait_ready().kill()
+        way.write_text(way.read_text().replace(plane.url, "https://127.0.0.1:1"))
+        verifier.restart()
+        verifier.wait_ready()
+        assert verifier.check(token).status == 200
+        assert verifier.check("kt_" + "x" * 61).status == 503
+        assert "Started from the snapshot" in verifier.messages()

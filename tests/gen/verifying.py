@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from keyturn.base.version_state import Cause, VersionState
@@ -13,7 +17,7 @@ from keyturn.keys.record import Record, VersionEntry
 from keyturn.keys.record_encoding import encode_record
 from keyturn.keys.record_signing import sign_record
 from keyturn.keys.root_secret import RootSecret, SigningRing
-from keyturn.keys.token_format import format_token
+from keyturn.keys.token_format import encode_base62, format_token
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.live_key import LiveKey, live_keys
 from keyturn.verifier.store import OfferedRecord, Store
@@ -85,3 +89,21 @@ def store(*records: Record) -> Store:
     for each in records:
         made.take(offered(each))
     return made
+
+
+def token_of(name: str) -> str:
+    """A token of its own for each name."""
+    return format_token("kt", key_id=encode_base62(int.from_bytes(name.encode()) % 62**12, length=12), secret="s" * 43)
+
+
+def secret_of(offered: OfferedRecord) -> dict[str, object]:
+    """The Secret a record stands in, as the API server sends it."""
+    data = {"record": base64.b64encode(offered.data).decode(), "signature": base64.b64encode(offered.signature).decode()}
+    return {"metadata": {"name": offered.record_name, "resourceVersion": "10"}, "data": data}
+
+
+@contextmanager
+def scratch_file() -> Iterator[Path]:
+    """A file of its own for one example of a property."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder) / "file"

@@ -152,3 +152,10 @@ def test_every_target_of_the_makefile_explains_itself() -> None:
     phony = {name for line in re.findall(r"^\.PHONY: (.+)$", text, re.MULTILINE) for name in line.split()}
     explained = set(re.findall(r"^([\w-]+):.* ## ", text, re.MULTILINE))
     assert {name for name in phony - explained if not name.startswith("check-")} == set()
+
+
+def test_every_module_an_application_may_use_is_held_to_need_nothing_of_the_operator() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    held = next(contract["source_modules"] for contract in contracts if contract["id"] == "verifier-alone")
+    modules = {path.stem for path in (ROOT / "operator" / "keyturn" / "verifier").glob("*.py")} - {"__init__"}
+    assert sorted(held) == sorted(f"keyturn.verifier.{name}" for name in modules)

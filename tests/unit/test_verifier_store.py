@@ -93,36 +93,51 @@ def test_what_cannot_be_believed_changes_nothing(offered: object, taken: Taken) 
 def test_a_record_that_vanished_stays_in_force_and_is_told() -> None:
     store = gen.store(gen.record(serial=5))
     store.heard = gen.NOW.timestamp()
-    assert store.note_vanished(NAME)
-    assert store.vanished == {NAME}
-    assert isinstance(check(gen.TOKEN, Asked(), store, now=gen.NOW.timestamp()), Accepted)
+    now = gen.NOW.timestamp()
+    assert store.note_vanished(NAME, at=now)
+    assert not store.note_vanished(NAME, at=now + 1)
+    assert store.vanished == {NAME: now}
+    assert isinstance(check(gen.TOKEN, Asked(), store, now=now), Accepted)
+
+
+def test_a_record_that_vanished_is_believed_no_longer_than_a_silent_cluster() -> None:
+    store = gen.store(gen.record(serial=5, max_staleness_seconds=60))
+    now = store.heard = gen.NOW.timestamp()
+    store.note_vanished(NAME, at=now)
+    store.heard = now + 60
+    assert isinstance(check(gen.TOKEN, Asked(), store, now=now + 59), Accepted)
+    assert check(gen.TOKEN, Asked(), store, now=now + 60) == Refused(Refusal.STALE, gen.KEY_ID)
+    store.take(gen.offered(gen.record(serial=5, max_staleness_seconds=60)))
+    assert isinstance(check(gen.TOKEN, Asked(), store, now=now + 60), Accepted)
 
 
 def test_a_record_that_came_back_is_vanished_no_longer() -> None:
     store = gen.store(gen.record(serial=5))
-    store.note_vanished(NAME)
+    store.note_vanished(NAME, at=0.0)
     assert store.take(gen.offered(gen.record(serial=5))) is Taken.SAME
-    assert store.vanished == set()
+    assert store.vanished == {}
 
 
 def test_an_old_record_that_comes_back_does_not_hide_that_its_newer_one_vanished() -> None:
     store = gen.store(gen.record(serial=5))
-    store.note_vanished(NAME)
+    store.note_vanished(NAME, at=0.0)
     assert store.take(gen.offered(gen.record(serial=4))) is Taken.OLDER
-    assert store.vanished == {NAME}
+    assert store.vanished == {NAME: 0.0}
 
 
 def test_a_tombstone_may_vanish_and_its_serial_is_kept() -> None:
     store = gen.store(gen.record(serial=5, versions=()))
-    assert not store.note_vanished(NAME)
-    assert not store.note_vanished("team-a.nobody")
-    assert (store.vanished, store.serial_of(NAME)) == (set(), 5)
+    assert not store.note_vanished(NAME, at=0.0)
+    assert not store.note_vanished("team-a.nobody", at=0.0)
+    assert (store.vanished, store.serial_of(NAME)) == ({}, 5)
 
 
 def test_what_a_list_leaves_out_has_vanished() -> None:
     store = gen.store(*(gen.record(name=name, serial=5, versions=(version(1, name=name),)) for name in "abc"))
-    store.note_listed(["team-a.a", "team-a.c"])
-    assert store.vanished == {"team-a.b"}
+    store.take(gen.offered(gen.record(name="d", serial=5, versions=())))
+    store.note_listed({"team-a.a", "team-a.c"}, at=7.0)
+    assert store.vanished == {"team-a.b": 7.0}
+    assert store.names() == {"team-a.a", "team-a.b", "team-a.c", "team-a.d"}
 
 
 def test_new_public_keys_let_in_what_the_old_ones_did_not() -> None:

@@ -106,7 +106,13 @@ def check(token: str, asked: Asked, view: View, *, now: float) -> CheckVerdict:
         return _guessed(is_there=found is not _NOBODY, view=view)
     terms = found.terms
     power = terms.power
-    if now >= terms.not_after or now >= terms.expiration or terms.disabled or now - view.heard > power.staleness:
+    if (
+        now >= terms.not_after
+        or now >= terms.expiration
+        or terms.disabled
+        or now - view.heard > power.staleness
+        or now >= terms.believed_until
+    ):
         return Refused(_end_of(terms, now=now), key_id)
     if asked.audience != power.audience:
         return Refused(Refusal.AUDIENCE, key_id)

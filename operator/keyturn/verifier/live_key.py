@@ -43,6 +43,8 @@ class Terms:
     expiration: float
     disabled: bool
     power: Power
+    believed_until: float = FOREVER
+    """Where the record is gone from the cluster without a word: until when it counts all the same."""
 
 
 class LiveKey(NamedTuple):

@@ -4,13 +4,15 @@ Before it: a watch of the records' namespace, or a snapshot. Three things that a
 
 - Only what the operator signed counts, and a record is checked before what is held of it is given up.
 - A record that is older than the one held is a replay, or a restored backup: it is ignored, and said.
-- A record that vanishes stays in force: who can delete Secrets must not be able to stop an API. The end of a key is a record that says so.
+- A record that vanishes stays in force for a while: who can delete Secrets must not be able to stop an API at once. The end of a key is a
+  record that says so; one that only vanished is believed for as long as a silent cluster would be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -67,10 +69,10 @@ class Store:
         """When the cluster was last heard from, in unix seconds."""
         self.is_caught_up = False
         """Whether a key that is not known here does not exist."""
-        self.vanished: set[str] = set()
-        """Records that are gone from the cluster without a word, and stay in force here."""
         self.retiring: set[str] = set()
         """Key IDs of the live versions whose end is fixed: they were replaced."""
+        self.vanished: dict[str, float] = {}
+        """Records that are gone from the cluster without a word, and since when, in unix seconds. They stay in force here for a while."""
         self._live: dict[str, LiveKey] = {}
         self._held: dict[str, tuple[LiveKey, ...] | LiveKey | int] = {}
         """By record name: its live versions, or the serial alone where it has none. One version, by far the most frequent: itself."""
@@ -85,6 +87,10 @@ class Store:
     def __len__(self) -> int:
         """How many records are held."""
         return len(self._held)
+
+    def names(self) -> frozenset[str]:
+        """Of all records held, tombstones too."""
+        return frozenset(self._held)
 
     def serial_of(self, record_name: str) -> int:
         """The serial of the record in force; 0: there is none."""
@@ -114,57 +120,68 @@ class Store:
             case Damaged():
                 return Taken.DAMAGED
 
-    def note_vanished(self, record_name: str) -> bool:
-        """A record is gone from the cluster; True if it held live versions. They stay in force until the key's staleness ends them.
+    def note_vanished(self, record_name: str, *, at: float) -> bool:
+        """A record is gone from the cluster since `at`; True if that is news of live versions. They count on until they are stale.
 
         Where it held none it was a tombstone, whose serial is kept: an old record of that name must not come back.
         """
-        if isinstance(self._held.get(record_name, 0), int):
+        held = self._held.get(record_name, 0)
+        if isinstance(held, int) or record_name in self.vanished:
             return False
-        self.vanished.add(record_name)
+        self.vanished[record_name] = at
+        self._put(record_name, tuple(self._believed(version, since=at) for version in _versions(held)), serial=self.serial_of(record_name))
         return True
 
-    def note_listed(self, record_names: Iterable[str]) -> None:
+    def note_listed(self, record_names: AbstractSet[str], *, at: float) -> None:
         """A whole list was taken: whatever was not in it has vanished."""
-        for record_name in self._held.keys() - set(record_names):
-            self.note_vanished(record_name)
+        for record_name in self._held.keys() - record_names:
+            self.note_vanished(record_name, at=at)
 
     def _take_genuine(self, record_name: str, record: Record) -> Taken:
         held = self.serial_of(record_name)
         if record.serial < held:
             return Taken.OLDER
-        self.vanished.discard(record_name)
-        if record.serial == held:
+        if record.serial == held and record_name not in self.vanished:
             return Taken.SAME
         try:
             versions = tuple(self._shared(version) for version in live_keys(record, record_name=record_name))
         except (ValueError, OverflowError):  # a CIDR that is none, a serial beyond 64 bits
             return Taken.DAMAGED
+        self.vanished.pop(record_name, None)
+        self._put(record_name, versions, serial=record.serial)
+        return Taken.APPLIED if record.serial > held else Taken.SAME
+
+    def _put(self, record_name: str, versions: tuple[LiveKey, ...], *, serial: int) -> None:
         self._drop(record_name)
         for version in versions:
             self._live[version.key_id] = version
             (self.retiring.discard if version.terms.not_after == FOREVER else self.retiring.add)(version.key_id)
-        self._held[record_name] = _compact(versions, serial=record.serial)
-        return Taken.APPLIED
+        self._held[record_name] = _compact(versions, serial=serial)
 
     def _drop(self, record_name: str) -> None:
         held = self._held.get(record_name, 0)
         if isinstance(held, int):
             return
-        for version in (held,) if isinstance(held, LiveKey) else held:
+        for version in _versions(held):
             if self._live.get(version.key_id) is version:  # two records that name one key ID: the later one has it
                 del self._live[version.key_id]
                 self.retiring.discard(version.key_id)
 
+    def _believed(self, version: LiveKey, *, since: float) -> LiveKey:
+        return self._shared(version._replace(terms=replace(version.terms, believed_until=since + version.terms.power.staleness)))
+
     def _shared(self, version: LiveKey) -> LiveKey:
         """The same with what thousands of keys have in common held once."""
-        terms = version.terms
-        power = _one_of(self._powers, terms.power)
-        return version._replace(terms=_one_of(self._terms, Terms(terms.not_after, terms.expiration, terms.disabled, power)))
+        terms = replace(version.terms, power=_one_of(self._powers, version.terms.power))
+        return version._replace(terms=_one_of(self._terms, terms))
 
 
 def _one_of(known: WeakValueDictionary[T, T], item: T) -> T:
     return known.setdefault(item, item)
+
+
+def _versions(held: tuple[LiveKey, ...] | LiveKey) -> tuple[LiveKey, ...]:
+    return (held,) if isinstance(held, LiveKey) else held  # a LiveKey is a tuple as well
 
 
 def _compact(versions: tuple[LiveKey, ...], *, serial: int) -> tuple[LiveKey, ...] | LiveKey | int:

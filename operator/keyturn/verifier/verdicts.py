@@ -81,7 +81,7 @@ class Refusal(StrEnum):
     LIMITED = "limited"
     """The key was used more often than it may be. This request is not counted."""
     STALE = "stale"
-    """The verifier has not heard from the cluster for longer than the key allows: it might have been revoked."""
+    """The verifier has not heard from the cluster, or of this key's record, for longer than the key allows: it might have been revoked."""
     TOKEN = "token"
     """It looks like a JSON Web Token, but no issuer that is trusted here vouches for it, or not for us."""
     TOKEN_EXPIRED = "token_expired"

@@ -8,15 +8,19 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from keyturn.base.clock import Clock
 from keyturn.base.log_output import get_logger
 from keyturn.cluster.raw import mapping_of, text_of, texts_of
 from keyturn.keys.verification_keys import VerificationKeys, VerificationKeysDamaged
+from keyturn.verifier.service.snapshot_writer import SnapshotWriter
 from keyturn.verifier.store import OfferedRecord, Store, Taken
 
 OnTaken = Callable[[str, Taken], None]
 """Told of every record that was offered: its name, and what became of it."""
+
+BELIEVED: Final = frozenset({Taken.APPLIED, Taken.SAME})
 
 log = get_logger(__name__)
 
@@ -24,9 +28,11 @@ log = get_logger(__name__)
 class RecordFeed:
     """Offers every record of a list or a change to the store, one by one."""
 
-    def __init__(self, store: Store, *, clock: Clock, on_taken: OnTaken) -> None:
-        self._store, self._clock, self._on_taken = store, clock, on_taken
+    def __init__(self, store: Store, *, clock: Clock, on_taken: OnTaken, snapshot: SnapshotWriter | None = None) -> None:
+        self._store, self._clock, self._on_taken, self._snapshot = store, clock, on_taken, snapshot
         self._listed: set[str] = set()
+        self._in_force: set[str] = set()
+        """Those of them that the store believes as they were listed."""
         self._seen_through = 0
 
     @property
@@ -37,20 +43,29 @@ class RecordFeed:
     def heard(self) -> None:
         """The API server said something about records, if only that nothing changed."""
         self._store.heard = self._clock().timestamp()
+        if self._snapshot is not None:
+            self._snapshot.note_heard(self._store.heard)
 
     def begin_list(self) -> None:
         """Remember anew what is there."""
-        self._listed = set()
+        self._listed, self._in_force = set(), set()
+        if self._snapshot is not None:
+            self._snapshot.begin()
 
     def take_listed(self, item: Mapping[str, object]) -> None:
         """Offer it at once."""
-        record_name = self._offer(item)
-        self._listed.add(record_name)
+        offered, taken = self._offer(item)
+        self._listed.add(offered.record_name)
+        if taken in BELIEVED:
+            self._in_force.add(offered.record_name)
 
     def end_list(self, resource_version: int) -> None:
         """What was not in the list has vanished. From here on, what is not known does not exist."""
-        self._store.note_listed(self._listed)
-        self._listed = set()
+        now = self._clock().timestamp()
+        self._store.note_listed(self._listed, at=now)
+        if self._snapshot is not None:
+            self._snapshot.finish(kept=self._store.names() - self._in_force, vanished=dict(self._store.vanished), heard=now)
+        self._listed, self._in_force = set(), set()
         self._seen_through = resource_version
         self._store.is_caught_up = True
 
@@ -58,21 +73,30 @@ class RecordFeed:
         """A record was written, or is gone."""
         if not is_deletion:
             self._offer(item)
-        elif self._store.note_vanished(_name_of(item)):
-            log.warning("A record vanished and stays in force", record=_name_of(item))
+        else:
+            self._lose(_name_of(item))
         self.advance(resource_version)
 
     def advance(self, resource_version: int) -> None:
         """Nothing else changed up to there."""
         self._seen_through = max(self._seen_through, resource_version)
 
-    def _offer(self, item: Mapping[str, object]) -> str:
+    def _offer(self, item: Mapping[str, object]) -> tuple[OfferedRecord, Taken]:
         offered = _offered(item)
         taken = self._store.take(offered)
-        if taken not in {Taken.APPLIED, Taken.SAME}:
+        if taken not in BELIEVED:
             log.warning("A record was ignored", record=offered.record_name, why=taken.value)
+        elif self._snapshot is not None:
+            self._snapshot.add(offered)
         self._on_taken(offered.record_name, taken)
-        return offered.record_name
+        return offered, taken
+
+    def _lose(self, record_name: str) -> None:
+        at = self._clock().timestamp()
+        if self._store.note_vanished(record_name, at=at):
+            log.warning("A record vanished and stays in force for now", record=record_name)
+            if self._snapshot is not None:
+                self._snapshot.note_vanished(record_name, at)
 
 
 class KeysFeed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from keyturn.base.clock import utc_now
 from keyturn.base.log_output import get_logger
@@ -13,6 +14,8 @@ from keyturn.keys.verification_keys import CONFIG_MAP_NAME, VerificationKeys
 from keyturn.verifier.service import metrics
 from keyturn.verifier.service.feed import KeysFeed, RecordFeed
 from keyturn.verifier.service.settings import VerifierSettings
+from keyturn.verifier.service.snapshot_writer import SnapshotWriter
+from keyturn.verifier.service.start_from_files import keys_in_file, start_from_snapshot
 from keyturn.verifier.store import Store, Taken
 
 log = get_logger(__name__)
@@ -25,24 +28,41 @@ class Knowledge:
         self._client, self._settings, self._store = client, settings, store
         self._have_keys = asyncio.Event()
         self._new_keys = asyncio.Event()
-        self.records = RecordFeed(store, clock=utc_now, on_taken=_count)
+        self._snapshot = SnapshotWriter(Path(settings.snapshot)) if settings.snapshot else None
+        self._has_started_from_snapshot = False
+        self.records = RecordFeed(store, clock=utc_now, on_taken=_count, snapshot=self._snapshot)
 
     def complaint(self) -> str | None:
         """Why requests should go to another replica; None: nothing. An API server that goes away later is none: what is known counts."""
         if not self._have_keys.is_set():
             return f"The public keys are not published yet: ConfigMap {self._settings.namespace}/{CONFIG_MAP_NAME}, by the operator"
-        return None if self._store.is_caught_up else "The records were not read yet"
+        return None if self._store.is_caught_up or self._has_started_from_snapshot else "The records were not read yet"
 
     async def run(self) -> None:
         """Watch both, for ever."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch_keys(), name="public keys")
-            await self._have_keys.wait()
-            while True:
-                watching = tasks.create_task(self._watch_records(), name="records")
-                await self._new_keys.wait()
-                self._new_keys.clear()
-                watching.cancel()  # and every record is offered again
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._start_from_files()
+                tasks.create_task(self._watch_keys(), name="public keys")
+                await self._have_keys.wait()
+                while True:
+                    watching = tasks.create_task(self._watch_records(), name="records")
+                    await self._new_keys.wait()
+                    self._new_keys.clear()
+                    watching.cancel()  # and every record is offered again
+        finally:
+            if self._snapshot is not None:
+                self._snapshot.close()
+
+    async def _start_from_files(self) -> None:
+        """What was known before, so that requests can be answered while the API server is away. It is asked next, whatever this gave."""
+        keys = keys_in_file(Path(self._settings.verification_keys_file)) if self._settings.verification_keys_file else None
+        if keys is None:
+            return
+        self._take_keys(keys)
+        if self._settings.snapshot:
+            records = await start_from_snapshot(Path(self._settings.snapshot), self._store, now=utc_now().timestamp())
+            self._has_started_from_snapshot = records > 0
 
     async def _watch_keys(self) -> None:
         path = f"/api/v1/namespaces/{self._settings.namespace}/configmaps"
@@ -55,6 +75,8 @@ class Knowledge:
         await Reflector(self._client, collection, sink=self.records, on_heard=self.records.heard).run()
 
     def _take_keys(self, keys: VerificationKeys) -> None:
+        if self._have_keys.is_set() and keys == self._store.keys:
+            return
         log.info("Took the public keys", keys=" ".join(key.key_id for key in keys.keys))
         self._store.keys = keys
         if self._have_keys.is_set():

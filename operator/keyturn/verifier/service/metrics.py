@@ -28,6 +28,10 @@ VANISHED: Final = Gauge(
     "Records gone from the cluster without a word, still in force here; above 0 is an alarm",
     registry=REGISTRY,
 )
+SNAPSHOT_FAILURES: Final = Counter("keyturn_verifier_snapshot_failures", "Times the snapshot could not be written", registry=REGISTRY)
+SNAPSHOT_WRITTEN: Final = Gauge(
+    "keyturn_verifier_snapshot_written_timestamp_seconds", "When the snapshot was last written whole; 0: never", registry=REGISTRY
+)
 HEARD_AGE: Final = Gauge("keyturn_verifier_heard_age_seconds", "Since the API server last said anything about records", registry=REGISTRY)
 CAUGHT_UP: Final = Gauge("keyturn_verifier_caught_up", "1 while a key that is not known here does not exist", registry=REGISTRY)
 API_REQUESTS: Final = Counter(

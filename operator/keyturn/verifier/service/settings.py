@@ -34,6 +34,12 @@ class VerifierSettings(BaseModel):
         timedelta(seconds=2), description="Least time between two reports of the use of versions on their way out"
     )
     use_day_pause: Duration = Field(timedelta(hours=1), description="How long the next day of use of a key in steady use may wait")
+    snapshot: str = Field(
+        "", description="File in which what is known is kept, to start from while the API server is away; one a process; empty: none"
+    )
+    verification_keys_file: str = Field(
+        "", description="The public keys as a file (the ConfigMap, mounted): they count until the API server was asked; a snapshot needs it"
+    )
     request_timeout: Duration = Field(timedelta(seconds=10), description="Longest wait for one answer of the API server")
     probe_address: str = Field(
         "0.0.0.0:8081", description="Where /healthz, /readyz and /metrics are served; port 0: any free one, named in the log"
