@@ -71,6 +71,10 @@ test-gateways: $(READY) ## Real Envoy, nginx, Traefik, HAProxy and Caddy with th
 	@echo '== Gateway tests: real gateways before an API, about 1 min. The first run on a machine fetches them (about a minute)'
 	@$(BIN)/pytest tests/gateways -m '$(SHORT)' $(ARGS)
 
+.PHONY: test-gateways-long
+test-gateways-long: $(READY) ## As above, with what takes 30 s: Traefik before a verifier that hangs
+	@$(BIN)/pytest tests/gateways $(ARGS)
+
 .PHONY: test-chart
 test-chart: $(READY) ## The Helm chart: what it makes of its values, and its life on a real API server; about 2 min
 	@echo '== Chart tests: helm alone, then on a real API server, about 2 min. The first run on a machine builds helm, about 5 min'

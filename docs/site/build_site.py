@@ -25,7 +25,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 HERE: Final = Path(__file__).parent
 SITE: Final = ROOT / "build" / "site"
 FOLDERS: Final = ("docs", "deploy", "charts", "tests/testbed", "tests/vectors")
-SUFFIXES: Final = frozenset({".css", ".json", ".lua", ".md", ".png", ".svg", ".tpl", ".yaml"})
+SUFFIXES: Final = frozenset({"", ".cfg", ".conf", ".css", ".json", ".lua", ".md", ".png", ".svg", ".tpl", ".yaml", ".yml"})
 
 _LINK: Final = re.compile(r"\[([^\]]+)\]\(([^)#]+\.md)(?:#[^)]*)?\)")
 _DIAGRAM: Final = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)

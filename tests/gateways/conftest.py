@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gen.gateway_outage import Outage, have_outage
 from gen.gateway_walk import Surroundings
 from testbed.cluster import Cluster
 
@@ -19,3 +20,9 @@ def walk(plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         yield surroundings
     finally:
         surroundings.stop()
+
+
+@pytest.fixture(scope="session")
+def outages(walk: Surroundings) -> dict[str, Outage]:
+    """What each gateway did while the verifier hung and was down."""
+    return have_outage(walk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gen.gateway_examples import EXAMPLES
-from gen.gateway_walk import ORDERS, Surroundings
+from gen.gateway_walk import Surroundings
 from gen.raw_request import bearer
 from keyturn.verifier.verdicts import IDENTITY_HEADERS
 
@@ -18,12 +18,12 @@ def spellings(header: str) -> tuple[str, ...]:
 
 
 def test_the_api_learns_who_it_is(name: str, walk: Surroundings) -> None:
-    token = walk.known(f"gold-{name}", **ORDERS, plan="gold")
+    token = walk.known(f"gold-{name}", plan="gold", scopes=("orders:read", "orders:write"))
     seen = walk.seen(name, "/orders/1", bearer(token))
     assert {header: seen.values(header) for header in IDENTITY_HEADERS} == {
         "x-keyturn-key-id": [token[3:15]],
         "x-keyturn-apikey": [f"team-a/gold-{name}"],
-        "x-keyturn-scopes": ["orders:read"],
+        "x-keyturn-scopes": ["orders:read orders:write"],
         "x-keyturn-plan": ["gold"],
     }
 

@@ -19,8 +19,6 @@ from testbed.gateways import Gateway
 from testbed.layout import free_ports
 
 PATIENCE: Final = 30.0
-ORDERS: Final = {"audience": "orders", "scopes": ("orders:read",)}
-"""What the examples' routes ask for, all but /reports."""
 
 
 class Surroundings:
@@ -33,7 +31,7 @@ class Surroundings:
         self._gateways, self._tokens = dict[str, Gateway](), dict[str, str]()
         self.keys = SignedKeys(plane, records_namespace=records_namespace, namespace=namespace)
         self.api = self._stack.enter_context(EchoApi())
-        self.good = self.keys.issue("good", **ORDERS)
+        self.good = self.keys.issue("good")
         self._http, self._grpc = free_ports(2)
         settings = {"listen_address": f"127.0.0.1:{self._http}", "grpc_address": f"127.0.0.1:{self._grpc}"}
         self.verifier = VerifierProcess.start(plane, records_namespace=records_namespace, settings=settings)

@@ -1,5 +1,5 @@
 -- Asks Keyturn's verifier about a request, with HAProxy's own HTTP client, which does not block its other requests.
--- In haproxy.cfg: lua-load-per-thread <this file>, then in a frontend: http-request lua.keyturn <audience> <scope>[,<scope>...]
+-- In haproxy.cfg: lua-load-per-thread <this file>, then in a frontend: http-request lua.keyturn <query of /verify>
 -- Everything but a 200 from the verifier ends the request here: no answer within TIMEOUT_MS is a 503.
 
 local VERIFIER = "http://keyturn-verifier.keyturn-system.svc.cluster.local:8080"
@@ -7,6 +7,7 @@ local TIMEOUT_MS = 500
 
 local KEYS = { "authorization", "x-api-key" }
 local IDENTITY = { "x-keyturn-key-id", "x-keyturn-apikey", "x-keyturn-scopes", "x-keyturn-plan" }
+local REFUSALS = { [401] = true, [403] = true, [429] = true }
 local TO_CLIENT = { "content-type", "cache-control", "www-authenticate", "retry-after", "ratelimit", "ratelimit-policy" }
 
 local function all_of(values)
@@ -38,13 +39,9 @@ local function refuse(txn, answer)
     txn:done(reply)
 end
 
-local function keyturn(txn, audience, scopes)
-    local url = VERIFIER .. "/verify?audience=" .. audience
-    for scope in string.gmatch(scopes or "", "[^,]+") do
-        url = url .. "&scope=" .. scope
-    end
-    local answer = core.httpclient():get({ url = url, headers = question(txn), timeout = TIMEOUT_MS })
-    if answer == nil or answer.status == nil or answer.status == 0 then
+local function keyturn(txn, asks)
+    local answer = core.httpclient():get({ url = VERIFIER .. "/verify?" .. asks, headers = question(txn), timeout = TIMEOUT_MS })
+    if answer == nil or (answer.status ~= 200 and not REFUSALS[answer.status]) then
         answer = { status = 503, headers = {}, body = "" }
     end
     if answer.status ~= 200 then
@@ -56,4 +53,4 @@ local function keyturn(txn, audience, scopes)
     txn:set_var("txn.keyturn", "yes")
 end
 
-core.register_action("keyturn", { "http-req" }, keyturn, 2)
+core.register_action("keyturn", { "http-req" }, keyturn, 1)
