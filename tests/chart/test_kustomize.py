@@ -13,8 +13,19 @@ import pytest
 import yaml
 
 from gen.chart import Json, by_name, difference, rendered_chart
-from gen.installed import DEPLOY, EVERYWHERE, NAMESPACED, granted_rights, settings_of
+from gen.installed import (
+    ACCOUNT,
+    DEPLOY,
+    EVERYWHERE,
+    NAMESPACED,
+    SYSTEM,
+    VERIFIER,
+    granted_rights,
+    settings_of,
+    verifier_settings_of,
+)
 from keyturn.controller.rights import argo_rights, needed_rights
+from keyturn.verifier.service import rights
 from testbed.binaries import program
 
 NAMED: Json = {"rbac": {"mode": "namespaced"}, "watchNamespaces": ["team-a", "team-b"]}
@@ -34,7 +45,7 @@ RESTARTS_PODS = "checksum/settings"
 
 def kustomized(folder: Path) -> dict[str, Json]:
     text = subprocess.run([program("kubectl"), "kustomize", folder], capture_output=True, text=True, check=True).stdout
-    text = re.sub(r"\bkeyturn-settings-[a-z0-9]{10}\b", "keyturn-settings", text)
+    text = re.sub(r"\b(keyturn(?:-verifier)?-settings)-[a-z0-9]{10}\b", r"\1", text)
     return comparable(yaml.safe_load_all(text))
 
 
@@ -44,9 +55,10 @@ def comparable(objects: Iterable[Json]) -> dict[str, Json]:
     for each in named.values():
         for label in HELMS_LABELS:
             each["metadata"].get("labels", {}).pop(label, None)
-    metadata = named["Deployment keyturn-system/keyturn-operator"]["spec"]["template"]["metadata"]
-    if metadata.get("annotations", {}).keys() == {RESTARTS_PODS}:
-        del metadata["annotations"]
+    for deployment in (ACCOUNT, VERIFIER):
+        metadata = named[f"Deployment {SYSTEM}/{deployment}"]["spec"]["template"]["metadata"]
+        if metadata.get("annotations", {}).keys() == {RESTARTS_PODS}:
+            del metadata["annotations"]
     return named
 
 
@@ -83,3 +95,9 @@ def test_another_root_secret_is_named_in_the_rights_and_in_the_settings() -> Non
     settings = settings_of(objects)
     assert settings.root_secret == "our-root"
     assert granted_rights(objects) == {*needed_rights(settings), *argo_rights(settings)}
+
+
+@pytest.mark.parametrize("values", [{}, NAMED, WITHOUT_CLUSTER], ids=["watch", "namespaced", "without cluster rights"])
+def test_what_is_granted_is_exactly_what_the_verifier_asks_for(values: Json) -> None:
+    objects = list(rendered_chart(values).values())
+    assert granted_rights(objects, account=VERIFIER) == set(rights.needed_rights(verifier_settings_of(objects)))

@@ -9,46 +9,74 @@ from typing import Any
 import pytest
 import yaml
 
-from gen.chart import CHART, CURRENT, HelmFailed, Json, difference, helm, rendered_chart, rendered_text
+from gen.chart import (
+    CHART,
+    CURRENT,
+    MADE_BY_HELM,
+    HelmFailed,
+    Json,
+    difference,
+    helm,
+    made,
+    ports,
+    rendered_chart,
+    rendered_text,
+)
 from gen.installed import SYSTEM, settings_of
 from keyturn.base.settings import Settings
 
 OPERATOR = f"Deployment {SYSTEM}/keyturn-operator"
+VERIFIER = f"Deployment {SYSTEM}/keyturn-verifier"
 CHECKSUM = f"{OPERATOR}: spec.template.metadata.annotations.checksum/settings"
 SETTINGS = f"ConfigMap {SYSTEM}/keyturn-settings"
 POD = f"{OPERATOR}: spec.template.spec"
 CONTAINER = f"{POD}.containers[0]"
-LABELS = {
-    "app.kubernetes.io/name": "keyturn",
-    "app.kubernetes.io/part-of": "keyturn",
-    "app.kubernetes.io/instance": "keyturn",
-    "app.kubernetes.io/version": CURRENT,
-    "app.kubernetes.io/managed-by": "Helm",
-    "helm.sh/chart": f"keyturn-{CURRENT}",
-}
+PODS = (POD, f"{VERIFIER}: spec.template.spec")
 SELECTOR = {"app.kubernetes.io/name": "keyturn", "app.kubernetes.io/component": "operator"}
 SPREAD = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
 
 
-def made(kind: str, api: str, spec: Json, *, labels: Json | None = None) -> Json:
-    metadata = {"name": "keyturn-operator", "namespace": SYSTEM, "labels": {**LABELS, **(labels or {})}}
-    return {"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec}
-
-
-def egress(*ports: tuple[str, int]) -> Json:
-    return {"ports": [{"protocol": protocol, "port": port} for protocol, port in ports]}
-
-
-DNS = egress(("UDP", 53), ("TCP", 53))
+DNS = ports(("UDP", 53), ("TCP", 53))
 MONITOR = "monitoring.coreos.com/v1"
 SCRAPED = {"matchLabels": {"app.kubernetes.io/name": "keyturn", "app.kubernetes.io/instance": "keyturn"}}
 
+
+def in_both(place: str, value: object) -> Json:
+    """The same in the pods of operator and verifier."""
+    return {f"{pod}.{place}": value for pod in PODS}
+
+
+def watched(component: str) -> Json:
+    """A PodMonitor."""
+    spec = {
+        "selector": {"matchLabels": {**SELECTOR, "app.kubernetes.io/component": component}},
+        "podMetricsEndpoints": [{"port": "probes", "interval": "1m"}],
+    }
+    return made("PodMonitor", MONITOR, spec, name=f"keyturn-{component}", labels={"a": "b"})
+
+
+def shielded(component: str, *ingress: Json) -> Json:
+    """A NetworkPolicy."""
+    spec = {
+        "podSelector": {"matchLabels": {**SELECTOR, "app.kubernetes.io/component": component}},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [*ingress, {**ports(("TCP", "probes")), "from": [{"podSelector": {}}]}],
+        "egress": [DNS, {**ports(("TCP", 443)), "to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]}],
+    }
+    return made("NetworkPolicy", "networking.k8s.io/v1", spec, name=f"keyturn-{component}")
+
+
+FROM_GATEWAYS = {
+    **ports(("TCP", "http"), ("TCP", "grpc")),
+    "from": [{"namespaceSelector": {"matchLabels": {"keyturn.dev/gateway": "true"}}}],
+}
+
 SWITCHES: list[tuple[Json, Json]] = [
-    ({"image": {"repository": "r.example/keyturn"}}, {f"{CONTAINER}.image": f"r.example/keyturn:{CURRENT}"}),
-    ({"image": {"tag": "7"}}, {f"{CONTAINER}.image": "keyturn:7"}),
-    ({"image": {"tag": "7", "digest": "sha256:" + "0" * 64}}, {f"{CONTAINER}.image": "keyturn@sha256:" + "0" * 64}),
-    ({"image": {"pullPolicy": "Always"}}, {f"{CONTAINER}.imagePullPolicy": "Always"}),
-    ({"imagePullSecrets": [{"name": "regcred"}]}, {f"{POD}.imagePullSecrets[0].name": "regcred"}),
+    ({"image": {"repository": "r.example/keyturn"}}, in_both("containers[0].image", f"r.example/keyturn:{CURRENT}")),
+    ({"image": {"tag": "7"}}, in_both("containers[0].image", "keyturn:7")),
+    ({"image": {"tag": "7", "digest": "sha256:" + "0" * 64}}, in_both("containers[0].image", "keyturn@sha256:" + "0" * 64)),
+    ({"image": {"pullPolicy": "Always"}}, in_both("containers[0].imagePullPolicy", "Always")),
+    ({"imagePullSecrets": [{"name": "regcred"}]}, in_both("imagePullSecrets[0].name", "regcred")),
     ({"recordsNamespace": {"create": False}}, {"Namespace keyturn-verifiers": None}),
     ({"crds": {"install": False}}, {"CustomResourceDefinition apikeys.keyturn.dev": None}),
     ({"rbac": {"aggregateToDefaultRoles": False}}, {"ClusterRole keyturn-view": None, "ClusterRole keyturn-edit": None}),
@@ -87,28 +115,13 @@ SWITCHES: list[tuple[Json, Json]] = [
     ),
     (
         {"metrics": {"podMonitor": {"enabled": True, "labels": {"a": "b"}, "interval": "1m"}}},
-        {
-            f"PodMonitor {SYSTEM}/keyturn-operator": made(
-                "PodMonitor",
-                MONITOR,
-                {"selector": {"matchLabels": SELECTOR}, "podMetricsEndpoints": [{"port": "probes", "interval": "1m"}]},
-                labels={"a": "b"},
-            )
-        },
+        {f"PodMonitor {SYSTEM}/keyturn-{component}": watched(component) for component in ("operator", "verifier")},
     ),
     (
         {"networkPolicy": {"enabled": True, "metricsFrom": [{"podSelector": {}}], "apiServer": {"cidrs": ["10.0.0.1/32"], "ports": [443]}}},
         {
-            f"NetworkPolicy {SYSTEM}/keyturn-operator": made(
-                "NetworkPolicy",
-                "networking.k8s.io/v1",
-                {
-                    "podSelector": {"matchLabels": SELECTOR},
-                    "policyTypes": ["Ingress", "Egress"],
-                    "ingress": [{"ports": [{"protocol": "TCP", "port": "probes"}], "from": [{"podSelector": {}}]}],
-                    "egress": [DNS, {**egress(("TCP", 443)), "to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]}],
-                },
-            )
+            f"NetworkPolicy {SYSTEM}/keyturn-operator": shielded("operator"),
+            f"NetworkPolicy {SYSTEM}/keyturn-verifier": shielded("verifier", FROM_GATEWAYS),
         },
     ),
 ]
@@ -129,13 +142,14 @@ def test_the_service_account_has_one_name_everywhere(default: dict[str, Json]) -
     account = f"ServiceAccount {SYSTEM}/"
     assert changes.pop(account + "keyturn-operator") is None
     assert changes.pop(account + "robot")["metadata"]["name"] == "robot"
-    bindings = [name for name in default if "Binding" in name]
+    bindings = [name for name in default if "Binding" in name and name.endswith("operator")]
     assert changes == {f"{POD}.serviceAccountName": "robot", **{f"{name}: subjects[0].name": "robot" for name in bindings}}
 
 
 def test_a_common_label_is_on_every_object_and_pod(default: dict[str, Json]) -> None:
     changes = difference(default, rendered_chart({"commonLabels": {"team": "a"}}))
-    assert changes == {f"{name}: metadata.labels.team": "a" for name in default} | {f"{OPERATOR}: spec.template.metadata.labels.team": "a"}
+    pods = {f"{deployment}: spec.template.metadata.labels.team": "a" for deployment in (OPERATOR, VERIFIER)}
+    assert changes == {f"{name}: metadata.labels.team": "a" for name in default} | pods
 
 
 def test_a_setting_reaches_the_operator_and_restarts_it(default: dict[str, Json]) -> None:
@@ -189,7 +203,7 @@ def test_every_dashboard_is_a_configmap_with_the_file_word_for_word(default: dic
     expected: dict[str, Any] = {}
     for file in sorted((CHART / "files" / "dashboards").glob("*.json")):
         name = f"keyturn-dashboard-{file.stem}"
-        labels = {**LABELS, "grafana_dashboard": "yes"}
+        labels = {**MADE_BY_HELM, "grafana_dashboard": "yes"}
         metadata = {"name": name, "namespace": SYSTEM, "labels": labels, "annotations": {"folder": "Keys"}}
         expected[f"ConfigMap {SYSTEM}/{name}"] = {
             "apiVersion": "v1",
@@ -204,7 +218,7 @@ def test_crds_are_those_of_the_project_and_stay_when_helm_uninstalls(default: di
     for file in (CHART.parents[1] / "crds").glob("*.yaml"):
         crd = yaml.safe_load(file.read_text())
         made_by_helm = default[f"CustomResourceDefinition {crd['metadata']['name']}"]
-        assert made_by_helm == {**crd, "metadata": {**crd["metadata"], "labels": {**LABELS, **crd["metadata"]["labels"]}}}
+        assert made_by_helm == {**crd, "metadata": {**crd["metadata"], "labels": {**MADE_BY_HELM, **crd["metadata"]["labels"]}}}
         assert made_by_helm["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
 
 

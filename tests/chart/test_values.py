@@ -16,7 +16,17 @@ from keyturn.cli.chart_files import ValuePath, value_comments, with_version
 VALUES = (CHART / "values.yaml").read_text()
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 FREE = frozenset(
-    {"global", "nodeAffinity", "podAffinity", "podAntiAffinity", "configMapKeyRef", "secretKeyRef", "fieldRef", "resourceFieldRef"}
+    {
+        "global",
+        "snapshotVolume",
+        "nodeAffinity",
+        "podAffinity",
+        "podAntiAffinity",
+        "configMapKeyRef",
+        "secretKeyRef",
+        "fieldRef",
+        "resourceFieldRef",
+    }
 )
 """Whose inside is Kubernetes' own, which checks it, or another chart's."""
 
@@ -99,6 +109,12 @@ def test_every_mapping_says_what_may_stand_in_it() -> None:
             "at '/operator/podLabels/app.kubernetes.io~1name': false schema",
         ),
         ({"image": {"digest": "latest"}}, "at '/image/digest': 'latest' does not match pattern"),
+        ({"verifier": {"settings": {"trustedHops": 0}}}, "at '/verifier/settings/trustedHops': minimum: got 0, want 1"),
+        (
+            {"verifier": {"settings": {"listenAddress": "0.0.0.0:80"}}},
+            "at '/verifier/settings': additional properties 'listenAddress' not allowed",
+        ),
+        ({"networkPolicy": {"gatewaysFrom": []}}, "at '/networkPolicy/gatewaysFrom': minItems: got 0, want 1"),
         ({"rbac": {"mode": "namespaced"}}, "rbac.mode is namespaced and watchNamespaces is empty"),
         ({"watchNamespaces": ["team-a"]}, "watchNamespaces names namespaces and rbac.mode is watch"),
         ({"rbac": {"clusterRoles": False}}, "rbac.clusterRoles is false, and without ClusterRoles there are no rights in all namespaces"),

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from gen.installed import SYSTEM
+from gen.installed import ACCOUNT, SYSTEM
 from testbed.binaries import program
 from testbed.cluster import Cluster
 
@@ -23,6 +23,17 @@ CHART: Final = Path(__file__).parents[2] / "charts" / "keyturn"
 CURRENT: Final = str(yaml.safe_load((CHART / "Chart.yaml").read_text())["version"])
 RELEASE: Final = "keyturn"
 NOWHERE: Final = Path("/nonexistent/kubeconfig")
+
+
+MADE_BY_HELM: Final = {
+    "app.kubernetes.io/name": "keyturn",
+    "app.kubernetes.io/part-of": "keyturn",
+    "app.kubernetes.io/instance": RELEASE,
+    "app.kubernetes.io/version": CURRENT,
+    "app.kubernetes.io/managed-by": "Helm",
+    "helm.sh/chart": f"keyturn-{CURRENT}",
+}
+"""The labels of every object."""
 
 
 class HelmFailed(Exception):
@@ -78,8 +89,10 @@ class Release:
 
 
 def older_chart(folder: Path, *, version: str = "0.0.9") -> Path:
-    """The chart as an earlier release: another version, and CRDs with one column less."""
+    """The chart as an earlier release: another version, CRDs with one column less, no verifier."""
     chart = shutil.copytree(CHART, folder / f"keyturn-{version}")
+    for file in (chart / "templates").glob("verifier*.yaml"):
+        file.unlink()
     for file in [chart / "Chart.yaml", *(chart / "files" / "crds").iterdir()]:
         file.write_text(file.read_text().replace(CURRENT, version))
     for file in (chart / "files" / "crds").iterdir():
@@ -87,6 +100,17 @@ def older_chart(folder: Path, *, version: str = "0.0.9") -> Path:
         del crd["spec"]["versions"][0]["additionalPrinterColumns"][-1]
         file.write_text(yaml.safe_dump(crd))
     return chart
+
+
+def made(kind: str, api: str, spec: Json, *, name: str = ACCOUNT, labels: Json | None = None) -> Json:
+    """An object as the chart writes it into the release's namespace."""
+    metadata = {"name": name, "namespace": SYSTEM, "labels": {**MADE_BY_HELM, **(labels or {})}}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def ports(*those: tuple[str, int | str]) -> Json:
+    """A rule of a NetworkPolicy that is about these ports."""
+    return {"ports": [{"protocol": protocol, "port": port} for protocol, port in those]}
 
 
 def by_name(objects: Iterable[Json]) -> dict[str, Json]:

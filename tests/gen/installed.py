@@ -1,4 +1,4 @@
-"""Keyturn installed from deploy/ on a real cluster, and the operator run as the ServiceAccount that deploy/ gives it."""
+"""Keyturn installed from deploy/ on a real cluster, operator and verifier run as the ServiceAccounts that deploy/ gives them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ import yaml
 
 from gen.operator_process import OperatorProcess
 from gen.team import Api, Team
+from gen.verifier_process import VerifierProcess
 from keyturn.base.settings import Settings
 from keyturn.cluster.permissions import Right
+from keyturn.verifier.service.settings import VerifierSettings
 from testbed.cluster import ApiFailed, Cluster, wait_until
 from testbed.plane import Plane
 
@@ -27,6 +29,7 @@ NAMESPACED: Final = DEPLOY / "namespaced"
 SYSTEM: Final = "keyturn-system"
 RECORDS: Final = "keyturn-verifiers"
 ACCOUNT: Final = "keyturn-operator"
+VERIFIER: Final = "keyturn-verifier"
 RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
 
 
@@ -57,6 +60,17 @@ class Installed:
         own = {"watch_namespaces": self.settings.watch_namespaces, **(settings or {})}
         return OperatorProcess.start(self.plane, settings=own, records_namespace=RECORDS, namespace=SYSTEM, kubeconfig=self.kubeconfig)
 
+    def start_verifier(self, *, name: str = "verifier", settings: Mapping[str, str] | None = None) -> VerifierProcess:
+        """A verifier as its own account."""
+        return VerifierProcess.start(
+            self.plane,
+            records_namespace=RECORDS,
+            namespace=SYSTEM,
+            kubeconfig=log_in(self.plane, self.kubeconfig.parent, account=VERIFIER),
+            name=name,
+            settings=settings,
+        )
+
     def team(self, api: Api, operator: OperatorProcess, namespace: str) -> Team:
         """A namespace as its people see it."""
         return Team(self.plane, api, namespace, operator, records_namespace=RECORDS, system_namespace=SYSTEM)
@@ -79,17 +93,27 @@ def rendered(plane: Cluster, folder: Path) -> list[Json]:
 
 def settings_of(objects: Iterable[Json]) -> Settings:
     """The settings of the ConfigMap, read as the operator reads its environment; its namespace is the pod's own."""
-    data = next(each["data"] for each in objects if each["kind"] == "ConfigMap")
-    return Settings.model_validate({"namespace": SYSTEM, **{name.removeprefix("KEYTURN_").lower(): value for name, value in data.items()}})
+    return Settings.model_validate(_environment(objects, "keyturn-settings"))
 
 
-def granted_rights(objects: Iterable[Json]) -> set[Right]:
-    """Every right that the operator's account gets by the bindings among these objects."""
+def verifier_settings_of(objects: Iterable[Json]) -> VerifierSettings:
+    """The same of the verifier."""
+    return VerifierSettings.model_validate(_environment(objects, "keyturn-verifier-settings"))
+
+
+def _environment(objects: Iterable[Json], config_map: str) -> Json:
+    """Kustomize puts a checksum behind the ConfigMap's name."""
+    data = next(each["data"] for each in objects if each["kind"] == "ConfigMap" and each["metadata"]["name"].startswith(config_map))
+    return {"namespace": SYSTEM, **{name.removeprefix("KEYTURN_").lower(): value for name, value in data.items()}}
+
+
+def granted_rights(objects: Iterable[Json], *, account: str = ACCOUNT) -> set[Right]:
+    """Every right that the account, by default the operator's, gets by the bindings among these objects."""
     known = list(objects)
     roles = {(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]): each for each in known}
     granted: set[Right] = set()
     for binding in known:
-        if binding["kind"] not in {"RoleBinding", "ClusterRoleBinding"} or not _binds_operator(binding):
+        if binding["kind"] not in {"RoleBinding", "ClusterRoleBinding"} or not _binds(binding, account):
             continue
         namespace, reference = binding["metadata"].get("namespace", ""), binding["roleRef"]
         role = roles[reference["kind"], namespace if reference["kind"] == "Role" else "", reference["name"]]
@@ -97,8 +121,8 @@ def granted_rights(objects: Iterable[Json]) -> set[Right]:
     return granted
 
 
-def _binds_operator(binding: Json) -> bool:
-    return any((each["kind"], each.get("namespace"), each["name"]) == ("ServiceAccount", SYSTEM, ACCOUNT) for each in binding["subjects"])
+def _binds(binding: Json, account: str) -> bool:
+    return any((each["kind"], each.get("namespace"), each["name"]) == ("ServiceAccount", SYSTEM, account) for each in binding["subjects"])
 
 
 def _rights_of(rule: Json, namespace: str) -> Iterator[Right]:
@@ -107,16 +131,16 @@ def _rights_of(rule: Json, namespace: str) -> Iterator[Right]:
         yield Right(verb, group, plural, subresource, namespace=namespace, name=name)
 
 
-def log_in(plane: Plane, scratch: Path) -> Path:
-    """A kubeconfig of the operator's own account, in the folder `scratch`."""
-    token = plane.kubectl("-n", SYSTEM, "create", "token", ACCOUNT).strip()
+def log_in(plane: Plane, scratch: Path, *, account: str = ACCOUNT) -> Path:
+    """A kubeconfig of an account of the installation, by default the operator's, in the folder `scratch`."""
+    token = plane.kubectl("-n", SYSTEM, "create", "token", account).strip()
     config = {
-        "apiVersion": "v1", "kind": "Config", "current-context": "operator",
+        "apiVersion": "v1", "kind": "Config", "current-context": account,
         "clusters": [{"name": "plane", "cluster": {"server": plane.url, "certificate-authority": str(plane.ca)}}],
-        "users": [{"name": "operator", "user": {"token": token}}],
-        "contexts": [{"name": "operator", "context": {"cluster": "plane", "user": "operator"}}],
+        "users": [{"name": account, "user": {"token": token}}],
+        "contexts": [{"name": account, "context": {"cluster": "plane", "user": account}}],
     }  # fmt: skip
-    file = scratch / "operator.kubeconfig"
+    file = scratch / f"{account}.kubeconfig"
     file.write_text(json.dumps(config))
     return file
 

@@ -17,6 +17,11 @@ app.kubernetes.io/name: keyturn
 app.kubernetes.io/component: operator
 {{- end }}
 
+{{- define "keyturn.verifierSelector" -}}
+app.kubernetes.io/name: keyturn
+app.kubernetes.io/component: verifier
+{{- end }}
+
 {{- define "keyturn.image" -}}
 {{- with .Values.image -}}
 {{- if .digest -}}
@@ -37,7 +42,13 @@ app.kubernetes.io/component: operator
   namespace: {{ .Release.Namespace }}
 {{- end }}
 
-{{/* The settings as the operator's environment. Numbers by toJson: as text, a million would be 1e+06. */}}
+{{/* Settings as an environment. Numbers by toJson: as text, a million would be 1e+06. */}}
+{{- define "keyturn.settings" -}}
+{{- range $name, $value := . }}
+KEYTURN_{{ $name | snakecase | upper }}: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
+{{- end }}
+{{- end }}
+
 {{- define "keyturn.environment" -}}
 KEYTURN_RECORDS_NAMESPACE: {{ .Values.recordsNamespace.name | quote }}
 KEYTURN_PROBE_ADDRESS: 0.0.0.0:8080
@@ -47,7 +58,13 @@ KEYTURN_WATCH_NAMESPACES: {{ join "," . | quote }}
 {{- with .Values.rootSecret.existingSecret }}
 KEYTURN_ROOT_SECRET: {{ . | quote }}
 {{- end }}
-{{- range $name, $value := .Values.settings }}
-KEYTURN_{{ $name | snakecase | upper }}: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
+{{- include "keyturn.settings" .Values.settings }}
 {{- end }}
+
+{{- define "keyturn.verifierEnvironment" -}}
+KEYTURN_RECORDS_NAMESPACE: {{ .Values.recordsNamespace.name | quote }}
+KEYTURN_LISTEN_ADDRESS: 0.0.0.0:8080
+KEYTURN_GRPC_ADDRESS: 0.0.0.0:9090
+KEYTURN_PROBE_ADDRESS: 0.0.0.0:8081
+{{- include "keyturn.settings" .Values.verifier.settings }}
 {{- end }}

@@ -1,7 +1,7 @@
 """What the Helm chart has from elsewhere: `python -m keyturn.cli.chart_files CRDS CHART TARGET PAGES`, which `make chart` runs.
 
-Version from the package, CRDs from crds/, the schema of `settings` from the Settings model, every description from the comments in
-values.yaml. The rest of charts/keyturn is written by hand.
+Version from the package, CRDs from crds/, the schema of `settings` and `verifier.settings` from the models of both processes, every
+description from the comments in values.yaml. The rest of charts/keyturn is written by hand.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import yaml
+from pydantic import BaseModel
 
 from keyturn.base.settings import Settings
+from keyturn.verifier.service.settings import VerifierSettings
 
 Json = dict[str, Any]
 ValuePath = tuple[str, ...]
 
 OWN_VALUES: Final = frozenset({"namespace", "records_namespace", "watch_namespaces", "root_secret", "probe_address"})
-"""Settings that the chart sets itself, from other values."""
+"""Settings of the operator that the chart sets itself, from other values."""
+VERIFIERS_OWN_VALUES: Final = frozenset({"namespace", "records_namespace", "listen_address", "grpc_address", "probe_address"})
+"""Settings of the verifier that the chart sets itself."""
 
 _DURATION: Final = r"^(0|([0-9]+(\.[0-9]+)?(ms|h|m|s))+)$"
 _KEY: Final = re.compile(r"( *)(\w+):")
@@ -42,7 +46,8 @@ _PAGE: Final = """\
 # Values of the Helm chart
 
 What `charts/keyturn` takes. A value it does not know is refused by name.
-[Install with Helm](../how-to/install-with-helm.md) says how to choose; `settings` are [the operator's](settings.md), in camelCase.
+[Install with Helm](../how-to/install-with-helm.md) says how to choose. `settings` are [the operator's](settings.md), `verifier.settings`
+[the verifier's](verifier-settings.md), both in camelCase.
 """
 _TABLE: Final = """
 | value | default | meaning |
@@ -89,15 +94,15 @@ def value_comments(text: str) -> dict[ValuePath, str]:
     return comments
 
 
-def settings_schema() -> Json:
-    """The part of the schema for `settings`: what the operator accepts, but for what the chart sets itself."""
-    model = Settings.model_json_schema()
-    defaults = Settings.model_validate({}).model_dump(mode="json")
-    fields = {name: field for name, field in model["properties"].items() if name not in OWN_VALUES}
+def settings_schema(model: type[BaseModel], *, without: frozenset[str]) -> Json:
+    """The part of the schema for a process's settings: what it accepts, but for what the chart sets itself."""
+    schema = model.model_json_schema()
+    defaults = model.model_validate({}).model_dump(mode="json")
+    fields = {name: field for name, field in schema["properties"].items() if name not in without}
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {_camel(name): _setting(field, model.get("$defs", {}), defaults[name]) for name, field in fields.items()},
+        "properties": {_camel(name): _setting(field, schema.get("$defs", {}), defaults[name]) for name, field in fields.items()},
     }
 
 
@@ -114,7 +119,8 @@ def _camel(name: str) -> str:
 
 
 def _schema_text(schema: Json, comments: dict[ValuePath, str]) -> str:
-    schema["properties"]["settings"] = settings_schema()
+    schema["properties"]["settings"] = settings_schema(Settings, without=OWN_VALUES)
+    schema["properties"]["verifier"]["properties"]["settings"] = settings_schema(VerifierSettings, without=VERIFIERS_OWN_VALUES)
     for path, comment in comments.items():
         part = schema
         for name in path:

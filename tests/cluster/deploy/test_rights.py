@@ -99,7 +99,9 @@ def test_an_overlay_changes_image_and_settings_and_the_pods_are_replaced(plane: 
 
 
 def pod_of(objects: list[Json]) -> Json:
-    return next(each["spec"]["template"]["spec"] for each in objects if each["kind"] == "Deployment")
+    return next(
+        each["spec"]["template"]["spec"] for each in objects if each["kind"] == "Deployment" and each["metadata"]["name"] == ACCOUNT
+    )
 
 
 async def test_nothing_is_missing_with_all_roles_in_place(installed: Installed, operator_client: Client) -> None:

@@ -28,6 +28,7 @@ from keyturn.verifier.service.client_address import ClientAddress
 from keyturn.verifier.service.grpc_front import GrpcFront
 from keyturn.verifier.service.http_front import HttpFront
 from keyturn.verifier.service.knowledge import Knowledge
+from keyturn.verifier.service.permission_check import is_allowed
 from keyturn.verifier.service.settings import VerifierSettings
 from keyturn.verifier.service.use_report import UseReporter
 from keyturn.verifier.store import Store
@@ -45,7 +46,9 @@ async def run(settings: VerifierSettings) -> int:
     stop_on_signals(stop)
     try:
         async with await Client.connect(timeout=settings.request_timeout) as client:
-            return await _until_stopped(client, settings, stop)
+            allowed = asyncio.create_task(is_allowed(client, settings, otherwise=stop.set), name="permissions")
+            status = await _until_stopped(client, settings, stop)
+            return status if allowed.cancel() or allowed.result() else 4
     except UserMustAct as refused:
         log.error("Cannot start", reason=refused.reason, problem=str(refused))
         return 4
