@@ -20,6 +20,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "grpc_address": "127.0.0.1:0",
     "probe_address": "127.0.0.1:0",
     "request_timeout": "5s",
+    "drain_delay": "0s",
     "log_format": "json",
     "log_level": "debug",
 }

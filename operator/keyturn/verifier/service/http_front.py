@@ -1,21 +1,38 @@
 """The door for gateways that ask over HTTP: nginx auth_request, Traefik and Caddy forwardAuth, Envoy ext_authz, HAProxy.
 
-A bare ASGI callable, since a framework would cost more than the check. Any method is answered alike; a body is not read.
+Any method is answered alike, and a body is not waited for. What is answered most is written out once and kept. Before it:
+`http_connection.py`. After it: `guard.py`.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
+from typing import Final, NamedTuple
 
-from keyturn.verifier.answers import PROBLEM_JSON, Answer, answer_to
-from keyturn.verifier.asgi import Receive, Scope, Send
+from keyturn.verifier.answers import PROBLEM_JSON, Answer, answer_to, limit_headers
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.service.asked_route import NotARoute, asked_at
 from keyturn.verifier.service.client_address import ClientAddress
-from keyturn.verifier.verdicts import Accepted, CheckVerdict
+from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal, Refused
 
 RawHeaders = list[tuple[bytes, bytes]]
+_NO_STORE: Final = ("cache-control", "no-store")
+_UNFIT: Final = re.compile(r"[^\t -~\x80-\xff]")
+"""RFC 9110 section 5.5: what a field's value may not hold."""
+
+
+class Reply(NamedTuple):
+    """An answer as bytes."""
+
+    head: bytes
+    """Status line and headers, each with its end of line."""
+    body: bytes
+    whole: bytes
+    """All of it, as it goes out in most cases."""
 
 
 class HttpFront:
@@ -24,31 +41,54 @@ class HttpFront:
     def __init__(self, guard: Guard, *, client_address: ClientAddress) -> None:
         self._guard, self._client_address = guard, client_address
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Answer one request; a websocket is turned away."""
-        if scope["type"] != "http":
-            await send({"type": "websocket.close"})
-            return
+    def reply_to(self, target: bytes, headers: RawHeaders) -> Reply:
+        """Answer one request; `target` as in the request line, names of headers in lower case. Never raises, whatever the bytes."""
+        path, _, query = target.partition(b"?")
         try:
-            asked = asked_at(scope["raw_path"], scope["query_string"])
+            asked = asked_at(path, query)
         except NotARoute as mistake:
-            answer = _mistaken(mistake)
-        else:
-            headers: RawHeaders = scope["headers"]
-            answer = _answer(self._guard.judge(headers, asked.seen_from(self._client_address.of(headers))).verdict)
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-        raw.append((b"content-length", b"%d" % len(answer.body)))
-        await send({"type": "http.response.start", "status": int(answer.status), "headers": raw})
-        await send({"type": "http.response.body", "body": answer.body})
+            return written(problem(HTTPStatus.BAD_REQUEST, str(mistake)))
+        return _told(self._guard.judge(headers, asked.seen_from(self._client_address.of(headers))).verdict)
 
 
-def _answer(verdict: CheckVerdict) -> Answer:
-    if isinstance(verdict, Accepted):
-        return Answer(HTTPStatus.OK, (*verdict.headers.items(), ("cache-control", "no-store")), b"")
-    return answer_to(verdict)
-
-
-def _mistaken(mistake: NotARoute) -> Answer:
+def problem(status: HTTPStatus, title: str) -> Answer:
     """For whoever configures the gateway. A gateway that knows no other answer takes it for a refusal."""
-    problem = {"type": "about:blank", "title": str(mistake), "status": int(HTTPStatus.BAD_REQUEST)}
-    return Answer(HTTPStatus.BAD_REQUEST, (("content-type", PROBLEM_JSON), ("cache-control", "no-store")), json.dumps(problem).encode())
+    body = {"type": "about:blank", "title": title, "status": int(status)}
+    return Answer(status, (("content-type", PROBLEM_JSON), _NO_STORE), json.dumps(body).encode())
+
+
+def written(answer: Answer) -> Reply:
+    """The answer as bytes."""
+    head = b"HTTP/1.1 %d %s\r\n" % (answer.status, answer.status.phrase.encode())
+    head += _lines(answer.headers) + b"content-length: %d\r\n" % len(answer.body)
+    return _reply(head, answer.body)
+
+
+def _told(verdict: CheckVerdict) -> Reply:
+    """What is kept must not hold what changes from request to request: quotas, and who was refused."""
+    if isinstance(verdict, Accepted):
+        quota = verdict.quota
+        if quota is None:
+            return _accepted(verdict)
+        reply = _accepted(verdict._replace(quota=None))
+        return _reply(reply.head + _lines(limit_headers(quota)), reply.body)
+    return _refused(verdict.refusal, verdict.needs_scopes) if verdict.quota is None else written(answer_to(verdict))
+
+
+@lru_cache(maxsize=4096)
+def _accepted(accepted: Accepted) -> Reply:
+    return written(Answer(HTTPStatus.OK, (*accepted.headers.items(), _NO_STORE), b""))
+
+
+@lru_cache(maxsize=1024)
+def _refused(refusal: Refusal, needs_scopes: tuple[str, ...]) -> Reply:
+    return written(answer_to(Refused(refusal, needs_scopes=needs_scopes)))
+
+
+def _reply(head: bytes, body: bytes) -> Reply:
+    return Reply(head, body, b"%b\r\n%b" % (head, body))
+
+
+def _lines(headers: Iterable[tuple[str, str]]) -> bytes:
+    """What does not fit a header becomes a question mark: nobody may end a line from within."""
+    return b"".join(b"%b: %b\r\n" % (name.encode(), _UNFIT.sub("?", value).encode("latin-1", "replace")) for name, value in headers)

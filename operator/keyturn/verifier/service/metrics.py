@@ -38,6 +38,13 @@ API_REQUESTS: Final = Counter(
     "keyturn_verifier_api_requests", "Requests to the API server; code none: no answer", ["verb", "resource", "code"], registry=REGISTRY
 )
 USE_REPORTS: Final = Counter("keyturn_verifier_use_reports", "Reports of use written, by result", ["result"], registry=REGISTRY)
+CONNECTIONS: Final = Gauge("keyturn_verifier_connections", "Open connections of gateways that ask over HTTP", registry=REGISTRY)
+TURNED_AWAY: Final = Counter(
+    "keyturn_verifier_connections_turned_away",
+    "Connections over HTTP that were closed for what the peer did: connections (too many), head, body (too large), malformed, slow",
+    ["why"],
+    registry=REGISTRY,
+)
 CLOCK_SKEW: Final = Gauge("keyturn_verifier_clock_skew_seconds", "Own clock minus the API server's", registry=REGISTRY)
 EVENT_LOOP_LAG: Final = Gauge(
     "keyturn_verifier_event_loop_lag_seconds", "Longest delay of the event loop in the last 30 seconds", registry=REGISTRY
@@ -80,6 +87,8 @@ for _taken in Taken:
     RECORDS_TAKEN.labels(result=_taken.value)
 for _result in ("done", "failed"):
     USE_REPORTS.labels(result=_result)
+for _why in ("connections", "head", "body", "malformed", "slow"):
+    TURNED_AWAY.labels(why=_why)
 REGISTRY.register(VERDICTS)
 ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)

@@ -8,12 +8,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import uvicorn
 
 from keyturn.base.clock import utc_now
+from keyturn.base.duration import format_duration
 from keyturn.base.errors import KeyturnError, UserMustAct
 from keyturn.base.log_output import configure_logging, get_logger
 from keyturn.base.probe_server import ProbeServer
@@ -24,9 +21,7 @@ from keyturn.keys.verification_keys import VerificationKeys
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.presented import Sources
 from keyturn.verifier.service import metrics
-from keyturn.verifier.service.client_address import ClientAddress
-from keyturn.verifier.service.grpc_front import GrpcFront
-from keyturn.verifier.service.http_front import HttpFront
+from keyturn.verifier.service.answering import Answering
 from keyturn.verifier.service.knowledge import Knowledge
 from keyturn.verifier.service.permission_check import is_allowed
 from keyturn.verifier.service.settings import VerifierSettings
@@ -68,7 +63,7 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
     probes = ProbeServer(
         settings.probe_address,
         is_unhealthy=lambda: None,
-        is_unready=knowledge.complaint,
+        is_unready=lambda: "It is about to stop" if stop.is_set() else knowledge.complaint(),
         registry=metrics.REGISTRY,
         lag=metrics.EVENT_LOOP_LAG,
     )
@@ -76,14 +71,12 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
     try:
         async with asyncio.TaskGroup() as tasks:
             learning = tasks.create_task(knowledge.run(), name="knowledge")
-            guard = _guard(settings, store, usage)
-            answering = tasks.create_task(_answer_over_http(guard, settings, stop), name="http")
-            asked_by_envoy = tasks.create_task(_answer_over_grpc(guard, settings, stop, knowledge), name="grpc")
             reporting = tasks.create_task(reporter.run(), name="use reports")
+            answering = Answering(settings, _guard(settings, store, usage), is_ready=lambda: knowledge.complaint() is None)
+            await answering.start()
             await stop.wait()
-            log.info("Stops")
-            await answering
-            await asked_by_envoy
+            log.info("Stops", after=format_duration(settings.drain_delay))
+            await answering.stop()
             learning.cancel()
             reporting.cancel()
         await reporter.finish()
@@ -95,58 +88,6 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
 def _guard(settings: VerifierSettings, store: Store, usage: Usage) -> Guard:
     headers = tuple(name.strip() for name in settings.key_headers.split(",") if name.strip())
     return Guard(store, clock=utc_now, sources=Sources(headers=headers), on_verdict=metrics.VERDICTS.count, on_use=usage.note)
-
-
-async def _answer_over_http(guard: Guard, settings: VerifierSettings, stop: asyncio.Event) -> None:
-    host, _, port = settings.listen_address.rpartition(":")
-    front = HttpFront(guard, client_address=ClientAddress(settings.client_address_header.lower().encode(), settings.trusted_hops))
-    config = uvicorn.Config(
-        front,
-        host=host.strip("[]"),
-        port=int(port),
-        lifespan="off",
-        ws="none",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,  # whoever asks from 127.0.0.1 would be believed
-    )
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(), name="uvicorn")
-    ending = asyncio.create_task(stop.wait())
-    while not server.started and not serving.done():  # noqa: ASYNC110  uvicorn tells it in no other way
-        await asyncio.sleep(0.01)
-    if server.started:
-        log.info("Answering over HTTP", address=server.address)
-    await asyncio.wait({serving, ending}, return_when=asyncio.FIRST_COMPLETED)
-    ending.cancel()
-    server.should_exit = True
-    await serving
-
-
-async def _answer_over_grpc(guard: Guard, settings: VerifierSettings, stop: asyncio.Event, knowledge: Knowledge) -> None:
-    if not settings.grpc_address:
-        return
-    front = GrpcFront(guard, is_ready=lambda: knowledge.complaint() is None)
-    log.info("Answering over gRPC", address=await front.start(settings.grpc_address))
-    try:
-        await stop.wait()
-    finally:
-        await front.drain(seconds=settings.drain_timeout.total_seconds())
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """They are ours: one signal ends everything in order."""
-        yield
-
-    @property
-    def address(self) -> str:
-        """Where it listens, as host:port."""
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _measure(store: Store, client: Client) -> None:

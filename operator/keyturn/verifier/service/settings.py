@@ -20,8 +20,18 @@ class VerifierSettings(BaseModel):
     grpc_address: str = Field(
         "0.0.0.0:9090", description="Where Envoy asks over gRPC; port 0: any free one, named in the log; empty: nowhere"
     )
+    max_connections: int = Field(
+        4096, ge=1, le=1_000_000, description="Connections that may be open over HTTP; whoever comes after them is answered 503"
+    )
+    keep_alive: Duration = Field(
+        timedelta(minutes=65),
+        description="How long a connection may be idle over HTTP; longer than any gateway keeps one, so that it ends it, not we",
+    )
+    drain_delay: Duration = Field(
+        timedelta(seconds=5), description="How long requests are still answered after SIGTERM: gateways need time to learn of it"
+    )
     drain_timeout: Duration = Field(
-        timedelta(seconds=10), description="Longest wait at the end for gateways to finish what they ask over gRPC and to go elsewhere"
+        timedelta(seconds=10), description="Longest wait after that for gateways to finish what they ask and to go elsewhere"
     )
     key_headers: str = Field("x-api-key", description="Comma-separated headers that hold a key alone; Authorization: Bearer is always read")
     client_address_header: str = Field(
