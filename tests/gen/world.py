@@ -16,12 +16,13 @@ from functools import lru_cache
 from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeyStatus
 from keyturn.base.names import Key
 from keyturn.base.settings import Settings
-from keyturn.base.version_state import VersionState
+from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import Record, SecretFingerprint, VersionEntry
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.credential_secret import keeps_previous, template_digest
 from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.observed import GoodRecord, NoRecord, NoSecret, Observed, OurSecret
+from keyturn.lifecycle.old_key_use import NOBODY_REPORTS, KeyUse, ReplicaLife, ReplicaUse
 from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Step
 from keyturn.lifecycle.rotation_timing import effective_rotation
 from keyturn.lifecycle.versions import delivered
@@ -39,6 +40,14 @@ class Luck(Enum):
     NO_ANSWER_NOT_DONE = "no answer, not done"
     CRASH_BEFORE = "crash before"
     CRASH_AFTER = "crash after"
+
+
+class Reports(Enum):
+    """What the one verifier says of use."""
+
+    NONE = "there is no verifier"
+    UP_TO_NOW = "everything, up to now"
+    NOTHING = "nothing, though it lives"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,9 @@ class World:
     tampered: bool = False
     """Somebody wrote to record or Secret behind the operators' backs since the last rest."""
     complaints: list[str] = field(default_factory=list)
+    reports: Reports = Reports.NONE
+    last_use: dict[str, datetime] = field(default_factory=dict)
+    """When clients last used each key ID."""
 
     @property
     def apikey(self) -> ApiKey | None:
@@ -139,8 +151,24 @@ class World:
             settings=self.settings,
             installation=INSTALLATION,
             held=frozenset(actor.held.items()),
+            use=self._use_seen(record) if isinstance(record, Record) else NOBODY_REPORTS,
             announced_serial=actor.announced,
         )
+
+    def use_old_key(self) -> None:
+        """A client that has not moved is still let in."""
+        record = self.record.value if self.record else None
+        for entry in record.in_state(VersionState.RETIRING) if isinstance(record, Record) else ():
+            self.last_use[entry.key_id] = self.now
+
+    def _use_seen(self, record: Record) -> KeyUse:
+        old = record.in_state(VersionState.RETIRING)
+        if not old or self.reports is Reports.NONE:
+            return NOBODY_REPORTS
+        if self.reports is Reports.NOTHING:
+            return KeyUse(retiring=(ReplicaUse("v", ReplicaLife("v"), knows_version=False),))
+        life = ReplicaLife("v", reported_time=self.now)
+        return KeyUse(self.now.date(), (ReplicaUse("v", life, last_use_time=self.last_use.get(old[-1].key_id)),))
 
     def _secret_seen(self, actor: Actor) -> OurSecret | NoSecret:
         stored = actor.secret.value if actor.secret else None
@@ -312,7 +340,16 @@ class World:
             self.complaints.append(f"R3: {entry.key_id} was retired and is not below the Secret's version")
         if grave.reason == "Superseded" and not self._grace_was_over(after, grave.end_time):
             self.complaints.append(f"{entry.key_id} was retired within its grace period")
+        if grave.reason == "Superseded" and not self._was_quiet(after, entry):
+            self.complaints.append(f"{entry.key_id} was retired while it was in use, or while nobody knew")
         self.died[entry.key_id] = grave.reason
+
+    def _was_quiet(self, after: Record, entry: VersionEntry) -> bool:
+        by_intent = after.active is not None and after.active.cause is Cause.MIN_VERSION
+        if by_intent or self.reports is Reports.NONE:
+            return True
+        last = self.last_use.get(entry.key_id)
+        return self.reports is Reports.UP_TO_NOW and (last is None or self.now >= last + self.settings.quiet_period)
 
     def _grace_was_over(self, after: Record, end_time: datetime) -> bool:
         apikey, active = self.apikey, after.active

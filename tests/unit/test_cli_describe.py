@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from gen.apikey_json import NOW, Json, apikey, at, overlapping, stalled, steady
+from gen.apikey_json import NOW, Json, apikey, at, condition, overlapping, stalled, steady
 from keyturn.api.workloads import Pod, RolloutView, Strategy, Workload
 from keyturn.base.clock import DAY, HOUR
 from keyturn.cli.advice import next_steps, things_waited_for
@@ -117,6 +117,15 @@ def test_a_key_nobody_has_looked_at_says_so() -> None:
     told = described(apikey(), secret=SecretView("billing", present=False), view=RolloutView((), ()))
     assert told.waits_for == ("The operator's first look at this ApiKey",)
     assert told.next_steps == ("If it stays so, see that the operator runs: kubectl get pods -A -l app.kubernetes.io/name=keyturn",)
+
+
+def test_who_still_uses_the_old_key_is_to_be_found() -> None:
+    message = "Version 1 was still used at 2026-11-24T11:59:57Z (verifier v): it ends when nobody has used it for 1h"
+    conditions = [condition("PreviousVersionActive", "True", "OldKeyInUse", message)]
+    told = described(apikey(status=overlapping(conditions=conditions, lastUsedTime=at(hours=-12))), view=RolloutView((), ()))
+    assert told.waits_for == (f"{message} (OldKeyInUse)",)
+    assert told.next_steps == ("Somebody uses the old key: find who does not read the Secret, before its limit ends it",)
+    assert "Last used:     today" in click.unstyle(render_description(told, now=NOW))
 
 
 def test_the_most_urgent_advice_comes_first() -> None:

@@ -13,7 +13,7 @@ from gen.apikey_json import NOW, Json, apikey, at, condition, overlapping, stall
 from keyturn.base.clock import DAY, HOUR, MINUTE, SECOND
 from keyturn.cli.apikey_view import decode_apikey
 from keyturn.cli.disable_command import who_may_put_it_back
-from keyturn.cli.human_time import due_from, human_length, seen_from
+from keyturn.cli.human_time import day_from, due_from, human_length, seen_from
 from keyturn.cli.listing import render_list
 from keyturn.cli.rotate_command import what_keeps_it_from_rotating
 from keyturn.cli.table import Cell, render_table
@@ -52,7 +52,7 @@ def test_a_wide_table_says_why() -> None:
         "NAMESPACE   NAME      READY   PRODUCT   VERSION   KEY ID         NEXT ROTATION   AGE    "
         "SECRET   PLAN   LAST USED   REASON   MESSAGE\n"
         "team-a      billing   True    -         2         Qm8sT2fLx0Za   in 12d          3d4h   "
-        "key      gold   24h ago     Issued   Version 2 is in force"
+        "key      gold   yesterday   Issued   Version 2 is in force"
     )
 
 
@@ -114,6 +114,12 @@ def test_an_object_of_any_shape_can_be_listed(value: object) -> None:
 )
 def test_lengths_read_as_kubectls(length: timedelta, text: str) -> None:
     assert human_length(length) == text
+
+
+def test_a_day_is_told_as_a_day() -> None:
+    """Its midnight, told as an instant, would say "23h ago" of a key in use this minute."""
+    days = [day_from(NOW, (NOW - ago * DAY).replace(hour=0)) for ago in (-1, 0, 1, 12)]
+    assert days == ["today", "today", "yesterday", "12 days ago"]
 
 
 def test_instants_are_seen_from_now() -> None:

@@ -8,13 +8,19 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from gen.world import Actor, Luck, Stored, StoredSecret, World
+from gen.world import Actor, Luck, Reports, Stored, StoredSecret, World
 from keyturn.base.settings import Settings
 from keyturn.keys.record import Record
 from keyturn.lifecycle.decide import decide
 
 SETTINGS = Settings(
-    minimum_interval="1s", minimum_grace_period="1s", minimum_rotation_spacing="10s", propagation_delay="2s", settle="1s", orphan_wait="5s"
+    minimum_interval="1s",
+    minimum_grace_period="1s",
+    minimum_rotation_spacing="10s",
+    propagation_delay="2s",
+    settle="1s",
+    orphan_wait="5s",
+    quiet_period="8s",
 )
 WHO = st.integers(0, 2)
 ROTATION = {"policy": "Manual", "gracePeriod": "10s", "overlapLimit": "60s"}
@@ -75,6 +81,16 @@ class LifeCycle(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 3, 6, 11, 61]))
     def time_goes_by(self, seconds: int) -> None:
         self.world.now += timedelta(seconds=seconds)
+
+    # ------------------------------------------------------------------ clients and the verifier
+
+    @rule()
+    def old_key_is_used(self) -> None:
+        self.world.use_old_key()
+
+    @rule(reports=st.sampled_from(Reports))
+    def verifier_changes_its_ways(self, reports: Reports) -> None:
+        self.world.reports = reports
 
     # ------------------------------------------------------------------ people
 

@@ -84,6 +84,9 @@ def _steps_for_consumers(key: ApiKeyView, consumers: Sequence[ConsumerView]) -> 
         step = _STEPS.get(each.reason) if each.done is False else None
         if step is not None:
             yield step.format(what=f"{each.kind}/{each.name}", kind=each.kind.lower(), name=each.name, ns=key.namespace)
+    previous = key.condition(ConditionType.PREVIOUS_VERSION_ACTIVE)
+    if previous is not None and previous.reason == Reason.OLD_KEY_IN_USE:
+        yield "Somebody uses the old key: find who does not read the Secret, before its limit ends it"
     rollout = key.condition(ConditionType.ROLLOUT_COMPLETE)
     if rollout is not None and rollout.reason == Reason.ROLLOUT_STALLED:
         yield "The rollout is stalled: the old key stays valid until its limit, then whatever still uses it is refused"

@@ -12,7 +12,7 @@ from keyturn.base.clock import format_time
 from keyturn.base.version_state import VersionState
 from keyturn.cli.apikey_view import ApiKeyView, ConditionView, VersionView
 from keyturn.cli.description import ConsumerView, Description, EventView, SecretView
-from keyturn.cli.human_time import due_from, human_length, seen_from
+from keyturn.cli.human_time import day_from, due_from, human_length, seen_from
 from keyturn.cli.listing import ready_cell
 from keyturn.cli.table import Cell, printable, render_table
 
@@ -53,7 +53,7 @@ def _summary(description: Description, *, now: datetime) -> list[tuple[str, Cell
         ("Rotation", Cell(_rotation(key))),
         ("Next rotation", Cell(_next_rotation(key, now=now))),
         ("Expires", Cell(f"{due_from(now, key.expiration_time)} ({format_time(key.expiration_time)})" if key.expiration_time else "never")),
-        ("Last used", Cell(seen_from(now, key.last_used_time) if key.last_used_time else "not known")),
+        ("Last used", Cell(day_from(now, key.last_used_time) if key.last_used_time else "not known")),
         ("Age", Cell(human_length(now - key.created) if key.created else "not known")),
     ]
 

@@ -41,6 +41,12 @@ def seen_from(now: datetime, instant: datetime) -> str:
     return f"{human_length(now - instant)} ago"
 
 
+def day_from(now: datetime, day: datetime) -> str:
+    """A day, of which nothing finer is known: `today`, `yesterday`, `12 days ago`."""
+    days = (now.date() - day.date()).days
+    return "today" if days <= 0 else "yesterday" if days == 1 else f"{days} days ago"
+
+
 def due_from(now: datetime, instant: datetime) -> str:
     """When something planned comes: `in 12d`; once it should have come, `now` and soon `overdue 5m`."""
     if instant > now:

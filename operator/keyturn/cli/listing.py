@@ -9,7 +9,7 @@ from typing import Final
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.base.clock import format_time
 from keyturn.cli.apikey_view import ApiKeyView
-from keyturn.cli.human_time import due_from, human_length, seen_from
+from keyturn.cli.human_time import day_from, due_from, human_length
 from keyturn.cli.table import Cell, render_table
 
 HEADINGS: Final = ("NAME", "READY", "PRODUCT", "VERSION", "KEY ID", "NEXT ROTATION", "AGE")
@@ -42,7 +42,7 @@ def _wide_cells(view: ApiKeyView, *, now: datetime) -> list[Cell]:
     return [
         Cell(view.secret_name),
         Cell(view.plan),
-        Cell(seen_from(now, used), format_time(used)) if used else Cell(""),
+        Cell(day_from(now, used), format_time(used)) if used else Cell(""),
         Cell(ready.reason if ready else ""),
         Cell(ready.message if ready else ""),
     ]
