@@ -66,5 +66,7 @@ KEYTURN_RECORDS_NAMESPACE: {{ .Values.recordsNamespace.name | quote }}
 KEYTURN_LISTEN_ADDRESS: 0.0.0.0:8080
 KEYTURN_GRPC_ADDRESS: 0.0.0.0:9090
 KEYTURN_PROBE_ADDRESS: 0.0.0.0:8081
+KEYTURN_SNAPSHOT: /var/lib/keyturn/records
+KEYTURN_VERIFICATION_KEYS_FILE: /etc/keyturn/verification-keys/keys.json
 {{- include "keyturn.settings" .Values.verifier.settings }}
 {{- end }}

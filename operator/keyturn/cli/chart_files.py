@@ -25,7 +25,9 @@ ValuePath = tuple[str, ...]
 
 OWN_VALUES: Final = frozenset({"namespace", "records_namespace", "watch_namespaces", "root_secret", "probe_address"})
 """Settings of the operator that the chart sets itself, from other values."""
-VERIFIERS_OWN_VALUES: Final = frozenset({"namespace", "records_namespace", "listen_address", "grpc_address", "probe_address"})
+VERIFIERS_OWN_VALUES: Final = frozenset(
+    {"namespace", "records_namespace", "listen_address", "grpc_address", "probe_address", "snapshot", "verification_keys_file"}
+)
 """Settings of the verifier that the chart sets itself."""
 
 _DURATION: Final = r"^(0|([0-9]+(\.[0-9]+)?(ms|h|m|s))+)$"
