@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -165,5 +165,15 @@ def _read_lock(text: str) -> tuple[list[PythonPackage], dict[str, set[str]]]:
 
 def _direct_needs(repository: Path) -> set[str]:
     table = project(repository)
-    wanted = [*table["dependencies"], *(item for extra in EXTRAS for item in table["optional-dependencies"][extra])]
+    wanted = [*table["dependencies"], *(item for extra in EXTRAS for item in _extra(table, extra))]
     return {re.split(r"[\[>=<!~; ]", requirement)[0].lower() for requirement in wanted}
+
+
+def _extra(table: dict[str, Any], name: str) -> Iterator[str]:
+    """What an extra needs; what it takes from others of ours (`keyturn[jwt]`) in their place."""
+    for requirement in table["optional-dependencies"][name]:
+        if others := re.match(r"keyturn\[([\w,]+)\]", requirement):
+            for other in others[1].split(","):
+                yield from _extra(table, other)
+        else:
+            yield requirement
