@@ -16,6 +16,7 @@ from _pytest.capture import CaptureManager
 from testbed import argocd_programs, gateway_programs, images, kind
 from testbed.binaries import kwok_stages, programs
 from testbed.cluster import Cluster, connect
+from testbed.gateway_crds import gateway_crds
 from testbed.node import CannotRunNode, NodePlane, what_is_missing
 from testbed.plane import Plane
 from testbed.recipes import CHOICE, CONTROL_PLANE, NODE, RELEASES
@@ -143,6 +144,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
             argocd_programs.prepare()
         if "gateways" in folders:
             gateway_programs.prepare()
+            gateway_crds()
         elif "e2e" in folders:
             gateway_programs.gateway_program("envoy")
         if session.config.getoption("--testbed") == "kind":

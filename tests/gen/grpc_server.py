@@ -21,8 +21,6 @@ from keyturn.base.stop_signals import stop_on_signals
 from keyturn.verifier.service.grpc_front import ALPN, GrpcFront
 
 DRAIN_SECONDS: Final = 5.0
-ASKED: Final = {"audience": "orders", "scopes": ("orders:read",)}
-"""What TOKEN is good for: as deploy/gateways asks."""
 _TESTS: Final = Path(__file__).parents[1]
 
 
@@ -69,7 +67,7 @@ class GrpcServer:
 async def _serve(port: int, tls: ssl.SSLContext | None) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
-    front = GrpcFront(guard(record(**ASKED)), is_ready=lambda: True)
+    front = GrpcFront(guard(record()), is_ready=lambda: True)
     print(await front.start(f"127.0.0.1:{port}", tls=tls, is_shared=True), flush=True)
     await stop.wait()
     await front.drain(seconds=DRAIN_SECONDS)
