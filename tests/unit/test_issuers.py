@@ -31,6 +31,7 @@ def test_little_is_needed_and_the_rest_is_strict() -> None:
         ({"jwksURL": "https:///jwks"}, "write an https:// URL"),
         ({"jwksURL": "file:///etc/keys"}, "write an https:// URL"),
         ({"jwksURL": "https://id.example.com/jwks", "jwksFile": "/keys"}, "write jwksURL or jwksFile, not both"),
+        ({"tokenFile": "/token"}, "tokenFile goes with jwksURL"),
         ({"grantedScopes": ["two words"]}, "is no scope"),
         ({"scopes": {"admins": ['quo"te']}}, "is no scope"),
         ({"plan": "gold\n"}, "issuers.0.plan"),

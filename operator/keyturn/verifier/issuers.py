@@ -79,7 +79,7 @@ class Issuer(_Part):
     ca_file: Path | None = None
     """Who signed its server's certificate; None: whom the system trusts."""
     token_file: Path | None = None
-    """A bearer token to ask with, read each time: the API server of Kubernetes wants one."""
+    """A bearer token to ask jwksURL with, read each time: the API server of Kubernetes wants one."""
     scope_claim: str | tuple[str, ...] = "scope"
     """A text with spaces, or a list; several names: a path into objects."""
     scopes: dict[str, tuple[Scope, ...]] | None = None
@@ -96,6 +96,8 @@ class Issuer(_Part):
     def _has_keys(self) -> Self:
         if self.jwks_url is not None and self.jwks_file is not None:
             raise ValueError("write jwksURL or jwksFile, not both")
+        if self.token_file is not None and self.jwks_url is None:
+            raise ValueError("tokenFile goes with jwksURL: it must not be sent where a discovery document says")
         if self.jwks_url is None and self.jwks_file is None:
             as_secure_url(self.issuer)  # where its discovery document would be
         return self

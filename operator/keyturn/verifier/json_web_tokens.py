@@ -80,6 +80,10 @@ class JsonWebTokens:
         trusted.keys, trusted.learned = KeySet(keys), now
         return len(keys)
 
+    def learned(self, name: str) -> float:
+        """When that issuer's keys were last learned, in unix seconds; minus infinity: never."""
+        return self._named[name].learned
+
     def check(self, token: str, asked: Asked, *, now: float) -> CheckVerdict:
         """Decide about one bearer that looks like a token. Never raises, whatever it holds; costs at most one signature."""
         if len(token) > MAXIMUM_LENGTH:

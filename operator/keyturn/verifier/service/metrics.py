@@ -6,6 +6,7 @@ What happens with each request is counted in plain integers and read when somebo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, ProcessCollector
@@ -51,6 +52,17 @@ EVENT_LOOP_LAG: Final = Gauge(
 )
 
 
+ISSUER_FETCHES: Final = Counter(
+    "keyturn_verifier_issuer_fetches", "Fetches of an issuer's public keys", ["issuer", "result"], registry=REGISTRY
+)
+ISSUER_KEYS_AGE: Final = Gauge(
+    "keyturn_verifier_issuer_keys_age_seconds",
+    "Since an issuer's public keys were last fetched; its tokens are not accepted after a day",
+    ["issuer"],
+    registry=REGISTRY,
+)
+
+
 class Verdicts(Collector):
     """How requests were decided: `keyturn_verifier_requests_total{verdict}`."""
 
@@ -81,6 +93,14 @@ def read_when_asked(gauges: Iterable[tuple[Gauge, Callable[[], float]]]) -> None
     """Let gauges read what they show."""
     for gauge, read in gauges:
         gauge.set_function(read)
+
+
+def show_issuers(names: Iterable[str], *, age: Callable[[str], float]) -> None:
+    """Start at 0 for every issuer."""
+    for name in names:
+        for result in ("fetched", "failed"):
+            ISSUER_FETCHES.labels(issuer=name, result=result)
+        ISSUER_KEYS_AGE.labels(issuer=name).set_function(partial(age, name))
 
 
 for _taken in Taken:

@@ -18,10 +18,13 @@ from keyturn.base.stop_signals import stop_on_signals
 from keyturn.cluster.client import Client
 from keyturn.cluster.use_reports import UseReports
 from keyturn.keys.verification_keys import VerificationKeys
-from keyturn.verifier.guard import Guard
+from keyturn.verifier.guard import Guard, Tokens
+from keyturn.verifier.limits import Limit, LocalLimiter
 from keyturn.verifier.presented import Sources
 from keyturn.verifier.service import metrics
 from keyturn.verifier.service.answering import Answering
+from keyturn.verifier.service.issuers_file import read_issuers
+from keyturn.verifier.service.jwks_feed import JwksFeed
 from keyturn.verifier.service.knowledge import Knowledge
 from keyturn.verifier.service.permission_check import is_allowed
 from keyturn.verifier.service.settings import VerifierSettings
@@ -59,6 +62,8 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
     usage = Usage()
     reports = UseReports(client, namespace=settings.records_namespace)
     reporter = UseReporter(reports, settings, store, usage, identity=socket.gethostname(), clock=utc_now)
+    issuers = JwksFeed(read_issuers(settings.issuers), settings, clock=utc_now)
+    guard = _guard(settings, store, usage, issuers.tokens)
     _measure(store, client)
     probes = ProbeServer(
         settings.probe_address,
@@ -72,12 +77,14 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
         async with asyncio.TaskGroup() as tasks:
             learning = tasks.create_task(knowledge.run(), name="knowledge")
             reporting = tasks.create_task(reporter.run(), name="use reports")
-            answering = Answering(settings, _guard(settings, store, usage), is_ready=lambda: knowledge.complaint() is None)
+            answering = Answering(settings, guard, is_ready=lambda: knowledge.complaint() is None)
             await answering.start()
+            fetching = tasks.create_task(issuers.run(), name="issuers")
             await stop.wait()
             log.info("Stops", after=format_duration(settings.drain_delay))
             await answering.stop()
             learning.cancel()
+            fetching.cancel()
             reporting.cancel()
         await reporter.finish()
     finally:
@@ -85,9 +92,18 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
     return 0
 
 
-def _guard(settings: VerifierSettings, store: Store, usage: Usage) -> Guard:
+def _guard(settings: VerifierSettings, store: Store, usage: Usage, tokens: Tokens | None) -> Guard:
     headers = tuple(name.strip() for name in settings.key_headers.split(",") if name.strip())
-    return Guard(store, clock=utc_now, sources=Sources(headers=headers), on_verdict=metrics.VERDICTS.count, on_use=usage.note)
+    default = Limit(settings.default_rate, settings.default_burst, name="default") if settings.default_rate else None
+    return Guard(
+        store,
+        clock=utc_now,
+        sources=Sources(headers=headers),
+        on_verdict=metrics.VERDICTS.count,
+        on_use=usage.note,
+        limiter=LocalLimiter(default=default),
+        tokens=tokens,
+    )
 
 
 def _measure(store: Store, client: Client) -> None:

@@ -50,7 +50,14 @@ class VerifierSettings(BaseModel):
     verification_keys_file: str = Field(
         "", description="The public keys as a file (the ConfigMap, mounted): they count until the API server was asked; a snapshot needs it"
     )
-    request_timeout: Duration = Field(timedelta(seconds=10), description="Longest wait for one answer of the API server")
+    default_rate: float = Field(0.0, ge=0, description="Requests a second of a key without a limit of its own; 0: as many as it likes")
+    default_burst: int = Field(100, ge=1, description="Requests at once of such a key, after a while without any")
+    issuers: str = Field("", description="File (YAML or JSON) of issuers whose JSON Web Tokens are accepted beside keys; empty: none")
+    issuer_refresh_interval: Duration = Field(timedelta(minutes=10), description="How often an issuer is asked for its public keys")
+    issuer_refresh_spacing: Duration = Field(
+        timedelta(seconds=10), description="Least time between two of these, also where tokens name keys that are not known"
+    )
+    request_timeout: Duration = Field(timedelta(seconds=10), description="Longest wait for one answer of the API server, or of an issuer")
     probe_address: str = Field(
         "0.0.0.0:8081", description="Where /healthz, /readyz and /metrics are served; port 0: any free one, named in the log"
     )
