@@ -14,6 +14,7 @@ from gen.lifecycle import (
     MINUTE,
     NOW,
     SECOND,
+    SETTINGS,
     active,
     apikey,
     key_id,
@@ -32,7 +33,7 @@ from keyturn.controller.key_use import KeyUses
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.decide import decide, situation
 from keyturn.lifecycle.observed import Observed
-from keyturn.lifecycle.old_key_use import RECHECK, KeyUse, ReplicaLife, ReplicaUse, reason_to_wait, uses_of
+from keyturn.lifecycle.old_key_use import PATIENCE, KeyUse, ReplicaLife, ReplicaUse, reason_to_wait, recheck_after, uses_of
 from keyturn.lifecycle.overlap import Look, look_wanted
 from keyturn.lifecycle.plan import Plan, SaveRecord
 
@@ -108,7 +109,28 @@ def test_an_old_key_that_is_used_or_of_which_nobody_knows_is_kept(uses: tuple[Re
 
 def test_it_looks_again_when_the_old_key_may_have_been_quiet_long_enough() -> None:
     assert decide(seen(used(3 * SECOND))).look_again_time == NOW + HOUR - 3 * SECOND
-    assert decide(seen(ReplicaUse("a", ReplicaLife("a")))).look_again_time == NOW + RECHECK
+    assert decide(seen(ReplicaUse("a", ReplicaLife("a")))).look_again_time == NOW + recheck_after(HOUR)
+
+
+def test_a_report_that_is_a_little_late_is_waited_for_without_a_word() -> None:
+    """Replicas speak every few seconds: each rotation would say "unknown" for a moment, in a write of the status."""
+    messages = []
+    for late in (-SECOND, timedelta(0), 7 * SECOND, PATIENCE - SECOND, PATIENCE):
+        life = ReplicaLife("a", reported_time=NOW - late - SECOND)
+        plan = decide(seen(ReplicaUse("a", life, last_use_time=NOW - late - HOUR)))
+        assert plan.steps == ()
+        assert plan.waits_for is not None
+        messages.append(plan.waits_for.reason)
+    assert messages == [Reason.OLD_KEY_IN_USE] * 4 + [Reason.USE_UNKNOWN]
+
+
+def test_a_version_that_nobody_used_since_the_switch_is_not_called_in_use() -> None:
+    ledger, facts = record(active(2, ago=MINUTE), retiring(1)), {"of": apikey({"rotation": {"gracePeriod": "0s"}}), "rollout": rollout()}
+    settings = SETTINGS.model_copy(update={"minimum_grace_period": timedelta(0)})
+    plan = decide(observed(ledger, ours(2), use=KeyUse(retiring=(UNUSED,)), settings=settings, **facts))
+    assert plan.waits_for is not None
+    assert plan.waits_for.reason == Reason.PREVIOUS_VERSION_RETIRING
+    assert plan.waits_for.message == "Version 1 was replaced at 2026-03-02T11:59:00Z: it ends when nobody has used it for 1h"
 
 
 def test_not_after_ends_every_wait() -> None:

@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime
 from typing import Final
 from zlib import crc32
 
+from keyturn.base.clock import format_time
+
 FORMAT: Final = "1"
 FORMAT_ENTRY: Final = "format"
 RETIRING_ENTRY: Final = "retiring"
@@ -29,7 +31,8 @@ UseDays = dict[str, date]
 
 def write_retiring(uses: Mapping[str, int | None]) -> str:
     """Lines `<key ID> <last use>`, sorted; instants in unix seconds."""
-    return "".join(f"{key_id} {UNUSED if at is None else _seconds(at)}\n" for key_id, at in sorted(uses.items()))
+    text_of = {at: UNUSED if at is None else _seconds(at) for at in set(uses.values())}  # uses of one second share an instant
+    return "".join(f"{key_id} {text_of[at]}\n" for key_id, at in sorted(uses.items()))
 
 
 def read_retiring(text: str) -> LastUses:
@@ -73,7 +76,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _seconds(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return format_time(datetime.fromtimestamp(at, UTC))
 
 
 def _instant(text: str) -> datetime | None:

@@ -21,8 +21,10 @@ from keyturn.base.clock import SECOND, format_time
 from keyturn.base.duration import format_duration
 from keyturn.lifecycle.plan import Waiting
 
-RECHECK: Final = 5 * SECOND
-"""How soon to look again for a report that is due."""
+PATIENCE: Final = 30 * SECOND
+"""How long a report may be late before it is told; replicas speak when they renew their Leases, every 5 s by default."""
+SHORTEST_RECHECK: Final = SECOND
+LONGEST_RECHECK: Final = 5 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,19 @@ def reason_to_wait(
         return None
     possible = max([switch_time, *(instant for each in served for instant in _possible_uses(each, now=now))])
     end = possible + quiet_period
-    if now < end:
-        return _noisy(served, number=number, possible=possible, quiet_period=quiet_period, now=now), end
     silent = sorted(each.replica for each in served if not _speaks_for(each, end))
-    if silent:
-        message = f"Verifier {silent[0]}{_and_more(silent)} has not reported whether version {number} is still used"
-        return Waiting(Reason.USE_UNKNOWN, message), now + RECHECK
-    return None
+    if now >= end and not silent:
+        return None
+    look = max(end, now + recheck_after(quiet_period))
+    if now < end + min(PATIENCE, quiet_period):
+        return _noisy(served, number=number, possible=possible, quiet_period=quiet_period, now=now), look
+    message = f"Verifier {silent[0]}{_and_more(silent)} has not reported whether version {number} is still used"
+    return Waiting(Reason.USE_UNKNOWN, message), look
+
+
+def recheck_after(quiet_period: timedelta) -> timedelta:
+    """How soon to look again for a report that is due."""
+    return min(max(quiet_period / 10, SHORTEST_RECHECK), LONGEST_RECHECK)
 
 
 def _was_there_after(each: ReplicaUse, instant: datetime) -> bool:
@@ -114,7 +122,7 @@ def _noisy(served: tuple[ReplicaUse, ...], *, number: int, possible: datetime, q
     if dead:
         message = f"Verifier {dead[0]}{_and_more(dead)} fell silent and may have seen version {number} used until {format_time(possible)}"
         return Waiting(Reason.USE_UNKNOWN, f"{message}: {rule}")
-    return Waiting(Reason.OLD_KEY_IN_USE, f"Version {number} was replaced at {format_time(possible)}: {rule}")
+    return Waiting(Reason.PREVIOUS_VERSION_RETIRING, f"Version {number} was replaced at {format_time(possible)}: {rule}")
 
 
 def _and_more(names: list[str]) -> str:
