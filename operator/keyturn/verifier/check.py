@@ -66,8 +66,14 @@ class Asked:
                 raise ValueError(f"{scope!r} is no scope: write printable ASCII without spaces, quotes and backslashes")
 
     def seen_from(self, address: str | None) -> Asked:
-        """The same, asked for a client of this address."""
-        return self if address is None else Asked(self.audience, self.scopes, address)
+        """The same, asked for a client of this address. Made for every request, so without another look at the scopes."""
+        if address is None:
+            return self
+        seen = object.__new__(Asked)
+        object.__setattr__(seen, "audience", self.audience)
+        object.__setattr__(seen, "scopes", self.scopes)
+        object.__setattr__(seen, "address", address)
+        return seen
 
 
 def is_scope(text: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from keyturn.base.verdict import Verdict
@@ -25,11 +25,12 @@ class Sources:
     """`Authorization: Bearer <key>` (RFC 6750 section 2.1). Other schemes there are none of our business."""
     headers: tuple[str, ...] = ("x-api-key",)
     """Headers that hold the key alone; lower or upper case is the same."""
+    names: frozenset[bytes] = field(init=False, repr=False, compare=False)
+    """Every header that is looked at, in lower case: made once, since it is needed for every request."""
 
-    def names(self) -> frozenset[bytes]:
-        """Every header that is looked at, in lower case."""
+    def __post_init__(self) -> None:
         named = frozenset(name.lower().encode("latin-1") for name in self.headers)
-        return named | {AUTHORIZATION} if self.bearer else named
+        object.__setattr__(self, "names", named | {AUTHORIZATION} if self.bearer else named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def find_token(headers: Iterable[tuple[bytes, bytes]], sources: Sources) -> Pres
 
     A bearer that is no key of ours is presented all the same: whether it is a JWT, or nothing, others know.
     """
-    looked_at = sources.names()
+    looked_at = sources.names
     found: Presented | None = None
     for name, value in headers:
         lower = name.lower()
@@ -64,7 +65,7 @@ def find_token(headers: Iterable[tuple[bytes, bytes]], sources: Sources) -> Pres
 
 def without_keys(headers: Iterable[tuple[bytes, bytes]], *, sources: Sources, hidden: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
     """The headers an API may see: not those that hold a key, nor those in `hidden` (lower case). `Authorization: Basic` stays."""
-    looked_at = sources.names()
+    looked_at = sources.names
     kept = []
     for name, value in headers:
         lower = name.lower()

@@ -29,7 +29,7 @@ class ApiKeyMiddleware:
     def __init__(self, app: Application, guard: Guard, *, open_paths: frozenset[str] = frozenset()) -> None:
         self._app, self._guard, self._open_paths = app, guard, open_paths
         self._identity = frozenset(_variable(name) for name in IDENTITY_HEADERS)
-        self._sources = {_variable(name.decode("latin-1")): name for name in guard.sources.names()}
+        self._sources = {_variable(name.decode("latin-1")): name for name in guard.sources.names}
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""

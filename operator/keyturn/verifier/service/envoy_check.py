@@ -15,16 +15,14 @@ from keyturn.keys.record import DEFAULT_AUDIENCE
 from keyturn.verifier.answers import answer_to, limit_headers
 from keyturn.verifier.check import Asked
 from keyturn.verifier.guard import Guard, Judged
-from keyturn.verifier.service.envoy_messages import CHECK_REQUEST, CHECK_RESPONSE, CheckRequest, DecodeError
+from keyturn.verifier.service.envoy_answers import denied_response, ok_response
+from keyturn.verifier.service.envoy_messages import CHECK_REQUEST, CheckRequest, DecodeError
 from keyturn.verifier.service.grpc_calls import CallFailed, Code
 from keyturn.verifier.verdicts import Accepted, Refused
 
 CHECK: Final = b"/envoy.service.auth.v3.Authorization/Check"
 SERVICE: Final = "envoy.service.auth.v3.Authorization"
 
-_OVERWRITE: Final = 2
-"""OVERWRITE_IF_EXISTS_OR_ADD: a client's own copy is replaced."""
-_EXTENSIONS: Final = frozenset({"audience", "scope"})
 _CODES: Final = {
     HTTPStatus.UNAUTHORIZED: Code.UNAUTHENTICATED,
     HTTPStatus.TOO_MANY_REQUESTS: Code.RESOURCE_EXHAUSTED,
@@ -37,7 +35,7 @@ class EnvoyCheck:
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        self._names = tuple(name.decode("latin-1") for name in guard.sources.names())
+        self._names = tuple((name.decode("latin-1"), name) for name in guard.sources.names)
 
     def __call__(self, message: bytes) -> bytes:
         """Answer one CheckRequest by a CheckResponse. Raises CallFailed for what is none."""
@@ -60,16 +58,16 @@ class EnvoyCheck:
         if raw:
             return [(header.key, header.raw_value or header.value) for header in raw]
         headers = http.headers
-        return [(name.encode("latin-1"), headers[name]) for name in self._names if name in headers]
+        return [(raw_name, headers[name]) for name, raw_name in self._names if name in headers]
 
 
 def _asked(extensions: Mapping[str, str], address: str) -> Asked:
     if not extensions:
         return Asked(address=address or None)
-    if not extensions.keys() <= _EXTENSIONS:
+    audience, scope = extensions.get("audience"), extensions.get("scope")
+    if len(extensions) != (audience is not None) + (scope is not None):
         raise CallFailed(Code.INVALID_ARGUMENT, "A context extension has a name that is not known: audience and scope are")
-    asked = _route(extensions.get("audience"), extensions.get("scope"))
-    return asked.seen_from(address or None)
+    return _route(audience, scope).seen_from(address or None)
 
 
 @lru_cache(maxsize=1024)
@@ -88,17 +86,12 @@ def response_to(judged: Judged) -> bytes:
     if verdict.quota is None:
         return _pass(verdict, header)
     # Two messages after each other are one to protobuf: repeated fields of the second follow those of the first.
-    told = {"response_headers_to_add": [_header(*each) for each in limit_headers(verdict.quota)]}
-    return _pass(Accepted(*verdict[:-1]), header) + CHECK_RESPONSE(ok_response=told).SerializeToString()
+    return _pass(Accepted(*verdict[:-1]), header) + ok_response(to_client=limit_headers(verdict.quota))
 
 
 @lru_cache(maxsize=4096)
 def _pass(accepted: Accepted, header: str | None) -> bytes:
-    passed = {
-        "headers": [_header(name, value) for name, value in accepted.headers.items()],
-        "headers_to_remove": [] if header is None else [header],
-    }
-    return CHECK_RESPONSE(status={"code": Code.OK}, ok_response=passed).SerializeToString()
+    return ok_response(headers=accepted.headers.items(), removed=() if header is None else (header,))
 
 
 @lru_cache(maxsize=1024)
@@ -108,14 +101,5 @@ def _refusal(refused: Refused) -> bytes:
 
 def _written_refusal(refused: Refused) -> bytes:
     told = answer_to(refused)
-    denied = {"status": {"code": told.status}, "headers": [_header(*each) for each in told.headers], "body": told.body}
     code = _CODES.get(told.status, Code.PERMISSION_DENIED)
-    return CHECK_RESPONSE(status={"code": code}, denied_response=denied).SerializeToString()
-
-
-def _header(name: str, value: str) -> dict[str, object]:
-    return {
-        "header": {"key": name.encode("latin-1"), "value": value.encode("latin-1")},
-        "append_action": _OVERWRITE,
-        "keep_empty_value": True,
-    }
+    return denied_response(code=code, status=told.status, headers=told.headers, body=told.body)

@@ -15,7 +15,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-__all__ = ["CHECK_REQUEST", "CHECK_RESPONSE", "HEALTH_CHECK_REQUEST", "HEALTH_CHECK_RESPONSE", "CheckRequest", "DecodeError", "message"]
+__all__ = ["CHECK_REQUEST", "HEALTH_CHECK_REQUEST", "HEALTH_CHECK_RESPONSE", "CheckRequest", "DecodeError", "message"]
 
 Message_co = TypeVar("Message_co", covariant=True)
 
@@ -162,6 +162,5 @@ def message(name: str) -> Any:  # noqa: ANN401  protobuf makes its classes here 
 
 
 CHECK_REQUEST: Final = cast("_Reader[CheckRequest]", message("CheckRequest"))
-CHECK_RESPONSE: Final = cast("_Writer", message("CheckResponse"))
 HEALTH_CHECK_REQUEST: Final = cast("_Reader[HealthCheckRequest]", message("HealthCheckRequest"))
 HEALTH_CHECK_RESPONSE: Final = cast("_Writer", message("HealthCheckResponse"))

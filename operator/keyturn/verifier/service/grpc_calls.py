@@ -56,7 +56,7 @@ _NOT_GRPC: Final = Reply(
 def answer(request: Request, methods: Mapping[bytes, Method]) -> Reply:
     """The answer to a whole request. Never raises for what came from outside."""
     head = request.head
-    if head.method != b"POST" or not (head.get(b"content-type") or b"").startswith(_CONTENT_TYPE):
+    if head.method != b"POST" or not head.content_type.startswith(_CONTENT_TYPE):
         return _NOT_GRPC
     method = methods.get(head.path)
     if method is None:

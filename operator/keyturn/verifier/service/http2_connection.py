@@ -50,7 +50,8 @@ class _Stream:
 
     def __init__(self, head: Head, since: float) -> None:
         self.head, self.since = head, since
-        self.body = bytearray()
+        self.body: bytearray | None = None
+        """What came of it, where it comes in pieces."""
         self.received = 0
         self.is_whole = False
         """The peer has said all of it."""
@@ -105,7 +106,12 @@ class Connection:
         if stream is None:
             return
         self._flood.earn()
-        if self._out.put(stream_id, reply.headers, reply.body, reply.trailers):
+        if not self._out.put(stream_id, reply.headers, reply.body, reply.trailers):
+            return
+        if stream.is_whole and not self._is_leaving:
+            del self._streams[stream_id]  # the usual end, without the calls of _close
+            self._out.forget(stream_id)
+        else:
             self._close(stream_id, stream)
 
     def take_output(self) -> bytes:
@@ -222,7 +228,7 @@ class Connection:
             raise ConnectionFault(wire.STREAM_CLOSED)
         if not flags & wire.END_STREAM or not isinstance(meaning, Trailers):
             raise StreamFault(stream_id, wire.PROTOCOL_ERROR)
-        self._finish(stream_id, stream, bytes(stream.body))
+        self._finish(stream_id, stream, bytes(stream.body or b""))
 
     def _read_data(self, flags: int, stream_id: int, payload: bytes) -> None:
         size = len(payload)
@@ -240,11 +246,10 @@ class Connection:
         if not flags & wire.END_STREAM:
             self._keep(stream_id, stream, payload)
             return
-        if stream.body or stream.is_given:
+        if stream.body is not None or stream.is_given:
             self._keep(stream_id, stream, payload)
-            self._finish(stream_id, stream, bytes(stream.body))
-        else:
-            self._finish(stream_id, stream, payload)
+            payload = bytes(stream.body or b"")
+        self._finish(stream_id, stream, payload)
 
     def _keep(self, stream_id: int, stream: _Stream, payload: bytes) -> None:
         """A part of a body. Of one that is too large nothing is kept, and the request is answered before it ends."""
@@ -252,6 +257,8 @@ class Connection:
             self._flood.spend(self._now)
         if stream.is_given:
             return
+        if stream.body is None:
+            stream.body = bytearray()
         stream.body += payload
         self._bodies += len(payload)
         if stream.received >= limits.MAX_BODY or self._bodies > limits.MAX_BODIES:
@@ -259,15 +266,18 @@ class Connection:
 
     def _finish(self, stream_id: int, stream: _Stream, body: bytes) -> None:
         """The peer has said all of this request."""
-        if stream.head.content_length not in {None, len(body)} and not stream.is_given:
-            raise StreamFault(stream_id, wire.PROTOCOL_ERROR)
         stream.is_whole = True
-        if not stream.is_given:
-            self._give(stream_id, stream, body)
+        if stream.is_given:
+            return
+        promised = stream.head.content_length
+        if promised is not None and promised != len(body):
+            raise StreamFault(stream_id, wire.PROTOCOL_ERROR)
+        self._give(stream_id, stream, body)
 
     def _give(self, stream_id: int, stream: _Stream, body: bytes | None) -> None:
-        self._bodies -= len(stream.body)
-        stream.body = bytearray()
+        if stream.body is not None:
+            self._bodies -= len(stream.body)
+            stream.body = None
         stream.is_given = True
         self._requests.append(Request(stream_id, stream.head, body))
 
@@ -353,10 +363,12 @@ class Connection:
 
     def _drop(self, stream_id: int) -> None:
         stream = self._streams.pop(stream_id, None)
-        if stream is not None:
+        if stream is None:
+            return
+        if stream.body is not None:
             self._bodies -= len(stream.body)
-            self._out.forget(stream_id)
-            self._leave_if_done()
+        self._out.forget(stream_id)
+        self._leave_if_done()
 
     def _leave_if_done(self) -> None:
         if self._last_accepted != wire.EVERY_STREAM and not self._streams:

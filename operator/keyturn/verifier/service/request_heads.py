@@ -19,6 +19,8 @@ class Head(NamedTuple):
 
     method: bytes
     path: bytes
+    content_type: bytes
+    """Empty: none, or several."""
     content_length: int | None
     headers: tuple[tuple[bytes, bytes], ...]
     """Without those that begin with a colon."""
@@ -59,7 +61,9 @@ def read_headers(headers: list[tuple[bytes, bytes]]) -> Meaning:
     lengths = {value for name, value in rest if name == b"content-length"}
     if not all(pseudo.get(name) for name in _NEEDED) or len(lengths) > 1 or not all(map(_A_LENGTH.fullmatch, lengths)):
         return NotAllowed()
-    return Head(pseudo[b":method"], pseudo[b":path"], int(lengths.pop()) if lengths else None, rest)
+    kinds = [value for name, value in rest if name == b"content-type"]
+    kind = kinds[0] if len(kinds) == 1 else b""
+    return Head(pseudo[b":method"], pseudo[b":path"], kind, int(lengths.pop()) if lengths else None, rest)
 
 
 def _is_allowed(name: bytes, value: bytes) -> bool:
