@@ -46,7 +46,7 @@ def test_a_deleted_key_is_refused_as_if_it_had_never_been(team: Team, verifier: 
 
 
 def test_both_keys_of_an_overlap_are_accepted_and_the_old_one_no_longer_when_it_ends(team: Team, verifier: VerifierProcess) -> None:
-    old = team.issue("billing", {"rotation": {"policy": "Manual", "gracePeriod": "2s", "overlapLimit": "1m"}}).token
+    old = team.issue("billing", {"rotation": {"policy": "Manual", "gracePeriod": "2s", "overlapLimit": "1m", "quietPeriod": "0s"}}).token
     team.request_rotation("billing")
     team.wait_until(lambda: team.secret("billing").version == 2 or None, about="billing", what="to switch")
     new = team.secret("billing").token

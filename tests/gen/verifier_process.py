@@ -7,9 +7,12 @@ with VerifierProcess.start(plane, records_namespace=operator.setting("records_na
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from secrets import token_hex
+from subprocess import TimeoutExpired
 from typing import Final, Self
 
 from gen.keyturn_process import PATIENCE, KeyturnProcess
@@ -21,6 +24,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "probe_address": "127.0.0.1:0",
     "request_timeout": "5s",
     "drain_delay": "0s",
+    "lease_duration": "5s",
     "log_format": "json",
     "log_level": "debug",
 }
@@ -55,11 +59,19 @@ class VerifierProcess(KeyturnProcess):
         wanted = {**DEFAULTS, "records_namespace": records_namespace, "namespace": namespace or f"{records_namespace}-system"}
         return cls.launch(
             ["verifier"],
-            settings={**wanted, **(settings or {})},
+            settings={**wanted, "identity": f"{name}-{token_hex(3)}", **(settings or {})},
             kubeconfig=kubeconfig or plane.kubeconfig,
             name=name,
             environment=environment or {},
         )
+
+    def close(self) -> None:
+        """End it in good order where it can: one that dies is waited for until its Lease ends, by operators that go on."""
+        if self.is_running:
+            self.thaw()
+            with suppress(TimeoutExpired):
+                self.stop(patience=5.0)
+        super().close()
 
     def wait_ready(self, *, patience: float = PATIENCE) -> Self:
         """Wait until it answers and has read every record."""

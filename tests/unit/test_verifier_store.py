@@ -56,7 +56,7 @@ def test_whatever_the_order_the_newest_record_of_each_key_is_in_force(delivered:
 @given(deliveries(), st.sampled_from("abc"))
 def test_a_dead_key_never_comes_back(delivered: list[Record], name: str) -> None:
     store = gen.store(history(name, 4)[-1], *delivered)
-    store.heard, store.is_caught_up = gen.NOW.timestamp(), True
+    store.heard, store.is_complete = gen.NOW.timestamp(), True
     for number in range(1, 5):
         assert check(token_of(name, number), Asked(), store, now=gen.NOW.timestamp()) == Refused(Refusal.UNKNOWN)
 

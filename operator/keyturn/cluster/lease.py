@@ -132,7 +132,7 @@ class Elector:
         if holder not in {"", self._identity} and not abandoned:
             return False
         self._version = version
-        self._acquire_time = _micro_time(self._clock())
+        self._acquire_time = micro_time(self._clock())
         self._transitions = _whole_number(spec, "leaseTransitions") + (holder != self._identity)
         self.previous_renew_time = _instant(text_of(spec, "renewTime"))
         self.inherited_notes = texts_of(mapping_of(lease, "metadata"), "annotations")
@@ -142,7 +142,7 @@ class Elector:
     async def _create(self) -> bool:
         started = self._monotonic()
         self._version = ""
-        self._acquire_time = _micro_time(self._clock())
+        self._acquire_time = micro_time(self._clock())
         answer = await self._call("POST", self._collection, body=self._manifest(holder=self._identity))
         self._remember(answer, started=started)
         return True
@@ -188,13 +188,13 @@ class Elector:
                 "holderIdentity": holder,
                 "leaseDurationSeconds": max(1, math.ceil(self._duration)),
                 "acquireTime": self._acquire_time,
-                "renewTime": _micro_time(self._clock()),
+                "renewTime": micro_time(self._clock()),
                 "leaseTransitions": self._transitions,
             },
         }
 
 
-def _micro_time(instant: datetime) -> str:
+def micro_time(instant: datetime) -> str:
     """A metav1.MicroTime: exactly six digits, anything else is refused."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 

@@ -14,9 +14,10 @@ from typing import Final
 from keyturn.base import names
 from keyturn.base.names import Key
 from keyturn.cluster.cache import Entry
-from keyturn.cluster.client import METADATA_ONLY, Client
-from keyturn.cluster.raw import resource_version_of, text_of, uid_of
+from keyturn.cluster.client import METADATA_LIST, METADATA_ONLY, Client
+from keyturn.cluster.raw import mapping_of, objects_of, resource_version_of, text_of, uid_of
 
+PAGE: Final = 500
 RECORD_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.NAMESPACE_LABEL}"
 
 
@@ -38,6 +39,18 @@ def decode_stored_record(raw: Mapping[str, object]) -> tuple[Key, StoredRecord] 
     if "." not in record_name:
         return None
     return Key.of_record(record_name), StoredRecord(_bytes_of(data, "record"), _bytes_of(data, "signature"))
+
+
+async def newest_record_version(client: Client, *, namespace: str) -> int:
+    """The resource version of the newest record there is at this moment; 0: there is none. Reads no record, only who they are."""
+    newest, query = 0, {"labelSelector": RECORD_SELECTOR, "limit": str(PAGE)}
+    while True:
+        answer = await client.get(f"/api/v1/namespaces/{namespace}/secrets", query=query, accept=METADATA_LIST)
+        newest = max(newest, max((resource_version_of(item) for item in objects_of(answer, "items")), default=0))
+        token = text_of(mapping_of(answer, "metadata"), "continue")
+        if not token:
+            return newest
+        query["continue"] = token
 
 
 def _bytes_of(data: Mapping[str, object], name: str) -> bytes:

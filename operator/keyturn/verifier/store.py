@@ -10,7 +10,7 @@ Before it: a watch of the records' namespace, or a snapshot. Three things that a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -67,8 +67,10 @@ class Store:
         """The public keys whose signatures count. Replace them when new ones are published."""
         self.heard = float("-inf")
         """When the cluster was last heard from, in unix seconds."""
-        self.is_caught_up = False
-        """Whether a key that is not known here does not exist."""
+        self.is_complete = False
+        """Whether every record was read once."""
+        self.is_waited_for: Callable[[], bool] = lambda: True
+        """Whether no key is given out before it is known here. Where there is nobody to wait (a test, a snapshot by hand), always."""
         self.retiring: set[str] = set()
         """Key IDs of the live versions whose end is fixed: they were replaced."""
         self.vanished: dict[str, float] = {}
@@ -83,6 +85,11 @@ class Store:
     def live(self) -> Mapping[str, LiveKey]:
         """Every version that may be accepted, by key ID."""
         return self._live
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether a key that is not known here does not exist. Asked for unknown keys only."""
+        return self.is_complete and self.is_waited_for()
 
     def __len__(self) -> int:
         """How many records are held."""

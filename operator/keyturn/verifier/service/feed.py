@@ -21,6 +21,7 @@ OnTaken = Callable[[str, Taken], None]
 """Told of every record that was offered: its name, and what became of it."""
 
 BELIEVED: Final = frozenset({Taken.APPLIED, Taken.SAME})
+REFUSED_KEPT: Final = 1000
 
 log = get_logger(__name__)
 
@@ -33,7 +34,17 @@ class RecordFeed:
         self._listed: set[str] = set()
         self._in_force: set[str] = set()
         """Those of them that the store believes as they were listed."""
+        self._refused: dict[str, None] = {}
         self._seen_through = 0
+        self.lists = 0
+        """How often all records were read."""
+        self.on_progress: Callable[[], None] = lambda: None
+        """Called when more is in force than before."""
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Names of records that are not in force as they were offered last, the newest last."""
+        return tuple(self._refused)
 
     @property
     def seen_through(self) -> int:
@@ -67,7 +78,9 @@ class RecordFeed:
             self._snapshot.finish(kept=self._store.names() - self._in_force, vanished=dict(self._store.vanished), heard=now)
         self._listed, self._in_force = set(), set()
         self._seen_through = resource_version
-        self._store.is_caught_up = True
+        self._store.is_complete = True
+        self.lists += 1
+        self.on_progress()
 
     def take_change(self, item: Mapping[str, object], *, is_deletion: bool, resource_version: int) -> None:
         """A record was written, or is gone."""
@@ -76,6 +89,7 @@ class RecordFeed:
         else:
             self._lose(_name_of(item))
         self.advance(resource_version)
+        self.on_progress()
 
     def advance(self, resource_version: int) -> None:
         """Nothing else changed up to there."""
@@ -84,7 +98,9 @@ class RecordFeed:
     def _offer(self, item: Mapping[str, object]) -> tuple[OfferedRecord, Taken]:
         offered = _offered(item)
         taken = self._store.take(offered)
+        self._refused.pop(offered.record_name, None)
         if taken not in BELIEVED:
+            self._note_refused(offered.record_name)
             log.warning("A record was ignored", record=offered.record_name, why=taken.value)
         elif self._snapshot is not None:
             self._snapshot.add(offered)
@@ -97,6 +113,11 @@ class RecordFeed:
             log.warning("A record vanished and stays in force for now", record=record_name)
             if self._snapshot is not None:
                 self._snapshot.note_vanished(record_name, at)
+
+    def _note_refused(self, record_name: str) -> None:
+        self._refused[record_name] = None
+        if len(self._refused) > REFUSED_KEPT:
+            del self._refused[next(iter(self._refused))]
 
 
 class KeysFeed:

@@ -27,7 +27,7 @@ class Knowledge:
     def __init__(self, client: Client, settings: VerifierSettings, store: Store) -> None:
         self._client, self._settings, self._store = client, settings, store
         self._have_keys = asyncio.Event()
-        self._new_keys = asyncio.Event()
+        self._must_list = asyncio.Event()
         self._snapshot = SnapshotWriter(Path(settings.snapshot)) if settings.snapshot else None
         self._has_started_from_snapshot = False
         self.records = RecordFeed(store, clock=utc_now, on_taken=_count, snapshot=self._snapshot)
@@ -36,7 +36,11 @@ class Knowledge:
         """Why requests should go to another replica; None: nothing. An API server that goes away later is none: what is known counts."""
         if not self._have_keys.is_set():
             return f"The public keys are not published yet: ConfigMap {self._settings.namespace}/{CONFIG_MAP_NAME}, by the operator"
-        return None if self._store.is_caught_up or self._has_started_from_snapshot else "The records were not read yet"
+        return None if self._store.is_complete or self._has_started_from_snapshot else "The records were not read yet"
+
+    def list_again(self) -> None:
+        """What was taken is in doubt: offer every record anew."""
+        self._must_list.set()
 
     async def run(self) -> None:
         """Watch both, for ever."""
@@ -47,8 +51,8 @@ class Knowledge:
                 await self._have_keys.wait()
                 while True:
                     watching = tasks.create_task(self._watch_records(), name="records")
-                    await self._new_keys.wait()
-                    self._new_keys.clear()
+                    await self._must_list.wait()
+                    self._must_list.clear()
                     watching.cancel()  # and every record is offered again
         finally:
             if self._snapshot is not None:
@@ -80,7 +84,7 @@ class Knowledge:
         log.info("Took the public keys", keys=" ".join(key.key_id for key in keys.keys))
         self._store.keys = keys
         if self._have_keys.is_set():
-            self._new_keys.set()
+            self.list_again()
         self._have_keys.set()
 
 

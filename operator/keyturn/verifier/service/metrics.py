@@ -35,6 +35,9 @@ SNAPSHOT_WRITTEN: Final = Gauge(
 )
 HEARD_AGE: Final = Gauge("keyturn_verifier_heard_age_seconds", "Since the API server last said anything about records", registry=REGISTRY)
 CAUGHT_UP: Final = Gauge("keyturn_verifier_caught_up", "1 while a key that is not known here does not exist", registry=REGISTRY)
+WAITED_FOR: Final = Gauge(
+    "keyturn_verifier_waited_for", "1 while the operator gives out no key before this replica accepts it", registry=REGISTRY
+)
 API_REQUESTS: Final = Counter(
     "keyturn_verifier_api_requests", "Requests to the API server; code none: no answer", ["verb", "resource", "code"], registry=REGISTRY
 )

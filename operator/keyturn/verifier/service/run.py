@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
+from collections.abc import Callable, Mapping
 
 from keyturn.base.clock import utc_now
 from keyturn.base.duration import format_duration
@@ -16,12 +18,15 @@ from keyturn.base.log_output import configure_logging, get_logger
 from keyturn.base.probe_server import ProbeServer
 from keyturn.base.stop_signals import stop_on_signals
 from keyturn.cluster.client import Client
+from keyturn.cluster.record_secrets import newest_record_version
 from keyturn.cluster.use_reports import UseReports
+from keyturn.cluster.verifier_leases import OwnLease
 from keyturn.keys.verification_keys import VerificationKeys
 from keyturn.verifier.guard import Guard, Tokens
 from keyturn.verifier.limits import Limit, LocalLimiter
 from keyturn.verifier.presented import Sources
 from keyturn.verifier.service import metrics
+from keyturn.verifier.service.acknowledgement import Acknowledgement
 from keyturn.verifier.service.answering import Answering
 from keyturn.verifier.service.issuers_file import read_issuers
 from keyturn.verifier.service.jwks_feed import JwksFeed
@@ -61,9 +66,11 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
     knowledge = Knowledge(client, settings, store)
     usage = Usage()
     reports = UseReports(client, namespace=settings.records_namespace)
-    reporter = UseReporter(reports, settings, store, usage, identity=socket.gethostname(), clock=utc_now)
+    reporter = UseReporter(reports, settings, store, usage, identity=_identity(settings), clock=utc_now)
     issuers = JwksFeed(read_issuers(settings.issuers), settings, clock=utc_now)
     guard = _guard(settings, store, usage, issuers.tokens)
+    acknowledgement = _acknowledgement(client, settings, knowledge, notes=reporter.notes)
+    store.is_waited_for = acknowledgement.is_waited_for
     _measure(store, client)
     probes = ProbeServer(
         settings.probe_address,
@@ -77,19 +84,46 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
         async with asyncio.TaskGroup() as tasks:
             learning = tasks.create_task(knowledge.run(), name="knowledge")
             reporting = tasks.create_task(reporter.run(), name="use reports")
+            acknowledging = tasks.create_task(acknowledgement.run(), name="acknowledgement")
             answering = Answering(settings, guard, is_ready=lambda: knowledge.complaint() is None)
             await answering.start()
             fetching = tasks.create_task(issuers.run(), name="issuers")
             await stop.wait()
             log.info("Stops", after=format_duration(settings.drain_delay))
             await answering.stop()
+            await _end(reporting)
+            await reporter.finish()  # the last word before the Lease goes: without one, uses would be unknown
+            await _end(acknowledging)
+            await acknowledgement.end()
             learning.cancel()
             fetching.cancel()
-            reporting.cancel()
-        await reporter.finish()
     finally:
         await probes.stop()
     return 0
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def _identity(settings: VerifierSettings) -> str:
+    return settings.identity or socket.gethostname().lower()
+
+
+def _acknowledgement(
+    client: Client, settings: VerifierSettings, knowledge: Knowledge, *, notes: Callable[[], Mapping[str, str]]
+) -> Acknowledgement:
+    identity, namespace = _identity(settings), settings.records_namespace
+    holder = f"{identity}_{os.getpid()}_{utc_now().timestamp():.3f}"
+    lease = OwnLease(client, namespace=namespace, identity=identity, holder=holder, duration=settings.lease_duration)
+    return Acknowledgement(
+        lease,
+        knowledge.records,
+        notes=notes,
+        newest_record=lambda: newest_record_version(client, namespace=namespace),
+        list_again=knowledge.list_again,
+    )
 
 
 def _guard(settings: VerifierSettings, store: Store, usage: Usage, tokens: Tokens | None) -> Guard:
@@ -113,6 +147,7 @@ def _measure(store: Store, client: Client) -> None:
             (metrics.LIVE_KEYS, lambda: float(len(store.live))),
             (metrics.VANISHED, lambda: float(len(store.vanished))),
             (metrics.HEARD_AGE, lambda: utc_now().timestamp() - store.heard),
+            (metrics.WAITED_FOR, lambda: float(store.is_waited_for())),
             (metrics.CAUGHT_UP, lambda: float(store.is_caught_up)),
             (metrics.CLOCK_SKEW, lambda: client.clock_skew.total_seconds() if client.clock_skew is not None else 0.0),
         )

@@ -40,6 +40,18 @@ class VerifierSettings(BaseModel):
     trusted_hops: int = Field(
         1, ge=1, le=32, description="Which entry of that header is the client's, counted from the right: how many proxies wrote into it"
     )
+    identity: str = Field(
+        "",
+        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$",
+        max_length=200,
+        description="Name of this replica, for its Lease; empty: the host's name, which is a pod's",
+    )
+    lease_duration: Duration = Field(
+        timedelta(seconds=15),
+        ge=timedelta(seconds=1),
+        le=timedelta(minutes=5),
+        description="How long the operator waits for this replica, before a new key is given out, once it fell silent",
+    )
     use_report_pause: Duration = Field(
         timedelta(seconds=2), description="Least time between two reports of the use of versions on their way out"
     )
