@@ -53,6 +53,7 @@ _KEPT: Final = (
 )
 _LEFT_OUT: Final = (
     "usr/lib/*/engines-3/*",
+    "usr/lib/*/libmvec.so*",  # vectors of floating-point numbers: nothing links to it
     "usr/lib/python3.11/config-*",
     "usr/lib/python3.11/ctypes/test/*",
     "usr/lib/python3.11/curses/*",

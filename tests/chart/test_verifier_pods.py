@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.node, pytest.mark.slow]
 TEAM = "team-v"
 VALUES: Json = {
     "image": {"tag": CURRENT},
-    "settings": {"minimumRotationSpacing": "1s", "minimumGracePeriod": "1s", "settle": "1s", "leaseDuration": "15s"},
+    "settings": {"minimumRotationSpacing": "1s", "minimumGracePeriod": "1s", "settle": "1s", "quietPeriod": "2s"},
     "networkPolicy": {"enabled": True},
 }
 PATIENCE = 120.0
@@ -37,8 +37,14 @@ class Site:
     port: int
 
     def token(self) -> str:
-        secret = json.loads(self.cluster.kubectl("-n", TEAM, "get", "secret", "billing", "-o", "json"))
+        secret = json.loads(self.cluster.login.ask("GET", f"/api/v1/namespaces/{TEAM}/secrets/billing"))
         return base64.b64decode(secret["data"]["api-key"]).decode()
+
+    def states(self) -> dict[int, str]:
+        """Of the versions, as the status tells them."""
+        path = f"/apis/keyturn.dev/v1alpha1/namespaces/{TEAM}/apikeys/billing"
+        apikey = json.loads(self.cluster.login.ask("GET", path))
+        return {each["number"]: each["state"] for each in apikey["status"]["versions"]}
 
     def ask(self, token: str) -> int:
         """The status; 0: no answer."""
@@ -72,7 +78,7 @@ class Site:
 
     @contextmanager
     def traffic(self, token: Callable[[], str]) -> Iterator[list[int]]:
-        """Meanwhile a client asks ten times a second, each time over a connection of its own; what it was answered."""
+        """Meanwhile a client asks, each time over a connection of its own, with the key as it stands; what it was answered."""
         stop, answers = threading.Event(), list[int]()
 
         def ask() -> None:
@@ -131,7 +137,8 @@ def test_a_rotation_costs_no_request_and_ends_the_old_key(site: Site) -> None:
     with site.traffic(site.token) as answers:
         site.cluster.kubectl("-n", TEAM, "annotate", "apikeys.keyturn.dev", "billing", "keyturn.dev/rotate-requested-at=once")
         wait_until(lambda: site.token() != old, patience=PATIENCE, what="a new key in the Secret", pause=0.5)
-        site.wait_status(old, 401)
+        wait_until(lambda: site.states()[1] == "Retired", patience=PATIENCE, what="the old version to end", pause=0.5)
+    site.wait_status(old, 401)
     assert answers
     assert set(answers) == {200}
 

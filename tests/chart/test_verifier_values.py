@@ -82,7 +82,7 @@ def test_without_the_verifier_nothing_of_it_is_there(default: dict[str, Json]) -
     off = {"enabled": False, "autoscaling": {"enabled": True}}
     changes = difference(default, rendered_chart({"verifier": off}))
     assert changes == dict.fromkeys([name for name in default if f"/{VERIFIER}" in name])
-    assert len(changes) == 9
+    assert len(changes) == 10
     assert not any(f"/{VERIFIER}" in name for name in rendered_chart({**everything, "verifier": off}))
 
 

@@ -1,4 +1,4 @@
-"""Real operators with ApiKeys in every state that a person on call may meet, scraped by a real Prometheus with the chart's own rules.
+"""Real operators and verifiers, ApiKeys in every state that a person on call may meet, a real Prometheus with the chart's own rules.
 
 with open_observatory(folder) as observatory:
     observatory.prometheus.query("sum by (namespace) (keyturn_leader)")
@@ -7,20 +7,24 @@ with open_observatory(folder) as observatory:
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 import yaml
 
 from gen.admission_webhook import denying_webhook
+from gen.keyturn_process import KeyturnProcess
 from gen.operator_process import OperatorProcess
 from gen.team import Api, Team, bare_pod, foreign_secret
+from gen.verifier_process import VerifierProcess
 from keyturn.base.clock import format_time, utc_now
 from keyturn.base.metrics import REGISTRY
+from keyturn.verifier.service.metrics import REGISTRY as VERIFIERS_REGISTRY
 from testbed.cluster import ApiFailed, wait_until
 from testbed.plane import Plane, bare
 from testbed.prometheus import Prometheus, Target
@@ -34,11 +38,16 @@ SYSTEM: Final = "keyturn-system"
 RECORDS: Final = "keyturn-verifiers"
 CALM: Final = {"lease_duration": "15s", "stall_timeout": "1s"}
 JOB: Final = "keyturn-operator"
+VERIFIER_JOB: Final = "keyturn-verifier"
+NOT_A_FOLDER: Final = "/proc/keyturn/records"
 
 
 @dataclass(frozen=True, slots=True)
 class Observatory:
-    """Two replicas in keyturn-system; one in `idle` that never gets the lead; one in `gone` that was scraped and has ended."""
+    """Two replicas in keyturn-system; one in `idle` that never gets the lead; one in `gone` that was scraped and has ended.
+
+    One verifier in keyturn-system; one in `lost`, where no records are; one in `gone` that has ended.
+    """
 
     prometheus: Prometheus
     team: Team
@@ -60,22 +69,30 @@ def open_observatory(folder: Path) -> Iterator[Observatory]:
         ends.enter_context(denying_webhook(api, "team-refused", resource="secrets", scratch=folder))
         _hold_the_lead(api, "idle")
         operators = _start_operators(plane, ends)
-        prometheus = ends.enter_context(Prometheus.start(folder, targets=_targets(operators), rules=[rules_without_delay(folder)]))
+        verifiers = _start_verifiers(plane, ends)
+        targets = [*_targets(operators, JOB), *_targets(verifiers, VERIFIER_JOB)]
+        prometheus = ends.enter_context(Prometheus.start(folder, targets=targets, rules=[rules_without_delay(folder)]))
         # A counter's first rise is seen only by who has seen it at 0 before.
-        wait_until(lambda: len(prometheus.query("keyturn_leader")) == len(operators), patience=30.0, what="a first scrape of each")
+        for series, count in (("keyturn_leader", len(operators)), ("keyturn_verifier_caught_up", len(verifiers))):
+            wait_until(
+                lambda series=series, count=count: len(prometheus.query(series)) == count, patience=30.0, what=f"a first {series} of each"
+            )
         operators["gone"].kill()
+        verifiers["gone"].kill()
         leader = operators["leader"]
         team, refused = (
             Team(plane, api, name, leader, records_namespace=RECORDS, system_namespace=SYSTEM) for name in ("team-shop", "team-refused")
         )
         _make_situations(team, refused)
+        _make_situations_of_verifiers(team, verifiers["good"])
         yield Observatory(prometheus, team, leader, operators["standby"])
 
 
 def series_names() -> set[str]:
-    """What the operator's own metrics are called in Prometheus."""
+    """What Keyturn's own metrics are called in Prometheus."""
     suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
-    own = (family for family in REGISTRY.collect() if family.name.startswith("keyturn_"))
+    families = (*REGISTRY.collect(), *VERIFIERS_REGISTRY.collect())
+    own = (family for family in families if family.name.startswith("keyturn_"))
     return {f"{family.name}{suffix}" for family in own for suffix in suffixes.get(family.type, ("",))}
 
 
@@ -120,11 +137,27 @@ def _start_operators(plane: Plane, ends: ExitStack) -> dict[str, OperatorProcess
     return operators
 
 
-def _targets(operators: dict[str, OperatorProcess]) -> list[Target]:
+def _start_verifiers(plane: Plane, ends: ExitStack) -> dict[str, VerifierProcess]:
+    def start(name: str, *, system: str, records: str, **settings: str) -> VerifierProcess:
+        verifier = VerifierProcess.start(plane, records_namespace=records, namespace=system, settings=settings, name=f"verifier-{name}")
+        return ends.enter_context(verifier)
+
+    verifiers = {
+        "good": start("good", system=SYSTEM, records=RECORDS, snapshot=NOT_A_FOLDER),
+        "lost": start("lost", system="lost", records="lost-records"),
+        "gone": start("gone", system="gone", records="gone-records"),
+    }
+    for verifier in verifiers.values():
+        verifier.wait_until(lambda verifier=verifier: verifier.ask("/healthz") == (200, "ok"), what="to be up")
+    verifiers["good"].wait_ready()
+    return verifiers
+
+
+def _targets(processes: Mapping[str, KeyturnProcess], job: str) -> list[Target]:
     """With the labels that a ServiceMonitor gives."""
     return [
-        Target(str(each.probe_address), {"job": JOB, "namespace": each.setting("namespace"), "pod": f"{JOB}-{name}"})
-        for name, each in operators.items()
+        Target(str(each.probe_address), {"job": job, "namespace": each.setting("namespace"), "pod": f"{job}-{name}"})
+        for name, each in processes.items()
     ]
 
 
@@ -150,6 +183,18 @@ def _make_situations(team: Team, refused: Team) -> None:
     team.wait_says("stuck", "RolloutComplete", "False", "RolloutStalled")
     team.wait_says("taken", "Stalled", "True", "SecretConflict")
     refused.wait_says("denied", "Stalled", "True", "AdmissionDenied")
+
+
+def _make_situations_of_verifiers(team: Team, verifier: VerifierProcess) -> None:
+    """A record that somebody deletes, and a client that asks for what its key may not."""
+    team.issue("erased")
+    team.annotate_apikey("erased", "keyturn.dev/paused", "true")
+    team.wait_says("erased", "Paused", "True", "Paused")
+    token = team.secret("fine").token
+    wait_until(lambda: verifier.check(token).status == HTTPStatus.OK, patience=20.0, what="the verifier to know the key")
+    team.api.delete(team.record_path("erased"))
+    for _ in range(200):
+        verifier.check(token, path="/verify?scope=reports:read")
 
 
 def _wait_for_refusals(team: Team) -> None:

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import Metric
+from prometheus_client import CollectorRegistry, Metric
 
 from keyturn.base.key_metrics import END_LABELS
 from keyturn.base.metrics import REGISTRY
+from keyturn.verifier.service.metrics import REGISTRY as VERIFIERS_REGISTRY
 
 OWN: Final = "keyturn_"
 UNBOUNDED: Final[Mapping[str, tuple[str, ...]]] = {
     "keyturn_api_requests": ("verb", "resource", "code"),
+    "keyturn_verifier_api_requests": ("verb", "resource", "code"),
     "keyturn_apikey_expiration_timestamp_seconds": END_LABELS,
 }
 _HEAD: Final = """\
@@ -26,6 +28,16 @@ The usual `process_*` and `python_gc_*` metrics are served too.
 Only the replica that leads tells of keys and queue; the others report 0. Alerts and how to scrape:
 [Monitor Keyturn with Prometheus](../how-to/monitor-with-prometheus.md).
 
+"""
+_VERIFIER: Final = """\
+
+## Of the verifier
+
+At `/metrics` of its own [`--probe-address`](verifier-settings.md). Every replica tells of itself, and all of them know the same
+keys: ask for `max`, but for requests, which each counts for itself.
+
+"""
+_TABLE: Final = """\
 | metric | type | labels, and the values known beforehand | meaning |
 |---|---|---|---|
 """
@@ -41,8 +53,12 @@ def write_metrics_reference(folder: Path) -> Path:
 
 def metrics_reference() -> str:
     """The page."""
-    own = sorted((metric for metric in REGISTRY.collect() if metric.name.startswith(OWN)), key=lambda metric: metric.name)
-    return _HEAD + "".join(map(_line, own))
+    return _HEAD + _table(REGISTRY) + _VERIFIER + _table(VERIFIERS_REGISTRY)
+
+
+def _table(registry: CollectorRegistry) -> str:
+    own = sorted((metric for metric in registry.collect() if metric.name.startswith(OWN)), key=lambda metric: metric.name)
+    return _TABLE + "".join(map(_line, own))
 
 
 def _line(metric: Metric) -> str:
