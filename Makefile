@@ -119,6 +119,10 @@ test-upgrade: $(READY) ## The operators of an earlier commit and of this one tak
 chaos: $(READY) ## The long accidents: kills after every call, frozen leaders, half-open watches; about 10 min
 	@$(BIN)/pytest tests/e2e tests/cluster -m slow $(ARGS)
 
+.PHONY: journey
+journey: $(READY) ## A client behind Envoy lives through twenty rotations: in real pods, and with an accident each; about 10 min
+	@$(BIN)/pytest tests/e2e/journey -m slow -s $(ARGS)
+
 .PHONY: bench-operator
 bench-operator: $(READY) ## Requests, seconds and bytes for thousands of ApiKeys; about 8 min
 	@$(BIN)/python tests/bench/bench_operator.py $(ARGS)

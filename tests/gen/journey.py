@@ -42,10 +42,8 @@ MOUNT_DELAYS: Final = (0.0, 0.4, 1.2)
 _ONE: Final = "{ address: 127.0.0.1, port_value: <verifier> }"
 _ANOTHER: Final = "\n              - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: %d } } }"
 
-_OF_JOURNEYS: Final = {
-    "/check/orders/orders:read/-": "/check/-",
-    "timeout: 0.5s }": "timeout: 8s }",  # half a second is soon over on a machine with more to do than it has cores
-}
+_PATIENT: Final = {" timeout: 0.5s": " timeout: 8s"}
+"""Half a second is soon over on a machine with more to do than it has cores."""
 
 
 @dataclass(slots=True)
@@ -56,7 +54,8 @@ class Journey:
     team: Team
     folder: Path
     verifiers: tuple[VerifierProcess, ...]
-    gateway: Gateway
+    gateways: Mapping[str, Gateway]
+    """By the way in which they ask the verifiers."""
     diary: Diary = field(default_factory=Diary)
     tokens: list[str] = field(default_factory=list)
     """Every key the Secret has held, oldest first."""
@@ -78,16 +77,17 @@ class Journey:
         with ExitStack() as ends:
             settings = {**OPERATOR, "watch_namespaces": namespace, **(operator_settings or {})}
             operator = ends.enter_context(OperatorProcess.start(plane, settings=settings, records_namespace=records))
-            ports = free_ports(verifiers)
+            ports = {"envoy-http": free_ports(verifiers), "envoy-grpc": free_ports(verifiers)}
             asked = tuple(
-                ends.enter_context(_verifier(plane, records, port, name=f"verifier-{number}", settings=verifier_settings or {}))
-                for number, port in enumerate(ports, start=1)
+                ends.enter_context(_verifier(plane, records, pair, name=f"verifier-{number}", settings=verifier_settings or {}))
+                for number, pair in enumerate(zip(*ports.values(), strict=True), start=1)
             )
             api = Api(plane.login)
             ends.callback(api.close)
-            gateway = ends.enter_context(start_envoy(folder, api=ends.enter_context(EchoApi()).port, verifiers=ports))
+            behind = ends.enter_context(EchoApi()).port
+            gateways = {name: ends.enter_context(_start_envoy(name, folder, api=behind, verifiers=ports[name])) for name in ports}
             team = Team(plane, api, namespace, operator.wait_ready(), records_namespace=records, system_namespace=f"{records}-system")
-            journey = cls(plane, team, folder, asked, gateway)
+            journey = cls(plane, team, folder, asked, gateways)
             for verifier in asked:
                 verifier.wait_ready()
             journey.tokens.append(team.issue(NAME, SPEC).token)
@@ -97,27 +97,34 @@ class Journey:
 
     @contextmanager
     def travel(self) -> Iterator[None]:
-        """The client asks from the beginning to the end of the block."""
+        """A client behind each gateway asks from the beginning to the end of the block."""
         group = Group()
-        mounted = MountedKey(self.plane, self.team.secret_path(NAME), self.folder / "api-key", delays=MOUNT_DELAYS)
-        with mounted:
-            program = (sys.executable, journey_client.__file__, mounted.file, f"127.0.0.1:{self.gateway.port}", str(PAUSE))
-            client = Component("client", group=group, command=program, log=self.outcomes_file)
-            client.start()
+        with MountedKey(self.plane, self.team.secret_path(NAME), self.folder / "api-key", delays=MOUNT_DELAYS) as mounted:
+            clients = [self._client(name, mounted.file, group) for name in self.gateways]
+            for client in clients:
+                client.start()
             try:
                 yield
-                client.complain_if_dead()
+                for client in clients:
+                    client.complain_if_dead()
             finally:
                 group.kill()
 
-    @property
-    def outcomes_file(self) -> Path:
-        """A line a request."""
-        return self.folder / "outcomes"
+    def _client(self, name: str, key: Path, group: Group) -> Component:
+        where = f"127.0.0.1:{self.gateways[name].port}"
+        command = (sys.executable, journey_client.__file__, key, where, str(PAUSE), self.new_client(name) / "1")
+        return Component(name, group=group, command=command, log=self.folder / f"client-{name}.log")
+
+    def new_client(self, name: str) -> Path:
+        """Where a client writes a line per request: a folder, with a file for each of its processes."""
+        folder = self.folder / "outcomes" / name
+        folder.mkdir(parents=True)
+        return folder
 
     def ask(self, token: str) -> int:
-        """The status that a request with this key gets at the gateway."""
-        return ask(self.gateway.port, "/orders", bearer(token)).status
+        """The status that a request with this key gets at both gateways; 0: not the same."""
+        answers = {ask(gateway.port, "/orders", bearer(token)).status for gateway in self.gateways.values()}
+        return answers.pop() if len(answers) == 1 else 0
 
     def wait_status(self, token: str, status: int, *, patience: float = PATIENCE) -> None:
         """Wait until the gateway answers a key so."""
@@ -146,20 +153,22 @@ class Journey:
         self.end_rotation(self.begin_rotation())
 
     def is_used(self, token: str) -> bool:
-        """Whether the client has asked with this key."""
-        return any(outcome.key_id == key_id_of(token) for outcome in self.outcomes())
+        """Whether every client has asked with this key."""
+        return all(any(outcome.key_id == key_id_of(token) for outcome in asked) for asked in self.outcomes().values())
 
-    def outcomes(self) -> list[Outcome]:
-        """Of all requests so far."""
-        return read_outcomes(self.outcomes_file)
+    def outcomes(self) -> dict[str, list[Outcome]]:
+        """Of all requests so far, by client."""
+        folders = sorted((self.folder / "outcomes").iterdir())
+        return {folder.name: [outcome for file in folder.iterdir() for outcome in read_outcomes(file)] for folder in folders}
 
     def judge(self) -> None:
         """No request failed, each key was used, and of all keys only the last is accepted."""
-        outcomes = self.outcomes()
-        failures = failures_of(outcomes)
-        self.diary.note(f"{len(outcomes)} requests with {len(self.tokens)} keys, {len(failures)} failed; {speed_of(outcomes)}")
+        failures: list[Outcome] = []
+        for client, outcomes in self.outcomes().items():
+            failures += failures_of(outcomes)
+            self.diary.note(f"{client}: {len(outcomes)} requests with {len(self.tokens)} keys, {speed_of(outcomes)}")
+            assert {outcome.key_id for outcome in outcomes} == {key_id_of(token) for token in self.tokens}
         assert not failures, told(failures, self.diary)
-        assert {outcome.key_id for outcome in outcomes} == {key_id_of(token) for token in self.tokens}
         assert [self.ask(token) for token in self.tokens] == [*[401] * (len(self.tokens) - 1), 200]
 
     @contextmanager
@@ -201,23 +210,23 @@ def _garbage(number: int) -> str:
             return "\xff" * (number % 500 + 1)
 
 
-def _verifier(plane: Cluster, records: str, port: int, *, name: str, settings: Mapping[str, str]) -> VerifierProcess:
-    wanted = {"listen_address": f"127.0.0.1:{port}", **settings}
+def _verifier(plane: Cluster, records: str, ports: Sequence[int], *, name: str, settings: Mapping[str, str]) -> VerifierProcess:
+    http, grpc = (f"127.0.0.1:{port}" for port in ports)
+    wanted = {"listen_address": http, "grpc_address": grpc, **settings}
     return VerifierProcess.start(plane, records_namespace=records, settings=wanted, name=name)
 
 
-def start_envoy(folder: Path, *, api: int, verifiers: Sequence[int]) -> Gateway:
-    """The Envoy of deploy/gateways, before several verifiers, for the default audience without scopes."""
-    (port,) = free_ports(1)
-    example = EXAMPLES["envoy-http"]
-    first, *others = verifiers
+def _start_envoy(name: str, folder: Path, *, api: int, verifiers: Sequence[int]) -> Gateway:
+    """An Envoy of deploy/gateways before several verifiers."""
+    example, (port,), (first, *others) = EXAMPLES[name], free_ports(1), verifiers
     text = (FOLDER / example.program / example.files[0]).read_text()
-    for old, new in {**example.replaced, **_OF_JOURNEYS}.items():
+    for old, new in {**example.replaced, **_PATIENT}.items():
         if old not in text:
             raise LookupError(f"deploy/gateways/envoy no longer says {old!r}: say here what stands for it")
         text = text.replace(old, new.replace(_ONE, _ONE + "".join(_ANOTHER % other for other in others)))
-    for name, value in {"port": port, "api": api, "verifier": first}.items():
-        text = text.replace(f"<{name}>", str(value))
-    file = folder / "envoy.yaml"
+    for word, value in {"port": port, "api": api, "verifier": first}.items():
+        text = text.replace(f"<{word}>", str(value))
+    file = folder / name / "envoy.yaml"
+    file.parent.mkdir()
     file.write_text(text)
     return Gateway.start("envoy", file, port=port)

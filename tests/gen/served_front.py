@@ -16,10 +16,12 @@ import uvloop
 
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.service.client_address import ClientAddress
+from keyturn.verifier.service.gatekeeper import ByCertificate
 from keyturn.verifier.service.http_connection import Limits
 from keyturn.verifier.service.http_front import HttpFront
 from keyturn.verifier.service.http_server import HttpServer
 from keyturn.verifier.service.listeners import listener_at
+from keyturn.verifier.service.tls_files import Tls
 
 PATIENCE: Final = 20.0
 
@@ -27,11 +29,16 @@ PATIENCE: Final = 20.0
 class ServedFront:
     """A server in a thread, on a free port of 127.0.0.1."""
 
-    def __init__(self, guard: Guard, *, connections: int = 100, keep_alive: float = 60.0, patience: float = 10.0) -> None:
-        front = HttpFront(guard, client_address=ClientAddress(b"x-forwarded-for"))
+    def __init__(
+        self, guard: Guard, *, connections: int = 100, keep_alive: float = 60.0, patience: float = 10.0, tls: Tls | None = None
+    ) -> None:
+        gatekeeper = ByCertificate() if tls is not None else None
+        front = HttpFront(guard, client_address=ClientAddress(b"x-forwarded-for"), gatekeeper=gatekeeper)
         self._listener = listener_at("127.0.0.1:0")
         self.port: int = self._listener.getsockname()[1]
-        self.server = HttpServer(front, self._listener, limits=Limits(connections, keep_alive, patience))
+        self.server = HttpServer(
+            front, self._listener, limits=Limits(connections, keep_alive, patience), tls=tls.listening if tls else None
+        )
         self._loop = uvloop.new_event_loop()
         self._stop = asyncio.Event()
         self._started = threading.Event()

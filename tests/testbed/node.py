@@ -6,6 +6,7 @@ reach the API server through a small forwarder; `forward` makes others.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final, Self
@@ -27,6 +29,7 @@ from testbed.processes import Component, Group
 from testbed.recipes import CONTROL_PLANE, NODE
 
 OWN_NAMESPACES: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--uts", "--ipc", "--mount-proc")
+_CLONE_NEWNET: Final = 0x40000000
 
 
 class CannotRunNode(RuntimeError):
@@ -100,6 +103,14 @@ class NodePlane(Cluster):
         """A port on this machine's loopback behind which the node's `host`:`port` answers, for example a Service's address."""
         return forward_into(self._first_process(), host, port, group=self._group, log=self.folder / "forward.log")
 
+    def let_out(self, port: int) -> str:
+        """An address at which pods reach this port of the machine's loopback, for example a gateway that a test has started."""
+        with listening_in(self._first_process(), ADDRESS) as listening:
+            descriptor = listening.fileno()
+            command = [sys.executable, "-I", "-S", forward.__file__, str(descriptor), "127.0.0.1", str(port)]
+            self._group.spawn(command, log=self.folder / "forward.log", inherited=(descriptor,))
+            return f"{ADDRESS}:{listening.getsockname()[1]}"
+
     def stop(self) -> None:
         """End every process of it, then remove its folder and control groups."""
         self._group.kill()
@@ -151,3 +162,19 @@ def forward_into(inside: int, host: str, port: int, *, group: Group, log: Path) 
         command = [*door(inside, "-n"), sys.executable, "-I", "-S", forward.__file__, str(descriptor), host, str(port)]
         group.spawn(command, log=log, inherited=(descriptor,))
         return int(listening.getsockname()[1])
+
+
+def listening_in(inside: int, address: str) -> socket.socket:
+    """A socket that listens on any free port of `address` in the network of the process `inside`.
+
+    A socket stays in the network it was made in, whoever holds it. It is made in a thread, since only that enters the network.
+    """
+
+    def make() -> socket.socket:
+        with Path(f"/proc/{inside}/ns/net").open() as network:
+            if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), _CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
+        return socket.create_server((address, 0), backlog=128)
+
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(make).result()

@@ -4,32 +4,50 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
+from keyturn.base.clock import utc_now
 from keyturn.base.log_output import get_logger
+from keyturn.cluster.client import Client
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.service import metrics
+from keyturn.verifier.service.account_keys import AccountTokens
 from keyturn.verifier.service.client_address import ClientAddress
+from keyturn.verifier.service.gatekeeper import ByAccount, ByCertificate, Gatekeeper
+from keyturn.verifier.service.grpc_front import ALPN as HTTP2
 from keyturn.verifier.service.grpc_front import GrpcFront
 from keyturn.verifier.service.http_connection import Limits
 from keyturn.verifier.service.http_front import HttpFront
 from keyturn.verifier.service.http_server import HttpServer
 from keyturn.verifier.service.listeners import address_of, allow_connections, listener_at
 from keyturn.verifier.service.settings import VerifierSettings
+from keyturn.verifier.service.tls_files import Tls, TlsFiles, TlsUnusable
+
+HTTP1: Final = "http/1.1"
 
 log = get_logger(__name__)
 
 
 class Answering:
-    """The doors of one guard. Raises OSError where an address is taken."""
+    """The doors of one guard. Raises OSError where an address is taken, TlsUnusable where files or settings make no TLS."""
 
-    def __init__(self, settings: VerifierSettings, guard: Guard, *, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, settings: VerifierSettings, guard: Guard, client: Client, *, is_ready: Callable[[], bool]) -> None:
         self._settings = settings
         allow_connections(settings.max_connections)
+        files = _tls_files(settings)
+        self._tls = {protocol: Tls(files, protocol=protocol) for protocol in (HTTP1, HTTP2)} if files is not None else {}
+        self._account_tokens = AccountTokens(client) if settings.gateway_accounts else None
+        gatekeeper = _gatekeeper(settings, self._account_tokens)
         address = ClientAddress(settings.client_address_header.lower().encode(), settings.trusted_hops)
         self._listener = listener_at(settings.listen_address)
-        limits = Limits(settings.max_connections, keep_alive=settings.keep_alive.total_seconds())
-        self._http = HttpServer(HttpFront(guard, client_address=address), self._listener, limits=limits)
-        self._grpc = GrpcFront(guard, is_ready=is_ready) if settings.grpc_address else None
+        self._http = HttpServer(
+            HttpFront(guard, client_address=address, gatekeeper=gatekeeper),
+            self._listener,
+            limits=Limits(settings.max_connections, keep_alive=settings.keep_alive.total_seconds()),
+            tls=self._tls[HTTP1].listening if self._tls else None,
+        )
+        self._grpc = GrpcFront(guard, is_ready=is_ready, gatekeeper=gatekeeper) if settings.grpc_address else None
         metrics.read_when_asked([(metrics.CONNECTIONS, lambda: float(self._http.connections))])
 
     async def start(self) -> None:
@@ -37,7 +55,16 @@ class Answering:
         await self._http.start()
         log.info("Answering over HTTP", address=address_of(self._listener))
         if self._grpc is not None:
-            log.info("Answering over gRPC", address=await self._grpc.start(self._settings.grpc_address))
+            tls = self._tls[HTTP2].listening if self._tls else None
+            log.info("Answering over gRPC", address=await self._grpc.start(self._settings.grpc_address, tls=tls))
+
+    async def keep_up(self) -> None:
+        """Follow certificates and keys as they change, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for protocol, tls in self._tls.items():
+                tasks.create_task(tls.keep_renewing(), name=f"certificate for {protocol}")
+            if self._account_tokens is not None:
+                tasks.create_task(self._account_tokens.keep_learning(), name="keys of accounts")
 
     async def stop(self) -> None:
         """Go on answering while gateways learn of it, asking each to leave; then finish what has begun."""
@@ -48,3 +75,17 @@ class Answering:
             ending.create_task(self._http.stop(seconds=seconds), name="http")
             if self._grpc is not None:
                 ending.create_task(self._grpc.drain(seconds=seconds), name="grpc")
+
+
+def _tls_files(settings: VerifierSettings) -> TlsFiles | None:
+    if bool(settings.tls_certificate) != bool(settings.tls_key) or (settings.gateway_ca and not settings.tls_certificate):
+        raise TlsUnusable("--tls-certificate and --tls-key belong together, and --gateway-ca needs both")
+    if not settings.tls_certificate:
+        return None
+    return TlsFiles(Path(settings.tls_certificate), Path(settings.tls_key), Path(settings.gateway_ca) if settings.gateway_ca else None)
+
+
+def _gatekeeper(settings: VerifierSettings, tokens: AccountTokens | None) -> Gatekeeper | None:
+    if tokens is not None:
+        return ByAccount(settings.gateway_accounts.split(","), tokens, clock=utc_now)
+    return ByCertificate() if settings.gateway_ca else None

@@ -26,7 +26,6 @@ SERVICE: Final = "envoy.service.auth.v3.Authorization"
 _CODES: Final = {
     HTTPStatus.UNAUTHORIZED: Code.UNAUTHENTICATED,
     HTTPStatus.TOO_MANY_REQUESTS: Code.RESOURCE_EXHAUSTED,
-    HTTPStatus.SERVICE_UNAVAILABLE: Code.UNAVAILABLE,
 }
 
 
@@ -38,7 +37,7 @@ class EnvoyCheck:
         self._names = tuple((name.decode("latin-1"), name) for name in guard.sources.names)
 
     def __call__(self, message: bytes) -> bytes:
-        """Answer one CheckRequest by a CheckResponse. Raises CallFailed for what is none."""
+        """Answer one CheckRequest by a CheckResponse. Raises CallFailed for what is none, and where this replica cannot tell."""
         try:
             request = CHECK_REQUEST.FromString(message)
         except DecodeError:
@@ -101,5 +100,7 @@ def _refusal(refused: Refused) -> bytes:
 
 def _written_refusal(refused: Refused) -> bytes:
     told = answer_to(refused)
+    if told.status == HTTPStatus.SERVICE_UNAVAILABLE:  # no verdict on the request: a gateway with a retry policy asks another replica
+        raise CallFailed(Code.UNAVAILABLE, f"This verifier cannot tell: {refused.refusal}")
     code = _CODES.get(told.status, Code.PERMISSION_DENIED)
     return denied_response(code=code, status=told.status, headers=told.headers, body=told.body)

@@ -60,11 +60,11 @@ def answer(request: Request, methods: Mapping[bytes, Method]) -> Reply:
         return _NOT_GRPC
     method = methods.get(head.path)
     if method is None:
-        return _failure(Code.UNIMPLEMENTED, "There is no such method here")
+        return failure(Code.UNIMPLEMENTED, "There is no such method here")
     try:
         message = method(_message_in(request))
     except CallFailed as failed:
-        return _failure(failed.code, str(failed))
+        return failure(failed.code, str(failed))
     return Reply(_HEADERS, _PREFIX.pack(0, len(message)) + message, _TRAILERS)
 
 
@@ -84,7 +84,8 @@ def _message_in(request: Request) -> bytes:
     return body[_PREFIX.size :]
 
 
-def _failure(code: Code, message: str) -> Reply:
+def failure(code: Code, message: str) -> Reply:
+    """A status and a sentence instead of a message."""
     said = quote(message, safe=" !\"#$&'()*+,/:;<=>?@[]^`{|}").encode()
     return Reply(
         plain_block(

@@ -15,9 +15,10 @@ from keyturn.base.log_output import get_logger
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.service import http2_limits as limits
 from keyturn.verifier.service.envoy_check import CHECK, EnvoyCheck
-from keyturn.verifier.service.grpc_calls import Method, answer
+from keyturn.verifier.service.gatekeeper import HOW_TO, NOT_NOW, Entry, Gatekeeper
+from keyturn.verifier.service.grpc_calls import Code, Method, answer, failure
 from keyturn.verifier.service.grpc_health import HEALTH, HealthCheck
-from keyturn.verifier.service.http2_connection import Connection
+from keyturn.verifier.service.http2_connection import Connection, Reply, Request
 
 ALPN: Final = "h2"
 _LOOK_SECONDS: Final = 2.0
@@ -28,7 +29,9 @@ log = get_logger(__name__)
 class GrpcFront:
     """Answers Envoy's checks and health checks at one address."""
 
-    def __init__(self, guard: Guard, *, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, guard: Guard, *, is_ready: Callable[[], bool], gatekeeper: Gatekeeper | None = None) -> None:
+        """`gatekeeper`: None: everyone may ask who can connect."""
+        self._gatekeeper = gatekeeper
         self._methods: Mapping[bytes, Method] = {
             CHECK: EnvoyCheck(guard),
             HEALTH: HealthCheck(lambda: is_ready() and not self._is_draining),
@@ -43,7 +46,7 @@ class GrpcFront:
         host, _, port = address.rpartition(":")
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Peer(self._methods, self._peers), host.strip("[]"), int(port), ssl=tls, reuse_port=is_shared or None
+            lambda: _Peer(self._methods, self._peers, self._gatekeeper), host.strip("[]"), int(port), ssl=tls, reuse_port=is_shared or None
         )
         self._looking = asyncio.create_task(self._look(), name="grpc")
         found, number = self._server.sockets[0].getsockname()[:2]
@@ -93,8 +96,9 @@ class _Peers:
 class _Peer(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, methods: Mapping[bytes, Method], peers: _Peers) -> None:
-        self._methods, self._peers = methods, peers
+    def __init__(self, methods: Mapping[bytes, Method], peers: _Peers, gatekeeper: Gatekeeper | None) -> None:
+        self._methods, self._peers, self._gatekeeper = methods, peers, gatekeeper
+        self._has_certificate = False
         self._loop = asyncio.get_running_loop()
         self._connection = Connection(now=self._loop.time())
         self._transport: asyncio.Transport
@@ -104,6 +108,7 @@ class _Peer(asyncio.Protocol):
         """Somebody connected. Without ALPN h2 a TLS peer did not ask for HTTP/2 (RFC 9113 section 3.2)."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's derive from none of asyncio's
         tls = transport.get_extra_info("ssl_object")
+        self._has_certificate = bool(transport.get_extra_info("peercert"))
         if len(self._peers.present) >= limits.MAX_CONNECTIONS or (tls is not None and tls.selected_alpn_protocol() != ALPN):
             self.abort()
             return
@@ -115,8 +120,19 @@ class _Peer(asyncio.Protocol):
         """Answer every request that is whole by now, all in one write."""
         connection = self._connection
         for request in connection.receive(data, now=self._loop.time()):
-            connection.answer(request.stream_id, answer(request, self._methods))
+            connection.answer(request.stream_id, self._answer(request))
         self._send()
+
+    def _answer(self, request: Request) -> Reply:
+        if self._gatekeeper is not None and request.head.path == CHECK:
+            match self._gatekeeper.entry(request.head.headers, has_certificate=self._has_certificate):
+                case Entry.UNPROVEN:
+                    return failure(Code.PERMISSION_DENIED, HOW_TO)
+                case Entry.NOT_NOW:
+                    return failure(Code.UNAVAILABLE, NOT_NOW)
+                case Entry.OPEN:
+                    pass
+        return answer(request, self._methods)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the name is asyncio's
         """It is closed, by whomever."""

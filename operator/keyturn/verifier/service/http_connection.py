@@ -70,6 +70,7 @@ class HttpConnection(asyncio.Protocol):
 
     def __init__(self, hall: Hall) -> None:
         self._hall = hall
+        self._has_certificate = False
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._phase = Phase.NEW
@@ -111,6 +112,8 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A gateway has come."""
         self._transport = cast("asyncio.Transport", transport)
+        # Filled only for a certificate that was verified against the CA for gateways.
+        self._has_certificate = bool(transport.get_extra_info("peercert"))
         self._hall.open.add(self)
         if len(self._hall.open) > self._hall.limits.connections:
             self._turn_away(_TOO_MANY, why="connections")
@@ -167,7 +170,7 @@ class HttpConnection(asyncio.Protocol):
         self._phase = _BODY
         if self._transport.is_closing():
             return
-        reply = self._hall.front.reply_to(self._target, self._headers)
+        reply = self._hall.front.reply_to(self._target, self._headers, has_certificate=self._has_certificate)
         parser = self._parser
         if not parser.should_keep_alive() or parser.should_upgrade() or self._hall.is_draining or parser.get_method() == b"HEAD":
             self._write_specially(reply)

@@ -17,6 +17,7 @@ from keyturn.verifier.answers import PROBLEM_JSON, Answer, answer_to, limit_head
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.service.asked_route import NotARoute, asked_at
 from keyturn.verifier.service.client_address import ClientAddress
+from keyturn.verifier.service.gatekeeper import HOW_TO, NOT_NOW, Entry, Gatekeeper
 from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal, Refused
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -38,11 +39,16 @@ class Reply(NamedTuple):
 class HttpFront:
     """Answers at /verify and /check/…: 200 with who it is, or a refusal."""
 
-    def __init__(self, guard: Guard, *, client_address: ClientAddress) -> None:
-        self._guard, self._client_address = guard, client_address
+    def __init__(self, guard: Guard, *, client_address: ClientAddress, gatekeeper: Gatekeeper | None = None) -> None:
+        """`gatekeeper`: None: everyone may ask who can connect."""
+        self._guard, self._client_address, self._gatekeeper = guard, client_address, gatekeeper
 
-    def reply_to(self, target: bytes, headers: RawHeaders) -> Reply:
+    def reply_to(self, target: bytes, headers: RawHeaders, *, has_certificate: bool = False) -> Reply:
         """Answer one request; `target` as in the request line, names of headers in lower case. Never raises, whatever the bytes."""
+        if self._gatekeeper is not None:
+            entry = self._gatekeeper.entry(headers, has_certificate=has_certificate)
+            if entry is not Entry.OPEN:
+                return _TURNED_BACK[entry]
         path, _, query = target.partition(b"?")
         try:
             asked = asked_at(path, query)
@@ -92,3 +98,9 @@ def _reply(head: bytes, body: bytes) -> Reply:
 def _lines(headers: Iterable[tuple[str, str]]) -> bytes:
     """What does not fit a header becomes a question mark: nobody may end a line from within."""
     return b"".join(b"%b: %b\r\n" % (name.encode(), _UNFIT.sub("?", value).encode("latin-1", "replace")) for name, value in headers)
+
+
+_TURNED_BACK: Final = {
+    Entry.UNPROVEN: written(problem(HTTPStatus.FORBIDDEN, HOW_TO)),
+    Entry.NOT_NOW: written(problem(HTTPStatus.SERVICE_UNAVAILABLE, NOT_NOW)),
+}

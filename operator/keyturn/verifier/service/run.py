@@ -72,20 +72,15 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
     acknowledgement = _acknowledgement(client, settings, knowledge, notes=reporter.notes)
     store.is_waited_for = acknowledgement.is_waited_for
     _measure(store, client)
-    probes = ProbeServer(
-        settings.probe_address,
-        is_unhealthy=lambda: None,
-        is_unready=lambda: "It is about to stop" if stop.is_set() else knowledge.complaint(),
-        registry=metrics.REGISTRY,
-        lag=metrics.EVENT_LOOP_LAG,
-    )
+    probes = _probes(settings, knowledge, stop)
     await probes.start()
     try:
         async with asyncio.TaskGroup() as tasks:
             learning = tasks.create_task(knowledge.run(), name="knowledge")
             reporting = tasks.create_task(reporter.run(), name="use reports")
             acknowledging = tasks.create_task(acknowledgement.run(), name="acknowledgement")
-            answering = Answering(settings, guard, is_ready=lambda: knowledge.complaint() is None)
+            answering = Answering(settings, guard, client, is_ready=lambda: knowledge.complaint() is None)
+            keeping_up = tasks.create_task(answering.keep_up(), name="certificates and keys")
             await answering.start()
             fetching = tasks.create_task(issuers.run(), name="issuers")
             await stop.wait()
@@ -97,9 +92,20 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
             await acknowledgement.end()
             learning.cancel()
             fetching.cancel()
+            keeping_up.cancel()
     finally:
         await probes.stop()
     return 0
+
+
+def _probes(settings: VerifierSettings, knowledge: Knowledge, stop: asyncio.Event) -> ProbeServer:
+    return ProbeServer(
+        settings.probe_address,
+        is_unhealthy=lambda: None,
+        is_unready=lambda: "It is about to stop" if stop.is_set() else knowledge.complaint(),
+        registry=metrics.REGISTRY,
+        lag=metrics.EVENT_LOOP_LAG,
+    )
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -20,6 +20,19 @@ class VerifierSettings(BaseModel):
     grpc_address: str = Field(
         "0.0.0.0:9090", description="Where Envoy asks over gRPC; port 0: any free one, named in the log; empty: nowhere"
     )
+    tls_certificate: str = Field(
+        "", description="Certificate (PEM, with its chain) for HTTP and gRPC, read anew when it changes; empty: no TLS"
+    )
+    tls_key: str = Field("", description="Its private key (PEM)")
+    gateway_ca: str = Field(
+        "", description="CA (PEM) that signs gateways' client certificates: only they may ask, and who gateway-accounts names; needs TLS"
+    )
+    gateway_accounts: str = Field(
+        "",
+        pattern=r"^([a-z0-9-]+/[a-z0-9.-]+(,[a-z0-9-]+/[a-z0-9.-]+)*)?$",
+        description="Comma-separated ServiceAccounts (namespace/name) of gateways that may ask, by a token for the audience "
+        "keyturn-verifier in the header x-keyturn-gateway-token; empty: no tokens",
+    )
     max_connections: int = Field(
         4096, ge=1, le=1_000_000, description="Connections that may be open over HTTP; whoever comes after them is answered 503"
     )
