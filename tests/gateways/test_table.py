@@ -40,7 +40,7 @@ def observed(walk: Surroundings, name: str, outage: Outage) -> dict[str, str]:
         "No key, or none that is valid": told(walk.ask(name, "/orders/1")),
         "The key lacks the scope": told(without_scope),
         "The verifier is down": str(outage.down),
-        "The verifier hangs": ELSEWHERE["The verifier hangs"].get(name) or f"{outage.hanging} after 0.5 s",
+        "The verifier hangs": ELSEWHERE["The verifier hangs"].get(name) or f"{outage.hanging} within 0.5 s",
         "Two `Authorization` headers": told(walk.ask(name, "/orders/1", good, good)),
         "A header of 200 KB": told(walk.ask(name, "/orders/1", bearer("x" * 200_000))),
         "`%2f` in the path": told(walk.ask(name, "/orders/..%2freports", good)),

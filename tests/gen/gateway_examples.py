@@ -28,6 +28,8 @@ class Example:
     """Whether the verifier learns 127.0.0.7. Envoy puts the machine's own address for what comes from the machine itself."""
 
 
+_ENDPOINT: Final = "{ address: 127.0.0.1, port_value: %d }"
+_MORE: Final = "\n              - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: %d } } }"
 _ENVOYS: Final = {
     "{ address: 0.0.0.0, port_value: 8000 }": "{ address: 127.0.0.1, port_value: <port> }",
     f"{{ address: {_API}, port_value: 8000 }}": "{ address: 127.0.0.1, port_value: <api> }",
@@ -66,8 +68,11 @@ EXAMPLES: Final = {
 }
 
 
-def start_example(name: str, folder: Path, *, api: int, verifier: int) -> Gateway:
-    """Start one of EXAMPLES on a free port, before the API and the verifier on these ports of the loopback. Its files go to `folder`."""
+def start_example(name: str, folder: Path, *, api: int, verifier: int, another: int | None = None) -> Gateway:
+    """Start one of EXAMPLES on a free port, before the API and the verifier on these ports of the loopback. Its files go to `folder`.
+
+    `another`: a second verifier, as Envoy finds it in DNS.
+    """
     example = EXAMPLES[name]
     (port,) = free_ports(1)
     values = {"port": str(port), "api": str(api), "verifier": str(verifier), "folder": str(folder)}
@@ -78,7 +83,7 @@ def start_example(name: str, folder: Path, *, api: int, verifier: int) -> Gatewa
         filled = _filled(new, values)
         texts = {file: text.replace(old, filled) for file, text in texts.items()}
     for file, text in texts.items():
-        (folder / file).write_text(text)
+        (folder / file).write_text(text if another is None else text.replace(found := _ENDPOINT % verifier, found + _MORE % another))
     return Gateway.start(example.program, folder / example.files[0], port=port)
 
 

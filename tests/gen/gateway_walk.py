@@ -33,8 +33,8 @@ class Surroundings:
         self.api = self._stack.enter_context(EchoApi())
         self.good = self.keys.issue("good")
         self._http, self._grpc = free_ports(2)
-        settings = {"listen_address": f"127.0.0.1:{self._http}", "grpc_address": f"127.0.0.1:{self._grpc}"}
-        self.verifier = VerifierProcess.start(plane, records_namespace=records_namespace, settings=settings)
+        self._plane, self._records_namespace = plane, records_namespace
+        self.verifier = self._start_verifier("verifier", http=self._http, grpc=self._grpc)
         self._stack.callback(self.verifier.close)
 
     def gateway(self, name: str) -> Gateway:
@@ -47,6 +47,22 @@ class Surroundings:
             self._gateways[name] = started
             wait_until(lambda: self.lets_through(name, self.good), patience=PATIENCE, what=f"{name} to let the good key through")
         return self._gateways[name]
+
+    @contextmanager
+    def before_two(self, name: str, folder: Path) -> Iterator[tuple[Gateway, VerifierProcess]]:
+        """An Envoy of its own before the verifier and a second one, and that second one."""
+        http, grpc = free_ports(2)
+        over_grpc = EXAMPLES[name].asks_over_grpc
+        verifier, another = (self._grpc, grpc) if over_grpc else (self._http, http)
+        with (
+            self._start_verifier("second", http=http, grpc=grpc) as second,
+            start_example(name, folder, api=self.api.port, verifier=verifier, another=another) as gateway,
+        ):
+            yield gateway, second.wait_ready()
+
+    def _start_verifier(self, name: str, *, http: int, grpc: int) -> VerifierProcess:
+        settings = {"listen_address": f"127.0.0.1:{http}", "grpc_address": f"127.0.0.1:{grpc}"}
+        return VerifierProcess.start(self._plane, records_namespace=self._records_namespace, settings=settings, name=name)
 
     def ask(self, name: str, target: str, *headers: tuple[str, str]) -> Answered:
         """Ask the gateway of this name."""
