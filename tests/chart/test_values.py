@@ -19,6 +19,7 @@ FREE = frozenset(
     {
         "global",
         "snapshotVolume",
+        "issuers",
         "nodeAffinity",
         "podAffinity",
         "podAntiAffinity",
@@ -113,6 +114,10 @@ def test_every_mapping_says_what_may_stand_in_it() -> None:
         (
             {"verifier": {"settings": {"listenAddress": "0.0.0.0:80"}}},
             "at '/verifier/settings': additional properties 'listenAddress' not allowed",
+        ),
+        (
+            {"verifier": {"tls": {"gatewayCaSecretName": "gateways"}}},
+            "verifier.tls.gatewayCaSecretName asks gateways for a certificate, which needs TLS",
         ),
         ({"networkPolicy": {"gatewaysFrom": []}}, "at '/networkPolicy/gatewaysFrom': minItems: got 0, want 1"),
         ({"rbac": {"mode": "namespaced"}}, "rbac.mode is namespaced and watchNamespaces is empty"),

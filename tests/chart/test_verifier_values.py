@@ -7,10 +7,12 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 
-from gen.chart import CHART, Json, difference, made, ports, rendered_chart
+from gen.chart import CHART, Json, difference, helm, made, ports, rendered_chart
 from gen.installed import RECORDS, SYSTEM, VERIFIER, verifier_settings_of
 from keyturn.cli.chart_files import VERIFIERS_OWN_VALUES
+from keyturn.verifier.issuers import parse_issuers
 from keyturn.verifier.service.settings import VerifierSettings
 
 DEPLOYMENT = f"Deployment {SYSTEM}/{VERIFIER}"
@@ -126,3 +128,39 @@ def test_the_network_policy_lets_in_the_gateways_that_are_named_and_out_where_it
     policy = rendered_chart({"networkPolicy": values})[f"NetworkPolicy {SYSTEM}/{VERIFIER}"]["spec"]
     assert policy["ingress"][0]["from"] == [{"podSelector": {}}]
     assert policy["egress"][-1] == issuer
+
+
+def test_tls_and_the_gateways_ca_are_mounted_and_named_in_the_settings(default: dict[str, Json]) -> None:
+    after = rendered_chart({"verifier": {"tls": {"secretName": "verifier-tls", "gatewayCaSecretName": "gateways-ca"}}})
+    settings = verifier_settings_of(after.values())
+    files = (settings.tls_certificate, settings.tls_key, settings.gateway_ca)
+    assert files == ("/etc/keyturn/tls/tls.crt", "/etc/keyturn/tls/tls.key", "/etc/keyturn/gateway-ca/ca.crt")
+    pod = after[DEPLOYMENT]["spec"]["template"]["spec"]
+    mounts = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert (mounts["tls"], mounts["gateway-ca"]) == ("/etc/keyturn/tls", "/etc/keyturn/gateway-ca")
+    secrets = {each["name"]: each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each}
+    assert secrets == {"tls": "verifier-tls", "gateway-ca": "gateways-ca"}
+    protocols = {name: [port.get("appProtocol") for port in after[name]["spec"]["ports"]] for name in (SERVICE, f"{SERVICE}-pods")}
+    assert protocols == {SERVICE: ["https", "https", None], f"{SERVICE}-pods": ["https", "https"]}
+    assert [port.get("appProtocol") for port in default[SERVICE]["spec"]["ports"]] == ["http", "kubernetes.io/h2c", None]
+
+
+def test_issuers_are_a_file_that_the_verifier_can_read_and_a_change_restarts_it() -> None:
+    issuer = {"name": "corp", "issuer": "https://id.example.com", "audiences": ["https://api.example.com"]}
+    after = rendered_chart({"verifier": {"issuers": [issuer]}})
+    (read,) = parse_issuers(yaml.safe_load(after[f"ConfigMap {SYSTEM}/{VERIFIER}-issuers"]["data"]["issuers.yaml"]))
+    assert (read.name, read.issuer, read.audiences) == ("corp", "https://id.example.com", ("https://api.example.com",))
+    mounts = {each["name"]: each["mountPath"] for each in after[DEPLOYMENT]["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]}
+    assert f"{mounts['issuers']}/issuers.yaml" == verifier_settings_of(after.values()).issuers
+    other = rendered_chart({"verifier": {"issuers": [{**issuer, "name": "other"}]}})
+    assert f"{DEPLOYMENT}: spec.template.metadata.annotations.checksum/issuers" in difference(after, other)
+
+
+def test_the_notes_say_how_to_ask_or_that_there_is_nobody_to_ask() -> None:
+    def notes(values: Json) -> str:
+        return helm("install", "keyturn", str(CHART), "--namespace", SYSTEM, "--dry-run=client", values=values)
+
+    assert f"http://{VERIFIER}.{SYSTEM}:8080/verify" in notes({})
+    assert """go-template='{{index .data "api-key" | base64decode}}')""" in notes({})
+    assert f"https://{VERIFIER}.{SYSTEM}:8080/verify" in notes({"verifier": {"tls": {"secretName": "verifier-tls"}}})
+    assert "The verifier is NOT installed" in notes({"verifier": {"enabled": False}})

@@ -21,6 +21,11 @@ nothing, and only the values are checked.
 {{- if eq $records .Release.Namespace }}
 {{- fail (printf "recordsNamespace.name %s is the namespace of the release: whoever may read the records could read the root secret. Name another one" $records) }}
 {{- end }}
+{{- with .Values.verifier.tls }}
+{{- if and .gatewayCaSecretName (not .secretName) }}
+{{- fail "verifier.tls.gatewayCaSecretName asks gateways for a certificate, which needs TLS: name the verifier's own in verifier.tls.secretName" }}
+{{- end }}
+{{- end }}
 {{- with .Values.metrics }}
 {{- if and .serviceMonitor.enabled .podMonitor.enabled }}
 {{- fail "metrics.serviceMonitor and metrics.podMonitor are both enabled: every replica would be scraped twice. Enable one" }}

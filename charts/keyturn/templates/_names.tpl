@@ -68,5 +68,15 @@ KEYTURN_GRPC_ADDRESS: 0.0.0.0:9090
 KEYTURN_PROBE_ADDRESS: 0.0.0.0:8081
 KEYTURN_SNAPSHOT: /var/lib/keyturn/records
 KEYTURN_VERIFICATION_KEYS_FILE: /etc/keyturn/verification-keys/keys.json
+{{- with .Values.verifier.tls.secretName }}
+KEYTURN_TLS_CERTIFICATE: /etc/keyturn/tls/tls.crt
+KEYTURN_TLS_KEY: /etc/keyturn/tls/tls.key
+{{- end }}
+{{- with .Values.verifier.tls.gatewayCaSecretName }}
+KEYTURN_GATEWAY_CA: /etc/keyturn/gateway-ca/ca.crt
+{{- end }}
+{{- with .Values.verifier.issuers }}
+KEYTURN_ISSUERS: /etc/keyturn/issuers/issuers.yaml
+{{- end }}
 {{- include "keyturn.settings" .Values.verifier.settings }}
 {{- end }}

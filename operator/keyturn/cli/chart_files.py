@@ -26,7 +26,10 @@ ValuePath = tuple[str, ...]
 OWN_VALUES: Final = frozenset({"namespace", "records_namespace", "watch_namespaces", "root_secret", "probe_address"})
 """Settings of the operator that the chart sets itself, from other values."""
 VERIFIERS_OWN_VALUES: Final = frozenset(
-    {"namespace", "records_namespace", "listen_address", "grpc_address", "probe_address", "snapshot", "verification_keys_file"}
+    {
+        *("namespace", "records_namespace", "listen_address", "grpc_address", "probe_address", "snapshot", "verification_keys_file"),
+        *("tls_certificate", "tls_key", "gateway_ca", "issuers"),
+    }
 )
 """Settings of the verifier that the chart sets itself."""
 
