@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,8 +14,9 @@ import pytest
 from gen.team import StartTeam, Team
 from gen.verifier_lease import LeaseByHand
 from gen.verifier_process import VerifierProcess
-from keyturn.base.clock import HOUR, utc_now
+from keyturn.base.clock import DAY, HOUR, SECOND, format_time, utc_now
 from testbed.cluster import Cluster, wait_until
+from testbed.plane import Plane
 
 SHORT_REPORTS = {"use_report_pause": "100ms", "use_day_pause": "1s"}
 FAR = 2**60
@@ -130,6 +134,25 @@ def test_the_last_word_of_a_verifier_that_left_stands_until_not_after(told: Team
     assert [grave.reason for grave in told.record("left").dead] == ["OverlapLimit"]
 
 
+def test_what_dead_verifiers_left_is_removed_when_it_matters_no_more(quiet_plane: Plane, told: Team) -> None:
+    LeaseByHand(told, "long-dead", seconds=1).renew(applied=FAR, at=utc_now() - 2 * DAY)
+    labels = {"app.kubernetes.io/managed-by": "keyturn", "app.kubernetes.io/component": "verifier-use"}
+    reports = f"/api/v1/namespaces/{told.records_namespace}/configmaps"
+    for name, age in (("old", 2 * DAY), ("young", HOUR)):
+        metadata = {"name": f"verifier-use-{name}-retiring-0", "namespace": told.records_namespace, "uid": f"uid-of-{name}"}
+        notes = {
+            "annotations": {"keyturn.dev/verifier": name},
+            "labels": labels,
+            "creationTimestamp": format_time(utc_now() - age)[:19] + "Z",
+        }
+        manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**metadata, **notes}, "data": {"format": "1", "retiring": ""}}
+        quiet_plane.store(f"/registry/configmaps/{told.records_namespace}/{metadata['name']}", manifest)
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{told.records_namespace}/leases"
+    wait_until(lambda: told.api.get(f"{leases}/verifier-long-dead") is None, patience=30, what="the Lease to go")
+    wait_until(lambda: told.api.get(f"{reports}/verifier-use-old-retiring-0") is None, patience=30, what="the old report to go")
+    assert told.api.get(f"{reports}/verifier-use-young-retiring-0") is not None
+
+
 def test_the_day_of_the_last_use_appears_in_the_status(watched: Team, verifier: VerifierProcess) -> None:
     token = watched.issue("seen").token
     assert "lastUsedTime" not in watched.apikey("seen")["status"]
@@ -137,3 +160,66 @@ def test_the_day_of_the_last_use_appears_in_the_status(watched: Team, verifier: 
     today = utc_now().strftime("%Y-%m-%dT00:00:00Z")
     used = watched.wait_until(lambda: watched.apikey("seen")["status"].get("lastUsedTime"), about="seen", what="its day of use")
     assert used == today
+
+
+@pytest.mark.slow
+def test_a_frozen_verifier_keeps_the_old_key_until_its_lease_ended_and_a_quiet_period_more(
+    quiet_plane: Cluster, watched: Team, verifier: VerifierProcess
+) -> None:
+    """Slow, for its Lease has to end: 5 s, and then the quiet period."""
+    records, system = watched.operator.setting("records_namespace"), watched.operator.setting("namespace")
+    with VerifierProcess.start(quiet_plane, records_namespace=records, namespace=system, settings=SHORT_REPORTS, name="frozen") as frozen:
+        frozen.wait_ready()
+        wait_until(lambda: watched.operator.metric("keyturn_verifiers") >= 2, patience=20, what="the operator to wait for both")
+        old = rotate(watched, "frozen")
+        assert (verifier.check(old).status, frozen.check(old).status) == (200, 200)
+        frozen.freeze()
+        froze = utc_now()
+        wait_ended(watched, "frozen")
+        (grave,) = watched.record("frozen").dead
+        assert grave.reason == "Superseded"
+        assert (grave.end_time - froze).total_seconds() >= 5 - 5 / 3 + 3 - 0.5, "at least since the last renewal before it froze"
+        frozen.thaw()
+        wait_until(lambda: frozen.check(old).status == 401, patience=20, what="the one that thawed to hear of it")
+
+
+@pytest.mark.slow
+def test_what_was_reported_survives_operator_and_verifier(watched: Team, verifier: VerifierProcess) -> None:
+    """Slow, for both are killed and come up again while a client goes on with the old key."""
+    old = rotate(watched, "killed")
+    with going_on(verifier, old):
+        time.sleep(2)
+        watched.operator.kill()
+        time.sleep(4)  # longer than the quiet period
+        watched.operator.restart()
+        watched.operator.wait_ready()
+        time.sleep(2)
+        assert len(watched.record("killed").versions) == 2, "used while nobody watched, and told all the same"
+    verifier.kill()
+    killed = utc_now()
+    verifier.restart()
+    verifier.wait_ready()
+    up = utc_now()
+    wait_ended(watched, "killed")
+    (grave,) = watched.record("killed").dead
+    assert grave.reason == "Superseded"
+    # Whether it was asked in its last second nobody can say, so its start counts as a use; if the Lease ended before, so does that.
+    assert (grave.end_time - min(up, killed + 5 * SECOND)).total_seconds() >= 3 - 0.5
+
+
+@contextmanager
+def going_on(verifier: VerifierProcess, token: str) -> Iterator[None]:
+    """A client that asks with a key five times a second, whatever happens around it."""
+    stop = Event()
+
+    def ask() -> None:
+        while not stop.wait(0.2):
+            verifier.check(token)
+
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(ask)
+        try:
+            yield
+        finally:
+            stop.set()
+            asking.result()

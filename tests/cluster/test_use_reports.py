@@ -35,7 +35,7 @@ class Replica:
     reporter: UseReporter = field(init=False)
 
     def __post_init__(self) -> None:
-        self.store.is_caught_up = True
+        self.store.is_complete = True
         self.reporter = UseReporter(
             UseReports(self.client, namespace=self.namespace),
             VerifierSettings(),
@@ -125,7 +125,7 @@ async def test_the_next_day_of_steady_use_waits_for_its_hour(client: Client, api
 
 async def test_who_knows_nothing_yet_says_nothing(client: Client, api: Api, namespace: str) -> None:
     replica = Replica(client, namespace, replaced())
-    replica.store.is_caught_up = False
+    replica.store.is_complete = False
     await replica.turn(after=timedelta(0))
     assert shards(api, namespace) == {}
     assert replica.reported_time is None

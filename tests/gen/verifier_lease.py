@@ -24,13 +24,13 @@ class LeaseByHand:
     def _path(self) -> str:
         return f"/apis/{API}/namespaces/{self.team.records_namespace}/leases/verifier-{self.identity}"
 
-    def renew(self, *, applied: str | int, refused: str = "", use_reported: datetime | None = None) -> None:
-        """Write it, with the time of now; `use_reported`: up to when every use is told."""
+    def renew(self, *, applied: str | int, refused: str = "", use_reported: datetime | None = None, at: datetime | None = None) -> None:
+        """Write it, with the time of now or `at`; `use_reported`: up to when every use is told."""
         labels = {"app.kubernetes.io/managed-by": "keyturn", "app.kubernetes.io/component": "verifier"}
         notes = {"keyturn.dev/applied-resource-version": str(applied), "keyturn.dev/refused-records": refused}
         if use_reported is not None:
             notes["keyturn.dev/use-reported-time"] = format_time(use_reported)
-        spec = {"holderIdentity": self.identity, "leaseDurationSeconds": self.seconds, "renewTime": _now()}
+        spec = {"holderIdentity": self.identity, "leaseDurationSeconds": self.seconds, "renewTime": _micro_time(at or datetime.now(UTC))}
         metadata = {"name": f"verifier-{self.identity}", "labels": labels, "annotations": notes}
         body: Json = {"apiVersion": API, "kind": "Lease", "metadata": metadata, "spec": spec}
         self.team.api.apply(self._path, body)
@@ -52,5 +52,5 @@ class LeaseByHand:
         self.team.api.delete(self._path)
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def _micro_time(instant: datetime) -> str:
+    return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -33,7 +33,7 @@ from keyturn.controller.key_use import KeyUses
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.decide import decide, situation
 from keyturn.lifecycle.observed import Observed
-from keyturn.lifecycle.old_key_use import PATIENCE, KeyUse, ReplicaLife, ReplicaUse, reason_to_wait, recheck_after, uses_of
+from keyturn.lifecycle.old_key_use import PATIENCE, KeyUse, ReplicaLife, ReplicaUse, needed_until, reason_to_wait, recheck_after, uses_of
 from keyturn.lifecycle.overlap import Look, look_wanted
 from keyturn.lifecycle.plan import Plan, SaveRecord
 
@@ -276,8 +276,12 @@ class Heard:
         self.woken: list[tuple[str, datetime | None]] = []
         self.uses = KeyUses(wake=lambda key, at: self.woken.append((str(key), at)), lives=lambda: [A, B], clock=lambda: NOW)
 
-    def hear(self, replica: str, *, retiring: str = "", days: str = "") -> None:
-        self.uses.take(Key("", f"{replica}-{'days' if days else 'retiring'}"), UseReport(replica, retiring, days))
+    def hear(self, replica: str, *, retiring: str = "", days: str = "", made_ago: timedelta = 9 * DAY) -> None:
+        self.uses.take(_where(replica, days), UseReport(replica, retiring, days, made_time=NOW - made_ago))
+
+
+def _where(replica: str, days: str) -> Key:
+    return Key("", f"{replica}-{'days' if days else 'retiring'}")
 
 
 def day_line(day: date) -> str:
@@ -319,3 +323,23 @@ def test_a_replica_that_names_the_version_no_more_does_not_know_it() -> None:
     heard.hear("a", retiring=write_retiring({key_id(7): None}))
     told = heard.uses.of(Key("shop", "billing"), record(active(2), retiring(1)))
     assert ReplicaUse("a", A, knows_version=False) in told.retiring
+
+
+@pytest.mark.parametrize(
+    ("made_ago", "uses", "newest_day", "is_needed"),
+    [
+        (2 * DAY, {}, None, False),
+        (HOUR, {}, None, True),
+        (40 * DAY, {"k": NOW - 30 * DAY}, None, True),
+        (40 * DAY, {"k": NOW - 32 * DAY}, None, False),
+        (40 * DAY, {"k": None}, None, False),
+        (40 * DAY, {}, NOW - DAY, True),
+        (40 * DAY, {}, NOW - 4 * DAY, False),
+    ],
+    ids=["says nothing", "young", "old version used", "long ago", "unused", "used yesterday", "days ago"],
+)
+def test_what_a_dead_replica_said_is_kept_for_as_long_as_it_matters(
+    made_ago: timedelta, uses: dict[str, datetime | None], newest_day: datetime | None, *, is_needed: bool
+) -> None:
+    day = newest_day.date() if newest_day is not None else date(1, 1, 1)
+    assert (needed_until(NOW - made_ago, uses, day) >= NOW) == is_needed

@@ -18,7 +18,8 @@ WORDS = st.from_regex(r"[A-Za-z0-9.-]{1,40}", fullmatch=True)
 
 
 def configmap(data: dict[str, str], *, replica: str = "v-0") -> dict[str, object]:
-    metadata = {"name": "verifier-use-v-0-days-0", "annotations": {names.REPLICA_ANNOTATION: replica}}
+    annotations = {names.REPLICA_ANNOTATION: replica}
+    metadata = {"name": "verifier-use-v-0-days-0", "annotations": annotations, "creationTimestamp": "2026-11-24T12:00:00Z"}
     return {"metadata": metadata, "data": data}
 
 
@@ -57,12 +58,9 @@ def test_every_name_has_one_shard(names_: list[str], count: int) -> None:
 
 
 def test_a_report_of_a_format_to_come_says_nothing() -> None:
-    assert decode_use_report(configmap({"format": "1", "days": "a.b 2026-11-24\n"})) == (
-        Key("", "verifier-use-v-0-days-0"),
-        UseReport("v-0", "", "a.b 2026-11-24\n"),
-    )
-    assert decode_use_report(configmap({"format": "2", "days": "a.b 2026-11-24\n"})) == (
-        Key("", "verifier-use-v-0-days-0"),
-        UseReport("v-0", "", ""),
-    )
+    days = "a.b 2026-11-24\n"
+    made = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    where = Key("", "verifier-use-v-0-days-0")
+    assert decode_use_report(configmap({"format": "1", "days": days})) == (where, UseReport("v-0", days=days, made_time=made))
+    assert decode_use_report(configmap({"format": "2", "days": days})) is None
     assert decode_use_report(configmap({"format": "1"}, replica="")) is None

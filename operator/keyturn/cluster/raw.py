@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+
+from keyturn.base.clock import parse_time
 
 
 def mapping_of(raw: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -26,6 +29,14 @@ def objects_of(raw: Mapping[str, object], name: str) -> list[Mapping[str, object
     """A list of objects; empty if it is absent or something else."""
     value = raw.get(name)
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def instant_of(raw: Mapping[str, object], name: str) -> datetime | None:
+    """An RFC 3339 instant; None if it is absent or something else."""
+    try:
+        return parse_time(text_of(raw, name))
+    except (ValueError, OverflowError):
+        return None
 
 
 def resource_version_of(raw: Mapping[str, object]) -> int:

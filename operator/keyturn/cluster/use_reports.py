@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from keyturn.api.use_report import DAYS_ENTRY, FORMAT, FORMAT_ENTRY, RETIRING_ENTRY
 from keyturn.base import names
 from keyturn.base.names import Key
-from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.client import METADATA_ONLY, Client
-from keyturn.cluster.raw import mapping_of, objects_of, text_of, texts_of
+from keyturn.cluster.raw import instant_of, mapping_of, objects_of, text_of, texts_of
 
 USE_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.COMPONENT_LABEL}={names.USE_REPORT}"
 
@@ -24,19 +24,20 @@ class UseReport:
     """One ConfigMap of one replica. `retiring` and `days` are texts, empty where it holds none."""
 
     replica: str
-    retiring: str
-    days: str
+    retiring: str = ""
+    days: str = ""
+    made_time: datetime | None = None
+    """When the ConfigMap was created, by the API server's clock."""
 
 
 def decode_use_report(raw: Mapping[str, object]) -> tuple[Key, UseReport] | None:
-    """Read a ConfigMap; one in a format that is not known here says nothing. Never raises."""
+    """Read a ConfigMap; None for one in a format that is not known here. Never raises."""
     metadata, data = mapping_of(raw, "metadata"), texts_of(raw, "data")
     replica = texts_of(metadata, "annotations").get(names.REPLICA_ANNOTATION, "")
-    if not replica:
+    if not replica or data.get(FORMAT_ENTRY) != FORMAT:
         return None
-    known = data.get(FORMAT_ENTRY) == FORMAT
-    report = UseReport(replica, data.get(RETIRING_ENTRY, ""), data.get(DAYS_ENTRY, "")) if known else UseReport(replica, "", "")
-    return Key("", text_of(metadata, "name")), report
+    made = instant_of(metadata, "creationTimestamp")
+    return Key("", text_of(metadata, "name")), UseReport(replica, data.get(RETIRING_ENTRY, ""), data.get(DAYS_ENTRY, ""), made)
 
 
 def use_reports_path(namespace: str) -> str:
@@ -45,7 +46,7 @@ def use_reports_path(namespace: str) -> str:
 
 
 class UseReports:
-    """Reads and writes one replica's own reports, and removes those of others."""
+    """Reads and writes one replica's own reports."""
 
     def __init__(self, client: Client, *, namespace: str) -> None:
         self._client = client
@@ -67,10 +68,3 @@ class UseReports:
         }
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {FORMAT_ENTRY: FORMAT, entry: text}}
         await self._client.apply(f"{self._path}/{name}", body, accept=METADATA_ONLY)
-
-    async def remove(self, name: str) -> None:
-        """Remove one shard; nothing to do where it is gone."""
-        try:
-            await self._client.request("DELETE", f"{self._path}/{name}")
-        except NotFound:
-            return

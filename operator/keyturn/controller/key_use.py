@@ -15,12 +15,12 @@ from keyturn.api.use_report import LastUses, read_days, read_retiring
 from keyturn.base.clock import HOUR, SECOND, Clock
 from keyturn.base.names import Key
 from keyturn.base.version_state import VersionState
-from keyturn.cluster.cache import Cache
+from keyturn.cluster.cache import Cache, Entry
 from keyturn.cluster.client import Client
 from keyturn.cluster.use_reports import USE_SELECTOR, UseReport, decode_use_report, use_reports_path
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
 from keyturn.keys.record import Record
-from keyturn.lifecycle.old_key_use import KeyUse, ReplicaLife, uses_of
+from keyturn.lifecycle.old_key_use import KeyUse, ReplicaLife, needed_until, uses_of
 
 SPREAD: Final = HOUR
 """Over how long the new days of keys that are in steady use are written: at midnight they are all news."""
@@ -36,6 +36,7 @@ class KeyUses:
         self._cache = Cache[UseReport]()
         self._days: dict[str, int] = {}
         self._retiring: dict[Key, tuple[str, LastUses]] = {}
+        self._needed_until: dict[Key, datetime] = {}
 
     def reflector(self, client: Client, *, namespace: str) -> Reflector:
         """The watch that feeds this."""
@@ -47,6 +48,7 @@ class KeyUses:
         entry = self._cache.get(where)
         if entry is None:
             self._retiring.pop(where, None)
+            self._needed_until.pop(where, None)
             return
         self.take(where, entry.value)
 
@@ -57,11 +59,21 @@ class KeyUses:
             self._retiring[where] = report.replica, uses
         else:
             self._retiring.pop(where, None)
+        newest = 1
         for record_name, day in read_days(report.days):
+            newest = max(newest, day)
             before = self._days.get(record_name, 0)
             if day > before:
                 self._days[record_name] = day
                 self._wake(Key.of_record(record_name), self._look_time(record_name) if before == day - 1 else None)
+        self._needed_until[where] = needed_until(report.made_time or self._clock(), uses, date.fromordinal(newest))
+
+    def left_behind(self, now: datetime) -> tuple[tuple[Key, Entry[UseReport]], ...]:
+        """Reports of replicas that are no more, in which nothing stands that matters any more."""
+        there = {life.replica for life in self._lives()}
+        spent = [where for where, end in self._needed_until.items() if end < now]
+        entries = [(where, entry) for where in spent if (entry := self._cache.get(where)) is not None]
+        return tuple((where, entry) for where, entry in entries if entry.value.replica not in there)
 
     def of(self, key: Key, record: Record) -> KeyUse:
         """What is known of one ApiKey."""

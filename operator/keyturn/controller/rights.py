@@ -49,7 +49,7 @@ def _among_records(namespace: str) -> list[Right]:
     """Records, and what verifiers say: in Leases what they know, in ConfigMaps which keys are used."""
     rights = [Right(verb, "", "secrets", namespace=namespace) for verb in ("get", "list", "watch", "create", "patch")]
     for group, resource in ((_LEASES, "leases"), ("", "configmaps")):
-        rights += [Right(verb, group, resource, namespace=namespace) for verb in ("list", "watch")]
+        rights += [Right(verb, group, resource, namespace=namespace) for verb in ("list", "watch", "delete")]
     return rights
 
 

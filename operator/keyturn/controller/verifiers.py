@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from keyturn.base.clock import DAY
 from keyturn.base.errors import KeyturnError
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
-from keyturn.cluster.cache import Cache
+from keyturn.cluster.cache import Cache, Entry
 from keyturn.cluster.client import Client
 from keyturn.cluster.raw import objects_of, resource_version_of, uid_of
 from keyturn.cluster.verifier_leases import VERIFIER_SELECTOR, VerifierLease, decode_verifier_lease, leases_path
@@ -92,6 +93,12 @@ class Verifiers:
                 ended = lease.end_time or now
                 found.append(ReplicaLife(lease.identity, ended if renewal.ended else None, lease.use_reported_time))
         return tuple(found)
+
+    def left_behind(self, now: datetime) -> tuple[tuple[Key, Entry[VerifierLease]], ...]:
+        """Leases that ended over a day ago: their replicas died, and what they may have seen matters no more."""
+        ended = [where for where, renewal in self._renewals.items() if renewal.ended]
+        entries = [(where, entry) for where in ended if (entry := self._cache.get(where)) is not None]
+        return tuple((where, entry) for where, entry in entries if (entry.value.end_time or now) + DAY < now)
 
     def lag(self, newest: int) -> float:
         """Seconds for which the live verifier furthest behind has had something to apply; `newest`: the records' newest change."""

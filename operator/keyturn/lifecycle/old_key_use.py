@@ -13,16 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from keyturn.api.v1alpha1.conditions import Reason
-from keyturn.base.clock import SECOND, format_time
+from keyturn.base.clock import DAY, SECOND, format_time
 from keyturn.base.duration import format_duration
 from keyturn.lifecycle.plan import Waiting
 
 PATIENCE: Final = 30 * SECOND
 """How long a report may be late before it is told; replicas speak when they renew their Leases, every 5 s by default."""
+DAYS_MATTER: Final = 3 * DAY
+USES_MATTER: Final = 31 * DAY
 SHORTEST_RECHECK: Final = SECOND
 LONGEST_RECHECK: Final = 5 * SECOND
 
@@ -93,6 +95,16 @@ def reason_to_wait(
 def recheck_after(quiet_period: timedelta) -> timedelta:
     """How soon to look again for a report that is due."""
     return min(max(quiet_period / 10, SHORTEST_RECHECK), LONGEST_RECHECK)
+
+
+def needed_until(made: datetime, uses: Mapping[str, datetime | None], newest_day: date) -> datetime:
+    """How long a report of a replica that is no more may still say something that is not known otherwise.
+
+    Days are in the statuses by then; a use of an old version that long ago is no reason to wait; and a young one may be that of a
+    replica whose Lease is not seen yet.
+    """
+    matters = [made + DAY, datetime.combine(newest_day, time(), UTC) + DAYS_MATTER]
+    return max([*matters, *(at + USES_MATTER for at in uses.values() if at is not None)])
 
 
 def _was_there_after(each: ReplicaUse, instant: datetime) -> bool:

@@ -91,6 +91,10 @@ class RetiringUse:
         """The texts of this moment stand in the cluster."""
         self._written = self._uses
 
+    def forget_written(self) -> None:
+        """Whether they still do is not known."""
+        self._written = None
+
 
 class DaysOfUse:
     """The last day each ApiKey was used, in as many parts as ConfigMaps are needed."""

@@ -26,7 +26,7 @@ TICK: Final = 1.0
 """Seconds between two collections."""
 BYTES_A_SECOND: Final = 16 * 1024
 """What one replica writes at most in the long run: a full shard of 256 KiB every 16 seconds."""
-CLEANING_PAUSE: Final = 3600.0
+HOUR: Final = 3600.0
 PATIENCE_AT_THE_END: Final = 3.0
 LONGEST_PAUSE: Final = 30.0
 
@@ -53,7 +53,7 @@ class UseReporter:
         self._day_pause = settings.use_day_pause.total_seconds()
         self._remembers = False
         self._reported: float | None = None
-        self._retiring_due = self._days_due = self._cleaning_due = float("-inf")
+        self._retiring_due = self._days_due = self._hourly_due = float("-inf")
         self._texts: list[str] = []
         self._days_written: dict[int, float] = {}
         self._failures = 0
@@ -79,20 +79,25 @@ class UseReporter:
 
     async def turn(self) -> None:
         """Take in what was used, and write what is due. Raises KeyturnError where a write failed; it is due again then."""
-        if not self._store.is_caught_up:
+        if not self._store.is_complete:
             return  # what this replica does not know yet it must not call unused
         if not self._remembers:
             await self._remember()
         began, at = self._monotonic(), self._collect()
+        if began >= self._hourly_due:
+            self._hourly_due = began + HOUR
+            self._tidy_up()
         if self._usage.retiring.changed and began >= self._retiring_due:
             size = await self._write_retiring()
             self._retiring_due = began + max(self._pause, size / BYTES_A_SECOND)
         if not self._usage.retiring.changed:
             self._reported = at
         await self._write_days(began)
-        if began >= self._cleaning_due:
-            self._cleaning_due = began + CLEANING_PAUSE
-            self._usage.forget_ended(self._store.live)
+
+    def _tidy_up(self) -> None:
+        self._usage.forget_ended(self._store.live)
+        self._texts.clear()  # somebody may have removed what stood there
+        self._usage.retiring.forget_written()
 
     async def finish(self) -> None:
         """The last word, when nothing is answered any more."""
