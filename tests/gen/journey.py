@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Final, Self
 
@@ -32,18 +34,24 @@ from testbed.layout import free_ports
 from testbed.processes import Component, Group
 
 NAME: Final = "orders"
-SPEC: Final[Mapping[str, object]] = {"rotation": {"policy": "Manual", "gracePeriod": "4s", "overlapLimit": "2m"}}
-OPERATOR: Final = {"lease_duration": "3s", "propagation_delay": "1s", "settle": "500ms"}
+SPEC: Final[Mapping[str, object]] = {"rotation": {"policy": "Manual", "gracePeriod": "1s", "quietPeriod": "2s", "overlapLimit": "5m"}}
+"""Grace is over long before the last client has noticed: it is the quiet period that keeps the old key for it."""
+OPERATOR: Final = {"lease_duration": "3s"}
+VERIFIER: Final = {"lease_duration": "3s", "use_report_pause": "100ms"}
 PATIENCE: Final = 60.0
+UNAUTHORIZED: Final = 401
+UNAVAILABLE: Final = 503
+SIGHT: Final = 20.0
+"""Seconds after the API server's return within which every verifier must have caught up."""
 PAUSE: Final = 4.0
 """Milliseconds between the client's requests."""
-MOUNT_DELAYS: Final = (0.0, 0.4, 1.2)
+MOUNT_DELAYS: Final = (0.0, 0.5, 2.0)
 """How late the mounted file follows its Secret, in turn."""
 _ONE: Final = "{ address: 127.0.0.1, port_value: <verifier> }"
 _ANOTHER: Final = "\n              - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: %d } } }"
 
-_PATIENT: Final = {" timeout: 0.5s": " timeout: 8s"}
-"""Half a second is soon over on a machine with more to do than it has cores."""
+_PATIENT: Final = {" timeout: 0.5s": " timeout: 8s", "max_interval: 0.2s": "max_interval: 3s"}
+"""Half a second, and a fifth of one for each try, is soon over on a machine with more to do than it has cores."""
 
 
 @dataclass(slots=True)
@@ -57,6 +65,8 @@ class Journey:
     gateways: Mapping[str, Gateway]
     """By the way in which they ask the verifiers."""
     diary: Diary = field(default_factory=Diary)
+    outages: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when the API server was away: a verifier whose Lease ended cannot say of an unknown key that it does not exist."""
     tokens: list[str] = field(default_factory=list)
     """Every key the Secret has held, oldest first."""
 
@@ -79,7 +89,9 @@ class Journey:
             operator = ends.enter_context(OperatorProcess.start(plane, settings=settings, records_namespace=records))
             ports = {"envoy-http": free_ports(verifiers), "envoy-grpc": free_ports(verifiers)}
             asked = tuple(
-                ends.enter_context(_verifier(plane, records, pair, name=f"verifier-{number}", settings=verifier_settings or {}))
+                ends.enter_context(
+                    _verifier(plane, records, pair, name=f"verifier-{number}", settings={**VERIFIER, **(verifier_settings or {})})
+                )
                 for number, pair in enumerate(zip(*ports.values(), strict=True), start=1)
             )
             api = Api(plane.login)
@@ -104,6 +116,7 @@ class Journey:
             for client in clients:
                 client.start()
             try:
+                self._wait(lambda: self.is_used(self.tokens[-1]), what="every client to ask")
                 yield
                 for client in clients:
                     client.complain_if_dead()
@@ -172,23 +185,31 @@ class Journey:
         assert [self.ask(token) for token in self.tokens] == [*[401] * (len(self.tokens) - 1), 200]
 
     @contextmanager
-    def garbage(self, *, rate: float = 50.0) -> Iterator[list[int]]:
-        """Meanwhile others send keys that are none, so many a second; the answers they got."""
-        stop, answers = threading.Event(), list[int]()
+    def garbage(self, *, rate: float = 50.0) -> Iterator[None]:
+        """Meanwhile others send keys that are none, so many a second. Every one is refused; while verifiers cannot know, with 503."""
+        stop, answers = threading.Event(), list[Outcome]()
 
         def send() -> None:
-            number = 0
-            while not stop.wait(1 / rate):
-                number += 1
-                answers.append(self.ask(_garbage(number)))
+            for number in count():
+                for gateway in self.gateways.values():
+                    status = ask(gateway.port, "/orders", bearer(_garbage(number))).status
+                    answers.append(Outcome(time.time(), status, f"garbage {number % 3}", 0.0))
+                if stop.wait(1 / rate):
+                    return
 
         thread = threading.Thread(target=send, name="garbage", daemon=True)
         thread.start()
         try:
-            yield answers
+            yield
         finally:
             stop.set()
             thread.join(PATIENCE)
+        wrong = [each for each in answers if each.status != UNAUTHORIZED and not (each.status == UNAVAILABLE and self._is_blind(each.time))]
+        assert not wrong, told(wrong, self.diary)
+        assert answers[-1].status == UNAUTHORIZED
+
+    def _is_blind(self, instant: float) -> bool:
+        return any(begin <= instant <= end + SIGHT for begin, end in self.outages)
 
     def _wait(self, is_so: Callable[[], bool], *, what: str) -> None:
         self.team.wait_until(is_so, about=NAME, what=what, patience=PATIENCE)

@@ -43,16 +43,15 @@ def the_operator_is_killed(journey: Journey) -> None:
 def the_api_server_is_away(journey: Journey, *, seconds: float = 5.0) -> None:
     plane = journey.plane
     assert isinstance(plane, Plane)
+    old = journey.begin_rotation()
     journey.diary.note(f"the API server is killed, for {seconds:.0f} s")
     plane.apiserver.kill()
+    began = time.time()
     time.sleep(seconds)
     plane.restart("kube-apiserver")
+    journey.outages.append((began, time.time()))
     journey.diary.note("the API server is back")
-    for verifier in journey.verifiers:
-        verifier.wait_until(
-            lambda verifier=verifier: verifier.metric("keyturn_verifier_heard_age_seconds") < seconds, what="to watch again"
-        )
-    journey.rotate()
+    journey.end_rotation(old)
 
 
 EVERY: Final[tuple[Accident, ...]] = (

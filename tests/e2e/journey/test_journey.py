@@ -12,8 +12,7 @@ from testbed.plane import Plane
 def test_no_request_fails_whatever_happens_under_way(journey_plane: Plane, tmp_path: Path) -> None:
     """Each rotation meets an accident; garbage arrives all the time."""
     with Journey.open(journey_plane, folder=tmp_path) as journey:
-        with journey.travel(), journey.garbage() as answers:
+        with journey.travel(), journey.garbage():
             for accident in EVERY:
                 accident(journey)
         journey.judge()
-        assert set(answers) == {401}

@@ -24,18 +24,16 @@ ROTATIONS = 20
 def test_twenty_rotations_fail_no_request_of_real_pods(node: Cluster, tmp_path: Path) -> None:
     node.kubectl("apply", "--server-side", "-f", str(CRDS))
     with Journey.open(node, folder=tmp_path) as journey:
-        with travel_in_pods(journey, cast("NodePlane", node)), journey.garbage() as answers:
+        with travel_in_pods(journey, cast("NodePlane", node)), journey.garbage():
             for _ in range(ROTATIONS):
                 journey.rotate()
         journey.judge()
-        assert set(answers) == {401}
 
 
 def test_twenty_rotations_with_an_accident_each_fail_no_request(journey_plane: Plane, tmp_path: Path) -> None:
     with Journey.open(journey_plane, folder=tmp_path) as journey:
-        with journey.travel(), journey.garbage(rate=200.0) as answers:
+        with journey.travel(), journey.garbage(rate=200.0):
             for accident in islice(cycle(EVERY), ROTATIONS):
                 accident(journey)
             the_api_server_is_away(journey, seconds=60.0)
         journey.judge()
-        assert set(answers) == {401}
