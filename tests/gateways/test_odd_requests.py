@@ -6,7 +6,7 @@ import pytest
 
 from gen.gateway_examples import EXAMPLES
 from gen.gateway_walk import Surroundings
-from gen.raw_request import ask, bearer
+from gen.raw_request import ask, ask_in_turn, bearer
 
 pytestmark = pytest.mark.parametrize("name", EXAMPLES)
 
@@ -48,3 +48,9 @@ def test_no_method_goes_unchecked(name: str, walk: Surroundings, method: str) ->
     with walk.nothing_reaches_the_api(name):
         answered = ask(walk.gateway(name).port, "/orders/1", ("Content-Length", "0"), method=method)
         assert answered.status in {400, 401, 403, 404, 405, 501}
+
+
+def test_each_request_of_a_connection_is_checked(name: str, walk: Surroundings) -> None:
+    """What the first one proved says nothing about the next."""
+    answers = ask_in_turn(walk.gateway(name).port, (bearer(walk.good),), (), (bearer(walk.good),), (bearer("junk"),))
+    assert [answered.status for answered in answers] == [200, 401, 200, 401]

@@ -11,6 +11,7 @@ from gen.gateway_examples import EXAMPLES
 from gen.gateway_outage import HANGS_LONG, Outage
 from gen.gateway_walk import Surroundings
 from gen.raw_request import Answered, ask, bearer
+from keyturn.keys.record import Limits
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "reference" / "gateways.md"
 TITLES: Final = {
@@ -35,12 +36,16 @@ def words(answered: Answered) -> str:
 
 def observed(walk: Surroundings, name: str, outage: Outage) -> dict[str, str]:
     port, good = walk.gateway(name).port, bearer(walk.good)
+    hasty = bearer(walk.known(f"counted-{name}", limits=Limits(requests_per_second=1, burst=5)))
+    often = [walk.ask(name, "/orders/1", hasty) for _ in range(8)]
     without_scope = walk.ask(name, "/reports/1", good)
     return {
         "No key, or none that is valid": told(walk.ask(name, "/orders/1")),
         "The key lacks the scope": told(without_scope),
         "The verifier is down": str(outage.down),
         "The verifier hangs": ELSEWHERE["The verifier hangs"].get(name) or f"{outage.hanging} within 0.5 s",
+        "The key is used too often": told(often[-1]),
+        "`RateLimit` also with the API's answers": "yes" if "ratelimit" in often[0].headers else "no",
         "Two `Authorization` headers": told(walk.ask(name, "/orders/1", good, good)),
         "A header of 200 KB": told(walk.ask(name, "/orders/1", bearer("x" * 200_000))),
         "`%2f` in the path": told(walk.ask(name, "/orders/..%2freports", good)),

@@ -35,7 +35,7 @@ def test_a_verifier_that_dies_costs_no_request(name: str, walk: Surroundings, tm
 
 
 def test_a_verifier_that_hangs_costs_few_requests(name: str, walk: Surroundings, tmp_path: Path) -> None:
-    """Without another try each second one. A few are lost on a busy machine, where the other verifier may need its tenth of a second."""
+    """Without another try each second one. A few are lost on a busy machine, where the other verifier may need longer than a try has."""
     statuses = statuses_during(VerifierProcess.freeze, name=name, walk=walk, folder=tmp_path)
     assert set(statuses) <= {200, 503}
     assert statuses[503] <= 30

@@ -12,6 +12,7 @@ from testbed.layout import free_ports
 FOLDER: Final = Path(__file__).parents[2] / "deploy" / "gateways"
 _API: Final = "orders-api.shop.svc.cluster.local"
 _VERIFIER: Final = "keyturn-verifier.keyturn-system.svc.cluster.local"
+_PODS: Final = "keyturn-verifier-pods.keyturn-system.svc.cluster.local"
 _HOSTS: Final = {f"{_API}:8000": "127.0.0.1:<api>", f"{_VERIFIER}:8080": "127.0.0.1:<verifier>"}
 
 
@@ -39,13 +40,13 @@ EXAMPLES: Final = {
     "envoy-http": Example(
         "envoy",
         ("envoy-http.yaml",),
-        {**_ENVOYS, f"{{ address: {_VERIFIER}, port_value: 8080 }}": "{ address: 127.0.0.1, port_value: <verifier> }"},
+        {**_ENVOYS, f"{{ address: {_PODS}, port_value: 8080 }}": "{ address: 127.0.0.1, port_value: <verifier> }"},
         tells_loopback_addresses=False,
     ),
     "envoy-grpc": Example(
         "envoy",
         ("envoy-grpc.yaml",),
-        {**_ENVOYS, f"{{ address: {_VERIFIER}, port_value: 9090 }}": "{ address: 127.0.0.1, port_value: <verifier> }"},
+        {**_ENVOYS, f"{{ address: {_PODS}, port_value: 9090 }}": "{ address: 127.0.0.1, port_value: <verifier> }"},
         asks_over_grpc=True,
         tells_loopback_addresses=False,
     ),

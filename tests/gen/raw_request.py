@@ -41,6 +41,17 @@ def ask(
         return _read(connection, method=method)
 
 
+def ask_in_turn(port: int, *requests: tuple[tuple[str, str], ...]) -> list[Answered]:
+    """Requests with these headers one after the other on one connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+        answers = []
+        for headers in requests:
+            named = "".join(f"{name}: {value}\r\n" for name, value in (("Host", "api.example.com"), *headers))
+            connection.sendall(f"GET /orders/1 HTTP/1.1\r\n{named}\r\n".encode("latin-1"))
+            answers.append(_read(connection, method="GET"))
+        return answers
+
+
 def bearer(token: str) -> tuple[str, str]:
     """The usual header."""
     return "Authorization", f"Bearer {token}"

@@ -8,6 +8,7 @@ local TIMEOUT_MS = 500
 local KEYS = { "authorization", "x-api-key" }
 local IDENTITY = { "x-keyturn-key-id", "x-keyturn-apikey", "x-keyturn-scopes", "x-keyturn-plan" }
 local REFUSALS = { [401] = true, [403] = true, [429] = true }
+local LIMITS = { "ratelimit", "ratelimit-policy" }
 local TO_CLIENT = { "content-type", "cache-control", "www-authenticate", "retry-after", "ratelimit", "ratelimit-policy" }
 
 local function all_of(values)
@@ -49,6 +50,11 @@ local function keyturn(txn, asks)
     end
     for _, name in ipairs(IDENTITY) do
         txn.http:req_set_header(name, answer.headers[name] and answer.headers[name][0] or "")
+    end
+    for _, name in ipairs(LIMITS) do
+        if answer.headers[name] ~= nil then
+            txn:set_var("txn." .. name:gsub("-", "_"), answer.headers[name][0])
+        end
     end
     txn:set_var("txn.keyturn", "yes")
 end
