@@ -122,8 +122,9 @@ def check(token: str, asked: Asked, view: View, *, now: float) -> CheckVerdict:
         return Refused(_end_of(terms, now=now), key_id)
     if asked.audience != power.audience:
         return Refused(Refusal.AUDIENCE, key_id)
-    if asked.scopes and not all(scope in power.scopes for scope in asked.scopes):
-        return Refused(Refusal.SCOPE, key_id, asked.scopes)
+    for scope in asked.scopes:
+        if scope not in power.scopes:
+            return Refused(Refusal.SCOPE, key_id, asked.scopes)
     if power.networks and not _is_inside(asked.address, power.networks):
         return Refused(Refusal.ADDRESS, key_id)
     return Accepted(found.record_name, key_id, found.version, power.audience, power.product, power.plan, power.scopes, power.limit)

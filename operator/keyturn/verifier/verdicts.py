@@ -47,7 +47,7 @@ class Accepted(NamedTuple):
         """Who it is, for the API behind the gateway. Every one of IDENTITY_HEADERS is there, so that each replaces a client's own."""
         return {
             KEY_ID_HEADER: self.key_id,
-            APIKEY_HEADER: str(self.key),
+            APIKEY_HEADER: self.record_name.replace(".", "/", 1),  # as str(self.key), for every request
             SCOPES_HEADER: " ".join(self.scopes),
             PLAN_HEADER: self.plan or "",
         }

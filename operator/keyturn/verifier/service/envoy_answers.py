@@ -17,6 +17,9 @@ _MORE: Final = 0x80
 _REPLACES: Final = b"\x18\x02\x20\x01"
 """Of a HeaderValueOption: append_action OVERWRITE_IF_EXISTS_OR_ADD, so that a client's own copy is replaced, and keep_empty_value, so
 that it is also replaced by nothing."""
+_TWO_HEADS: Final = 4
+"""Bytes: tag and length, of a header's name and of its value."""
+_REST_OF_OPTION: Final = 2 + len(_REPLACES)
 _OK: Final = b"\x0a\x00"
 """An empty status: code 0."""
 
@@ -24,7 +27,7 @@ _OK: Final = b"\x0a\x00"
 def ok_response(*, headers: Headers = (), removed: Iterable[str] = (), to_client: Headers = ()) -> bytes:
     """The request passes: with these headers and without those. `to_client`: with the API's answer."""
     passed = [_set_header(name, value) for name, value in headers]
-    passed += [_field(5, name.encode("latin-1")) for name in removed]
+    passed += [_remove_header(name) for name in removed]
     passed += [_field(6, _option(name, value)) for name, value in to_client]
     return _OK + _field(3, b"".join(passed))
 
@@ -35,9 +38,21 @@ def denied_response(*, code: int, status: int, headers: Headers, body: bytes) ->
     return _field(1, b"\x08" + _varint(code)) + _field(2, b"".join(denied))
 
 
-@lru_cache(maxsize=1024)
 def _set_header(name: str, value: str) -> bytes:
-    return _field(2, _option(name, value))
+    written_name, written_value = name.encode("latin-1"), value.encode("latin-1")
+    header = len(written_name) + len(written_value) + _TWO_HEADS
+    option = header + _REST_OF_OPTION
+    if option > _SEVEN_BITS:
+        return _field(2, _option(name, value))
+    # The same in one step, where every length is one byte: two of these are about the key, and made for every request.
+    return b"\x12%c\x0a%c\x0a%c%b\x12%c%b\x18\x02\x20\x01" % (
+        option, header, len(written_name), written_name, len(written_value), written_value
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _remove_header(name: str) -> bytes:
+    return _field(5, name.encode("latin-1"))
 
 
 def _option(name: str, value: str) -> bytes:

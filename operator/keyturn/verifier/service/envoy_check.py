@@ -88,7 +88,6 @@ def response_to(judged: Judged) -> bytes:
     return _pass(Accepted(*verdict[:-1]), header) + ok_response(to_client=limit_headers(verdict.quota))
 
 
-@lru_cache(maxsize=4096)
 def _pass(accepted: Accepted, header: str | None) -> bytes:
     return ok_response(headers=accepted.headers.items(), removed=() if header is None else (header,))
 

@@ -81,9 +81,9 @@ def _told(verdict: CheckVerdict) -> Reply:
     return _refused(verdict.refusal, verdict.needs_scopes) if verdict.quota is None else written(answer_to(verdict))
 
 
-@lru_cache(maxsize=4096)
 def _accepted(accepted: Accepted) -> Reply:
-    return written(Answer(HTTPStatus.OK, (*accepted.headers.items(), _NO_STORE), b""))
+    """Written anew for each request: keeping it would help only as long as few keys are used, and they are not the problem."""
+    return _reply(b"%b%b%b" % (_OK, _lines(accepted.headers.items()), _NO_BODY), b"")
 
 
 @lru_cache(maxsize=1024)
@@ -97,9 +97,12 @@ def _reply(head: bytes, body: bytes) -> Reply:
 
 def _lines(headers: Iterable[tuple[str, str]]) -> bytes:
     """What does not fit a header becomes a question mark: nobody may end a line from within."""
-    return b"".join(b"%b: %b\r\n" % (name.encode(), _UNFIT.sub("?", value).encode("latin-1", "replace")) for name, value in headers)
+    lines = [f"{name}: {value if value.isprintable() else _UNFIT.sub('?', value)}\r\n" for name, value in headers]
+    return "".join(lines).encode("latin-1", "replace")
 
 
+_OK: Final = b"HTTP/1.1 200 OK\r\n"
+_NO_BODY: Final = _lines([_NO_STORE, ("content-length", "0")])
 _TURNED_BACK: Final = {
     Entry.UNPROVEN: written(problem(HTTPStatus.FORBIDDEN, HOW_TO)),
     Entry.NOT_NOW: written(problem(HTTPStatus.SERVICE_UNAVAILABLE, NOT_NOW)),
