@@ -127,6 +127,10 @@ journey: $(READY) ## A client behind Envoy lives through twenty rotations: in re
 bench-operator: $(READY) ## Requests, seconds and bytes for thousands of ApiKeys; about 8 min
 	@$(BIN)/python tests/bench/bench_operator.py $(ARGS)
 
+.PHONY: bench-verifier
+bench-verifier: $(READY) ## What a check costs in every door, revocation, start, memory, garbage without end (ARGS="--quick http"); about 10 min
+	@$(BIN)/python tests/bench/bench_verifier.py $(ARGS)
+
 .PHONY: bench-argocd
 bench-argocd: $(READY) ## A thousand ApiKeys in one Application of Argo CD, all rotating; prints what it cost; about 5 min
 	@$(BIN)/pytest tests/argocd -m slow --capture=no $(ARGS)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from gen.verifying import guard, record
+from gen import verifying
+from keyturn.keys.record import DEFAULT_AUDIENCE, Record
 from keyturn.keys.token_format import format_token
 from keyturn.verifier.guard import Guard
 
-ASKED: Final = {"audience": "orders", "scopes": ("orders:read",)}
+ASKED: Final = {"audience": DEFAULT_AUDIENCE, "scopes": ("orders:read",)}
 
 
 def token(number: int) -> str:
@@ -16,6 +17,16 @@ def token(number: int) -> str:
     return format_token("kt", key_id=f"{number:012d}", secret="s" * 43)
 
 
+def garbage(number: int) -> str:
+    """As long as a key, never issued, and none like another."""
+    return f"kt_{number:061d}"
+
+
+def record(number: int, **fields: object) -> Record:
+    """What the operator would have written about it."""
+    return verifying.record(token=token(number), **{"name": f"key-{number}", **ASKED, **fields})
+
+
 def guard_of(keys: int) -> Guard:
     """The door, to a verifier that knows so many."""
-    return guard(*(record(token=token(number), name=f"key-{number}", **ASKED) for number in range(keys)))
+    return verifying.guard(*map(record, range(keys)))

@@ -1,0 +1,60 @@
+"""`make bench-verifier`: what a check costs in every door, memory, revocation, start, and garbage without end.
+
+    make bench-verifier                              everything
+    make bench-verifier ARGS=--quick                 a tenth of it, for trying
+    make bench-verifier ARGS="check http"            some parts
+
+Prints each number next to its floor and exits 1 if a count or a ratio misses its own. Absolute times depend on the machine and are
+only told. docs/performance.md has what was measured and where.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench import verifier_check, verifier_grpc, verifier_http
+from bench.report import Report
+from testbed.cache import say
+
+
+class Part(Protocol):
+    """Measures one thing."""
+
+    def __call__(self, report: Report, *, quick: bool) -> None: ...
+
+
+PARTS: Final[Mapping[str, Part]] = {
+    "check": verifier_check.measure,
+    "http": verifier_http.measure,
+    "grpc": verifier_grpc.measure,
+}
+
+
+def main() -> int:
+    options = parse(sys.argv[1:])
+    report = Report(settings={"quick": str(options.quick).lower()})
+    for name in options.parts or PARTS:
+        say(f"measuring: {name}")
+        PARTS[name](report, quick=options.quick)
+    sys.stdout.write((report.as_json() if options.output == "json" else report.as_text()) + "\n")
+    for row in report.missed:
+        say(f"missed: {row.name}: {row.value:.3g} {row.unit}, floor {row.floor:g}")
+    return 1 if report.missed else 0
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="part", help=f"one of {', '.join(PARTS)}; none: all of them")
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything: for trying, not for numbers")
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="table for people, json for machines")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
