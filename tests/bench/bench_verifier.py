@@ -18,7 +18,16 @@ from typing import Final, Protocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import verifier_check, verifier_grpc, verifier_http
+from bench import (
+    verifier_check,
+    verifier_envoy,
+    verifier_garbage,
+    verifier_grpc,
+    verifier_http,
+    verifier_memory,
+    verifier_revocation,
+    verifier_start,
+)
 from bench.report import Report
 from testbed.cache import say
 
@@ -33,6 +42,11 @@ PARTS: Final[Mapping[str, Part]] = {
     "check": verifier_check.measure,
     "http": verifier_http.measure,
     "grpc": verifier_grpc.measure,
+    "envoy": verifier_envoy.measure,
+    "memory": verifier_memory.measure,
+    "revocation": verifier_revocation.measure,
+    "start": verifier_start.measure,
+    "garbage": verifier_garbage.measure,
 }
 
 

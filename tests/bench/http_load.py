@@ -2,22 +2,24 @@
 
     python -m bench.http_load '{"port": 8080, "connections": 32, "requests": 100000, "keys": 10000}'
 
-It prints what came back as JSON, an `Answers`. With `rate` so many a second are sent whatever the answers take, and a request that had to
-wait for an earlier one is counted from when it was due; without it, each connection sends as soon as it was answered.
+It prints what came back as JSON, an `Answers`; SIGTERM ends it early. With `rate` so many a second are sent whatever the answers take, and
+a request that had to wait for an earlier one is counted from when it was due; without it, each connection sends as soon as it was answered.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 import uvloop
@@ -71,10 +73,12 @@ def ask(load: Load) -> Answers:
 
 @contextmanager
 def asking(load: Load) -> Iterator[subprocess.Popen[str]]:
-    """Send it meanwhile; `answers_of` waits for the end."""
+    """Send it meanwhile, from the moment this is entered; `answers_of` waits for the end."""
     words = [sys.executable, "-m", "bench.http_load", json.dumps(asdict(load))]
     process = subprocess.Popen(words, cwd=TESTS, stdout=subprocess.PIPE, text=True)
     try:
+        assert process.stdout is not None
+        process.stdout.readline()
         yield process
     finally:
         process.kill()
@@ -82,7 +86,7 @@ def asking(load: Load) -> Iterator[subprocess.Popen[str]]:
 
 
 def answers_of(process: subprocess.Popen[str]) -> Answers:
-    """What came back, once it has ended."""
+    """What came back, once it has ended by itself or was terminated."""
     told, _ = process.communicate()
     if process.returncode:
         raise RuntimeError("the load ended before its time; it has said why")
@@ -97,17 +101,29 @@ class _Sender:
         self.statuses: Counter[bytes] = Counter()
         self.took: list[float] = []
         self.done: asyncio.Future[None] = self.loop.create_future()
-        self.start = self.loop.time()
+        self.start = 0.0
         self._numbers = count()
         self._bodies = [_request(load.path, token(number)) for number in range(load.keys)]
         self._most = load.requests or float("inf")
-        self._end = self.start + load.seconds if load.seconds else float("inf")
+        self._end = float("inf")
         self._busy = load.connections
+
+    def begin(self, connections: Iterable[_Connection]) -> None:
+        """Send from now on."""
+        self.start = monotonic()
+        if self.load.seconds:
+            self._end = self.start + self.load.seconds
+        for connection in connections:
+            connection.go_on()
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._end = 0.0
 
     def next_request(self) -> tuple[bytes, float] | None:
         """What to send and when; None: nothing more."""
         number = next(self._numbers)
-        now = self.loop.time()
+        now = monotonic()
         due = self.start + number / self.load.rate if self.load.rate else now
         if number >= self._most or max(due, now) >= self._end:
             return None
@@ -128,7 +144,6 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        self._go_on()
 
     def data_received(self, data: bytes) -> None:
         buffer = self._buffer = self._buffer + data
@@ -137,27 +152,27 @@ class _Connection(asyncio.Protocol):
             return
         sender = self._sender
         sender.statuses[buffer[9:12]] += 1
-        sender.took.append(sender.loop.time() - self._since)
+        sender.took.append(monotonic() - self._since)
         self._buffer = b""
-        self._go_on()
+        self.go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._sender.done.done():
             self._sender.done.set_exception(exc or ConnectionError("the server closed a connection"))
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
         request = self._sender.next_request()
         if request is None:
             self._sender.leave()
             return
         payload, due = request
-        if due <= self._sender.loop.time():
+        if due <= monotonic():
             self._send(payload, due)
         else:
-            self._sender.loop.call_at(due, self._send_now, payload)
+            self._sender.loop.call_later(due - monotonic(), self._send_now, payload)
 
     def _send_now(self, payload: bytes) -> None:
-        self._send(payload, self._sender.loop.time())  # a timer's own delay is not the server's
+        self._send(payload, monotonic())  # a timer's own delay is not the server's
 
     def _send(self, payload: bytes, since: float) -> None:
         self._since = since
@@ -177,11 +192,13 @@ def _length_in(head: bytes) -> int:
 
 async def _ask(load: Load) -> Answers:
     sender = _Sender(load)
-    connections = [
-        await sender.loop.create_connection(lambda: _Connection(sender), "127.0.0.1", load.port) for _ in range(load.connections)
-    ]
+    sender.loop.add_signal_handler(signal.SIGTERM, sender.stop)
+    connect = sender.loop.create_connection
+    connections = [await connect(lambda: _Connection(sender), "127.0.0.1", load.port) for _ in range(load.connections)]
+    print("sends", flush=True)
+    sender.begin(protocol for _, protocol in connections)
     await sender.done
-    seconds = sender.loop.time() - sender.start
+    seconds = monotonic() - sender.start
     for transport, _ in connections:
         transport.abort()
     took = sorted(sender.took)

@@ -74,8 +74,14 @@ def start_example(name: str, folder: Path, *, api: int, verifier: int, another: 
 
     `another`: a second verifier, as Envoy finds it in DNS.
     """
-    example = EXAMPLES[name]
     (port,) = free_ports(1)
+    file = write_example(name, folder, port=port, api=api, verifier=verifier, another=another)
+    return Gateway.start(EXAMPLES[name].program, file, port=port)
+
+
+def write_example(name: str, folder: Path, *, port: int, api: int, verifier: int, another: int | None = None) -> Path:
+    """Write the files of one of EXAMPLES and answer the one to start it with."""
+    example = EXAMPLES[name]
     values = {"port": str(port), "api": str(api), "verifier": str(verifier), "folder": str(folder)}
     texts = {file: (FOLDER / example.program / file).read_text() for file in example.files}
     for old, new in example.replaced.items():
@@ -85,7 +91,7 @@ def start_example(name: str, folder: Path, *, api: int, verifier: int, another: 
         texts = {file: text.replace(old, filled) for file, text in texts.items()}
     for file, text in texts.items():
         (folder / file).write_text(text if another is None else text.replace(found := _ENDPOINT % verifier, found + _MORE % another))
-    return Gateway.start(example.program, folder / example.files[0], port=port)
+    return folder / example.files[0]
 
 
 def _filled(template: str, values: dict[str, str]) -> str:

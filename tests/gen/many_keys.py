@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from gen import verifying
+from keyturn.base.clock import utc_now
 from keyturn.keys.record import DEFAULT_AUDIENCE, Record
 from keyturn.keys.token_format import format_token
 from keyturn.verifier.guard import Guard
+from keyturn.verifier.limits import LocalLimiter
+from keyturn.verifier.service.metrics import Verdicts
+from keyturn.verifier.usage import Usage
 
 ASKED: Final = {"audience": DEFAULT_AUDIENCE, "scopes": ("orders:read",)}
 
@@ -28,5 +32,6 @@ def record(number: int, **fields: object) -> Record:
 
 
 def guard_of(keys: int) -> Guard:
-    """The door, to a verifier that knows so many."""
-    return verifying.guard(*map(record, range(keys)))
+    """The door, as `keyturn verifier` makes it, to one that knows so many and is up to date for ever."""
+    known = verifying.known(*map(record, range(keys)), heard=float("inf"))
+    return Guard(known, clock=utc_now, on_verdict=Verdicts().count, on_use=Usage().note, limiter=LocalLimiter())

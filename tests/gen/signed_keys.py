@@ -14,7 +14,7 @@ from typing import Final
 from gen import verifying
 from keyturn.base import names
 from keyturn.base.version_state import Cause, VersionState
-from keyturn.keys.record import DeadEntry
+from keyturn.keys.record import DeadEntry, Record
 from keyturn.keys.token_format import format_token
 from keyturn.keys.verification_keys import CONFIG_MAP_NAME
 from testbed.cluster import Cluster
@@ -54,11 +54,16 @@ class SignedKeys:
         self.change(name, versions=(), dead=(dead,))
 
     def _secret(self, name: str) -> dict[str, object]:
-        offered = verifying.offered(verifying.record(**self._said[name]))
-        labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.NAMESPACE_LABEL: TEAM, names.APIKEY_LABEL: name}
-        data = {"record": offered.data, "signature": offered.signature}
-        return {
-            "metadata": {"name": offered.record_name, "labels": labels},
-            "type": names.RECORD_TYPE,
-            "data": {field: base64.b64encode(value).decode() for field, value in data.items()},
-        }
+        return record_secret(verifying.record(**self._said[name]))
+
+
+def record_secret(record: Record) -> dict[str, object]:
+    """The Secret that the operator would write."""
+    offered = verifying.offered(record)
+    labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.NAMESPACE_LABEL: record.namespace, names.APIKEY_LABEL: record.name}
+    data = {"record": offered.data, "signature": offered.signature}
+    return {
+        "metadata": {"name": offered.record_name, "labels": labels},
+        "type": names.RECORD_TYPE,
+        "data": {field: base64.b64encode(value).decode() for field, value in data.items()},
+    }

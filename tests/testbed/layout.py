@@ -103,8 +103,12 @@ def lay_out(shape: Shape, folder: Path, *, issue_more: Callable[[Authority], obj
     (folder / "audit-policy.json").write_text(json.dumps(shape.audit_policy))
     etcd_url = f"http://127.0.0.1:{client}"
     commands = {"etcd": _etcd(folder, client, peer), "kube-apiserver": _apiserver(shape, folder, etcd_url, url)}
-    others = {"kube-controller-manager": _controller_manager(shape, folder), "kube-scheduler": _scheduler(folder), "kwok": _kwok(folder)}
-    return Layout(folder, url, etcd_url, authority.pair, admin, {**commands, **{name: others[name] for name in shape.components}})
+    others: dict[str, Callable[[], list[str | Path]]] = {  # made only for what runs: a program that is not there yet would be built
+        "kube-controller-manager": lambda: _controller_manager(shape, folder),
+        "kube-scheduler": lambda: _scheduler(folder),
+        "kwok": lambda: _kwok(folder),
+    }
+    return Layout(folder, url, etcd_url, authority.pair, admin, {**commands, **{name: others[name]() for name in shape.components}})
 
 
 def free_ports(count: int) -> list[int]:

@@ -13,12 +13,13 @@ import json
 import platform
 import shutil
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 from tempfile import mkdtemp
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 from urllib.request import Request, urlopen
 
 from testbed.binaries import programs
@@ -29,6 +30,9 @@ from testbed.layout import Layout, Shape, lay_out
 from testbed.processes import Component, Group, kill_group
 
 __all__ = ["Plane", "Shape", "bare", "end_left_plane"]
+
+_ETCD_OPERATIONS: Final = 128
+"""In one transaction: etcd's own limit."""
 
 
 class Plane(Cluster):
@@ -128,11 +132,17 @@ class Plane(Cluster):
 
     def store(self, key: str, stored: object) -> None:
         """Write an object straight into etcd, past the API server: with a uid of your choice, as after a restore of a backup."""
-        fields = {"key": key.encode(), "value": json.dumps(stored).encode()}
-        body = json.dumps({name: base64.b64encode(value).decode() for name, value in fields.items()}).encode()
-        request = Request(f"{self._layout.etcd_url}/v3/kv/put", data=body, method="POST")  # noqa: S310 - always http, on the loopback
-        with urlopen(request, timeout=10.0) as answer:  # noqa: S310 - likewise
-            answer.read()
+        self.store_all([(key, stored)])
+
+    def store_all(self, stored: Iterable[tuple[str, object]]) -> None:
+        """The same for many, by their keys: 10,000 in a few seconds, where the API server takes half a minute."""
+        rest = iter(stored)
+        while batch := list(islice(rest, _ETCD_OPERATIONS)):
+            puts = [{"requestPut": {"key": _base64(key), "value": _base64(json.dumps(each))}} for key, each in batch]
+            body = json.dumps({"success": puts}).encode()
+            request = Request(f"{self._layout.etcd_url}/v3/kv/txn", data=body, method="POST")  # noqa: S310 - always http, on the loopback
+            with urlopen(request, timeout=60.0) as answer:  # noqa: S310 - likewise
+                answer.read()
 
     def run_beside(self, name: str, command: Sequence[str | Path], *, environment: dict[str, str] | None = None) -> Component:
         """Start a program that belongs to this plane and ends with it, for example what the product works together with."""
@@ -204,6 +214,10 @@ def end_left_plane(folder: Path) -> bool:
 def bare(*, audit: bool = False) -> Shape:
     """Only etcd and kube-apiserver, ready a second sooner: for tests of admission and schemas."""
     return Shape(nodes=0, components=(), audit=audit)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def _node(name: str, *, tainted: bool) -> object:
