@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -170,3 +171,20 @@ def test_without_a_limit_a_client_is_told_nothing() -> None:
 
 def test_windows_are_told_in_whole_seconds() -> None:
     assert [Limit(rate, 10).window for rate in (1000, 7, 0.01)] == [1, 2, 1000]
+
+
+def test_no_request_is_forgotten_where_threads_ask_at_once(restless_threads: None) -> None:
+    assert restless_threads is None
+    limiter, limit = LocalLimiter(), Limit(1.0, 100_000)
+
+    def ask() -> None:
+        for number in range(5000):
+            limiter.spend(f"other {number}", limit, now=NOW)  # so many that full buckets are swept meanwhile
+            limiter.spend("one", limit, now=NOW)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(ask) for _ in range(4)]:
+            done.result()
+    last = limiter.spend("one", limit, now=NOW)
+    assert last is not None
+    assert last.remaining == 100_000 - 4 * 5000 - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from keyturn.keys.record import Record, VersionEntry
 from keyturn.keys.root_secret import RootSecret, SigningRing
 from keyturn.keys.token_format import encode_base62, format_token
 from keyturn.verifier.check import Asked, check
+from keyturn.verifier.live_key import LiveKey
 from keyturn.verifier.store import Store, Taken
 from keyturn.verifier.verdicts import Accepted, Refusal, Refused
 
@@ -159,3 +161,26 @@ def test_a_key_id_that_two_records_name_is_the_later_ones_until_that_gives_it_up
     assert [key.record_name for key in store.live.values()] == ["team-a.b"]
     store.take(gen.offered(gen.record(name="a", serial=2, versions=())))
     assert [key.record_name for key in store.live.values()] == ["team-a.b"]
+
+
+class Watched(dict[str, LiveKey]):
+    """What is deleted from it, if only for a moment."""
+
+    def __init__(self, held: Mapping[str, LiveKey]) -> None:
+        super().__init__(held)
+        self.deleted: list[str] = []
+
+    def __delitem__(self, key_id: str) -> None:
+        self.deleted.append(key_id)
+        super().__delitem__(key_id)
+
+
+def test_a_key_that_goes_on_counting_is_never_unknown_not_even_between_two_instructions() -> None:
+    """A request in another thread would be refused."""
+    store = gen.store(history("a", 2)[0])
+    store._live = watched = Watched(store.live)
+    for record in history("a", 2)[1:]:
+        store.take(gen.offered(record))
+        store.note_vanished("team-a.a", at=gen.NOW.timestamp())
+    assert watched.deleted == [version(1).key_id, version(2).key_id]  # at their end, each once
+    assert watched == {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 _FEWEST_BEFORE_SWEEP: Final = 1024
@@ -64,13 +65,14 @@ class Limiter(Protocol):
 
 
 class LocalLimiter:
-    """Buckets in this process. A request that is refused spends nothing."""
+    """Buckets in this process, for any number of threads. A request that is refused spends nothing."""
 
     def __init__(self, *, default: Limit | None = None) -> None:
         self._default = default
         """For who has no limit of its own."""
         self._full_at: dict[str, int] = {}
         self._sweep_above = _FEWEST_BEFORE_SWEEP
+        self._lock = Lock()
 
     def __len__(self) -> int:
         """How many buckets are held."""
@@ -81,6 +83,10 @@ class LocalLimiter:
         limit = limit or self._default
         if limit is None:
             return None
+        with self._lock:
+            return self._spend(who, limit, now)
+
+    def _spend(self, who: str, limit: Limit, now: float) -> Quota:
         instant = int(now * _SECOND)
         latest = instant + limit.spacing * limit.burst
         # Emptier than empty: the clock was set back, or the limit was lowered.

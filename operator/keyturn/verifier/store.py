@@ -60,7 +60,7 @@ class OfferedRecord:
 
 
 class Store:
-    """Belongs to one event loop or thread; a check may run between any two calls."""
+    """Changed by one event loop or thread at a time; a check may run at any moment, in any other too."""
 
     def __init__(self, keys: VerificationKeys) -> None:
         self.keys = keys
@@ -159,18 +159,19 @@ class Store:
         return Taken.APPLIED if record.serial > held else Taken.SAME
 
     def _put(self, record_name: str, versions: tuple[LiveKey, ...], *, serial: int) -> None:
-        self._drop(record_name)
-        for version in versions:
+        before = self._held.get(record_name, 0)
+        for version in versions:  # first: a key that goes on counting must not be unknown in between, to another thread
             self._live[version.key_id] = version
             (self.retiring.discard if version.terms.not_after == FOREVER else self.retiring.add)(version.key_id)
         self._held[record_name] = _compact(versions, serial=serial)
+        self._drop(before)
 
-    def _drop(self, record_name: str) -> None:
-        held = self._held.get(record_name, 0)
+    def _drop(self, held: tuple[LiveKey, ...] | LiveKey | int) -> None:
         if isinstance(held, int):
             return
         for version in _versions(held):
-            if self._live.get(version.key_id) is version:  # two records that name one key ID: the later one has it
+            # Not where the record still has it, nor where two records name one key ID: the later one has it.
+            if self._live.get(version.key_id) is version:
                 del self._live[version.key_id]
                 self.retiring.discard(version.key_id)
 
