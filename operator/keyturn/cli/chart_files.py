@@ -29,9 +29,10 @@ VERIFIERS_OWN_VALUES: Final = frozenset(
     {
         *("namespace", "records_namespace", "listen_address", "grpc_address", "probe_address", "snapshot", "verification_keys_file"),
         *("tls_certificate", "tls_key", "gateway_ca", "issuers"),
+        "app_folder",
     }
 )
-"""Settings of the verifier that the chart sets itself."""
+"""Settings of the verifier that the chart sets itself, and the one that is for verifiers in applications' pods."""
 
 _DURATION: Final = r"^(0|([0-9]+(\.[0-9]+)?(ms|h|m|s))+)$"
 _KEY: Final = re.compile(r"( *)(\w+):")

@@ -8,12 +8,12 @@ does not reach it, nor do identity headers that a client made up.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from keyturn.verifier.answers import Answer, answer_to, limit_headers
 from keyturn.verifier.guard import Guard
-from keyturn.verifier.presented import without_keys
+from keyturn.verifier.presented import query_without_keys, without_keys
 from keyturn.verifier.verdicts import IDENTITY_HEADERS, Accepted, Refused
 
 # ASGI itself says no more of its messages than this: https://asgi.readthedocs.io/en/stable/specs/main.html
@@ -41,20 +41,29 @@ class ApiKeyMiddleware:
             await self._app(scope, receive, send)
             return
         if scope["path"] in self._open_paths:
-            await self._app({**scope, "headers": self._visible(scope["headers"])}, receive, send)
+            await self._app(self._visible(scope), receive, send)
             return
         client = scope.get("client")
-        verdict = self._guard.ask(scope["headers"], address=client[0] if client else None)
+        query = scope.get("query_string", b"")
+        verdict = self._guard.ask(scope["headers"], address=client[0] if client else None, query=query)
         match verdict:
             case Accepted():
-                state = {**scope.get("state", {}), STATE: verdict}
                 telling = _telling(send, limit_headers(verdict.quota))
-                await self._app({**scope, "headers": self._visible(scope["headers"]), "state": state}, receive, telling)
+                visible = self._visible(scope)
+                visible["state"][STATE] = verdict
+                await self._app(visible, receive, telling)
             case Refused():
                 await _refuse(scope["type"], answer_to(verdict), send)
 
-    def _visible(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        return without_keys(headers, sources=self._guard.sources, hidden=_IDENTITY)
+    def _visible(self, scope: Scope) -> dict[str, Any]:
+        """What the application gets to see: a state of this request's own, without a verdict that somebody else left there."""
+        sources = self._guard.sources
+        return {
+            **scope,
+            "headers": without_keys(scope["headers"], sources=sources, hidden=_IDENTITY),
+            "query_string": query_without_keys(scope.get("query_string", b""), sources=sources),
+            "state": {name: value for name, value in scope.get("state", {}).items() if name != STATE},
+        }
 
 
 def _telling(send: Send, headers: tuple[tuple[str, str], ...]) -> Send:

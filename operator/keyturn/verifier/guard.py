@@ -60,14 +60,26 @@ class Guard:
     def __post_init__(self) -> None:
         Asked(audience=self.audience, scopes=self.scopes)  # a scope that is none: said now, not at the first request
 
-    def ask(self, headers: Iterable[tuple[bytes, bytes]], *, scopes: tuple[str, ...] = (), address: str | None = None) -> CheckVerdict:
-        """May this request pass? `scopes`: what it needs beyond the API's own. `address`: the client's, from somebody trustworthy."""
-        return self.judge(headers, Asked(self.audience, self.scopes + scopes, address)).verdict
+    def ask(
+        self,
+        headers: Iterable[tuple[bytes, bytes]],
+        *,
+        scopes: tuple[str, ...] = (),
+        address: str | None = None,
+        query: bytes = b"",
+    ) -> CheckVerdict:
+        """May this request pass? `scopes`: what it needs beyond the API's own. `address`: the client's, from somebody trustworthy.
+
+        `query`: the URL's, which is looked at only where `sources.query` says so.
+        """
+        return self._judge(find_token(headers, self.sources, query=query), Asked(self.audience, self.scopes + scopes, address)).verdict
 
     def judge(self, headers: Iterable[tuple[bytes, bytes]], asked: Asked) -> Judged:
         """As `ask`, for what a route asks for: the Guard's own audience and scopes do not count."""
-        found = find_token(headers, self.sources)
-        judged = Judged(self._decide(found, asked), found.header) if isinstance(found, Presented) else Judged(found, None)
+        return self._judge(find_token(headers, self.sources), asked)
+
+    def _judge(self, found: Presented | Refused, asked: Asked) -> Judged:
+        judged = Judged(self._decide(found, asked), found.header or None) if isinstance(found, Presented) else Judged(found, None)
         if self.on_verdict is not None:
             self.on_verdict(judged.verdict)
         return judged

@@ -1,4 +1,4 @@
-"""Finds the key in a request's headers. Before it: a front. After it: `check.py`.
+"""Finds the key in a request's headers, or in its URL where that is switched on. Before it: a front. After it: `check.py`.
 
 One request, one key: of two, a gateway might check the one and the API behind it take the other, so two are refused.
 """
@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from keyturn.base.verdict import Verdict
 from keyturn.verifier.verdicts import Refusal, Refused
@@ -19,12 +20,15 @@ _BEARER: Final = re.compile(rb"bearer(?: +(.*))?", re.IGNORECASE | re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where a key may stand. Never in a URL: those are written to logs, histories and Referer headers."""
+    """Where a key may stand."""
 
     bearer: bool = True
     """`Authorization: Bearer <key>` (RFC 6750 section 2.1). Other schemes there are none of our business."""
     headers: tuple[str, ...] = ("x-api-key",)
     """Headers that hold the key alone; lower or upper case is the same."""
+    query: str | None = None
+    """A parameter of the URL that holds the key alone; None: nobody looks there. URLs are written to logs, histories and Referer headers:
+    for clients that can set no header, and for nobody else. A gateway's questions never carry a key there."""
     names: frozenset[bytes] = field(init=False, repr=False, compare=False)
     """Every header that is looked at, in lower case: made once, since it is needed for every request."""
 
@@ -39,14 +43,14 @@ class Presented(Verdict):
 
     token: str
     header: str
-    """Where it stood, in lower case: not to be passed on."""
+    """Where it stood, in lower case: not to be passed on. Empty: in the URL."""
 
     def __repr__(self) -> str:
         return f"Presented(header={self.header!r})"
 
 
-def find_token(headers: Iterable[tuple[bytes, bytes]], sources: Sources) -> Presented | Refused:
-    """Look through (name, value) pairs as they came, repeats among them. Never raises.
+def find_token(headers: Iterable[tuple[bytes, bytes]], sources: Sources, *, query: bytes = b"") -> Presented | Refused:
+    """Look through (name, value) pairs as they came, repeats among them, and the query as it stands in the URL. Never raises.
 
     A bearer that is no key of ours is presented all the same: whether it is a JWT, or nothing, others know.
     """
@@ -60,6 +64,8 @@ def find_token(headers: Iterable[tuple[bytes, bytes]], sources: Sources) -> Pres
         if found is not None:
             return Refused(Refusal.AMBIGUOUS)
         found = Presented(token.strip(b" \t").decode("latin-1"), lower.decode("latin-1"))
+    if sources.query is not None and query:
+        return _with_query(found, query, name=sources.query.encode())
     return Refused(Refusal.NO_KEY) if found is None else found
 
 
@@ -72,6 +78,29 @@ def without_keys(headers: Iterable[tuple[bytes, bytes]], *, sources: Sources, hi
         if lower not in hidden and (lower not in looked_at or _candidate(lower, value) is None):
             kept.append((name, value))
     return kept
+
+
+def query_without_keys(query: bytes, *, sources: Sources) -> bytes:
+    """The query an API may see: without the parameter that holds a key, where one may."""
+    if sources.query is None:
+        return query
+    name = sources.query.encode()
+    return b"&".join(part for part in query.split(b"&") if _parameter(part)[0] != name)
+
+
+def _with_query(found: Presented | None, query: bytes, *, name: bytes) -> Presented | Refused:
+    tokens = [value for parameter, value in map(_parameter, query.split(b"&")) if parameter == name]
+    if len(tokens) + (found is not None) > 1:
+        return Refused(Refusal.AMBIGUOUS)
+    if tokens:
+        return Presented(tokens[0].decode("latin-1"), "")
+    return Refused(Refusal.NO_KEY) if found is None else found
+
+
+def _parameter(part: bytes) -> tuple[bytes, bytes]:
+    """Name and value, as the frameworks decode them: a plus is a space."""
+    name, _, value = part.replace(b"+", b" ").partition(b"=")
+    return unquote_to_bytes(name), unquote_to_bytes(value)
 
 
 def _candidate(name: bytes, value: bytes) -> bytes | None:

@@ -63,14 +63,24 @@ def entry_line(entry: Entry) -> bytes:
             return _line({"vanished": record_name, "at": at})
 
 
+def is_header(line: bytes) -> bool:
+    """Whether a first line is one of a format that is known here."""
+    return _value(line) == {_FORMAT_NAME: FORMAT}
+
+
+def read_entry(line: bytes) -> Entry | Literal["unreadable"]:
+    """One line behind the first."""
+    return _entry(_value(line)) or "unreadable"
+
+
 def read_snapshot(file: Path) -> Iterator[Entry | Literal["unreadable"]]:
     """Every entry in the order it was written. Raises NoSnapshot before the first one."""
     try:
         with file.open("rb") as reader:
-            if _value(reader.readline()) != {_FORMAT_NAME: FORMAT}:
+            if not is_header(reader.readline()):
                 raise NoSnapshot(f"{file} is no snapshot of format {FORMAT}")
             for line in reader:
-                yield _entry(_value(line)) or "unreadable"
+                yield read_entry(line)
     except OSError as error:
         raise NoSnapshot(f"{file} cannot be read: {error.strerror}") from None
 

@@ -42,6 +42,10 @@ class Accepted(NamedTuple):
         """The ApiKey's namespace and name."""
         return Key.of_record(self.record_name)
 
+    def lacking(self, *scopes: str) -> Refused | None:
+        """The refusal for a route that asks for more than its API does, for `answers.answer_to`; None: it has all of these scopes."""
+        return None if all(scope in self.scopes for scope in scopes) else Refused(Refusal.SCOPE, self.key_id, scopes)
+
     @property
     def headers(self) -> dict[str, str]:
         """Who it is, for the API behind the gateway. Every one of IDENTITY_HEADERS is there, so that each replaces a client's own."""

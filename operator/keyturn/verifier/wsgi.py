@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from keyturn.verifier.answers import answer_to, limit_headers
 from keyturn.verifier.guard import Guard
-from keyturn.verifier.presented import without_keys
+from keyturn.verifier.presented import query_without_keys, without_keys
 from keyturn.verifier.verdicts import IDENTITY_HEADERS, Accepted, Refused
 
 # PEP 3333 says no more of them than this.
@@ -21,6 +21,8 @@ Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 ACCEPTED: Final = "keyturn.accepted"
+_WHOLE_URL: Final = ("REQUEST_URI", "RAW_URI")
+"""Where servers leave the URL as it came, beside what PEP 3333 knows: Gunicorn, Werkzeug, uWSGI."""
 
 
 class ApiKeyMiddleware:
@@ -39,7 +41,8 @@ class ApiKeyMiddleware:
         if environ.get("PATH_INFO", "") in self._open_paths:
             self._hide_keys(environ)
             return self._app(environ, start_response)
-        verdict = self._guard.ask(self._headers(environ), address=environ.get("REMOTE_ADDR"))
+        query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")
+        verdict = self._guard.ask(self._headers(environ), address=environ.get("REMOTE_ADDR"), query=query)
         match verdict:
             case Accepted():
                 self._hide_keys(environ)
@@ -51,10 +54,19 @@ class ApiKeyMiddleware:
                 return [answer.body]
 
     def _hide_keys(self, environ: Environ) -> None:
+        self._hide_key_in_url(environ)
         kept = {name for name, _ in without_keys(self._headers(environ), sources=self._guard.sources, hidden=frozenset())}
         for variable, name in self._sources.items():
             if name not in kept:
                 environ.pop(variable, None)
+
+    def _hide_key_in_url(self, environ: Environ) -> None:
+        query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")
+        visible = query_without_keys(query, sources=self._guard.sources)
+        if visible != query:
+            environ["QUERY_STRING"] = visible.decode("latin-1")
+            for name in _WHOLE_URL:
+                environ.pop(name, None)
 
     def _headers(self, environ: Environ) -> Iterator[tuple[bytes, bytes]]:
         for variable, name in self._sources.items():

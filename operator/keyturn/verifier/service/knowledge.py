@@ -12,6 +12,7 @@ from keyturn.cluster.record_secrets import RECORD_SELECTOR
 from keyturn.cluster.watch import Collection, Reflector
 from keyturn.keys.verification_keys import CONFIG_MAP_NAME, VerificationKeys
 from keyturn.verifier.service import metrics
+from keyturn.verifier.service.app_folder import AppFolder
 from keyturn.verifier.service.feed import KeysFeed, RecordFeed
 from keyturn.verifier.service.settings import VerifierSettings
 from keyturn.verifier.service.snapshot_writer import SnapshotWriter
@@ -24,11 +25,13 @@ log = get_logger(__name__)
 class Knowledge:
     """Runs until cancelled."""
 
-    def __init__(self, client: Client, settings: VerifierSettings, store: Store) -> None:
-        self._client, self._settings, self._store = client, settings, store
+    def __init__(self, client: Client, settings: VerifierSettings, store: Store, *, app: AppFolder | None = None) -> None:
+        self._client, self._settings, self._store, self._app = client, settings, store, app
+        self._keys_file = app.keys_file if app is not None else _file(settings.verification_keys_file)
+        self._snapshot_file = app.snapshot if app is not None else _file(settings.snapshot)
         self._have_keys = asyncio.Event()
         self._must_list = asyncio.Event()
-        self._snapshot = SnapshotWriter(Path(settings.snapshot)) if settings.snapshot else None
+        self._snapshot = SnapshotWriter(self._snapshot_file) if self._snapshot_file is not None else None
         self._has_started_from_snapshot = False
         self.records = RecordFeed(store, clock=utc_now, on_taken=_count, snapshot=self._snapshot)
 
@@ -60,12 +63,12 @@ class Knowledge:
 
     async def _start_from_files(self) -> None:
         """What was known before, so that requests can be answered while the API server is away. It is asked next, whatever this gave."""
-        keys = keys_in_file(Path(self._settings.verification_keys_file)) if self._settings.verification_keys_file else None
+        keys = keys_in_file(self._keys_file) if self._keys_file is not None else None
         if keys is None:
             return
         self._take_keys(keys)
-        if self._settings.snapshot:
-            records = await start_from_snapshot(Path(self._settings.snapshot), self._store, now=utc_now().timestamp())
+        if self._snapshot_file is not None:
+            records = await start_from_snapshot(self._snapshot_file, self._store, now=utc_now().timestamp())
             self._has_started_from_snapshot = records > 0
 
     async def _watch_keys(self) -> None:
@@ -83,9 +86,15 @@ class Knowledge:
             return
         log.info("Took the public keys", keys=" ".join(key.key_id for key in keys.keys))
         self._store.keys = keys
+        if self._app is not None:
+            self._app.write_keys(keys)
         if self._have_keys.is_set():
             self.list_again()
         self._have_keys.set()
+
+
+def _file(path: str) -> Path | None:
+    return Path(path) if path else None
 
 
 def _count(_record_name: str, taken: Taken) -> None:

@@ -10,6 +10,7 @@ import gc
 import os
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from keyturn.base.clock import utc_now
 from keyturn.base.duration import format_duration
@@ -28,6 +29,7 @@ from keyturn.verifier.presented import Sources
 from keyturn.verifier.service import metrics
 from keyturn.verifier.service.acknowledgement import Acknowledgement
 from keyturn.verifier.service.answering import Answering
+from keyturn.verifier.service.app_folder import AppFolder
 from keyturn.verifier.service.issuers_file import read_issuers
 from keyturn.verifier.service.jwks_feed import JwksFeed
 from keyturn.verifier.service.knowledge import Knowledge
@@ -63,10 +65,11 @@ async def run(settings: VerifierSettings) -> int:
 async def _until_stopped(client: Client, settings: VerifierSettings, stop: asyncio.Event) -> int:
     client.on_request = metrics.count_request
     store = Store(VerificationKeys(()))
-    knowledge = Knowledge(client, settings, store)
+    app = AppFolder(Path(settings.app_folder)) if settings.app_folder else None
+    knowledge = Knowledge(client, settings, store, app=app)
     usage = Usage()
     reports = UseReports(client, namespace=settings.records_namespace)
-    reporter = UseReporter(reports, settings, store, usage, identity=_identity(settings), clock=utc_now)
+    reporter = UseReporter(reports, settings, store, usage, identity=_identity(settings), clock=utc_now, app=app)
     issuers = JwksFeed(read_issuers(settings.issuers), settings, clock=utc_now)
     guard = _guard(settings, store, usage, issuers.tokens)
     acknowledgement = _acknowledgement(client, settings, knowledge, notes=reporter.notes)

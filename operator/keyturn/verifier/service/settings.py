@@ -75,6 +75,11 @@ class VerifierSettings(BaseModel):
     verification_keys_file: str = Field(
         "", description="The public keys as a file (the ConfigMap, mounted): they count until the API server was asked; a snapshot needs it"
     )
+    app_folder: str = Field(
+        "",
+        description="Folder shared with an application in the same pod that checks keys itself: the snapshot and the public keys are kept "
+        "there, instead of in the two files above, and its uses are read from there; empty: none",
+    )
     default_rate: float = Field(0.0, ge=0, description="Requests a second of a key without a limit of its own; 0: as many as it likes")
     default_burst: int = Field(100, ge=1, description="Requests at once of such a key, after a while without any")
     issuers: str = Field("", description="File (YAML or JSON) of issuers whose JSON Web Tokens are accepted beside keys; empty: none")

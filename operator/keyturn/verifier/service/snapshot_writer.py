@@ -89,7 +89,8 @@ class SnapshotWriter:
         self._names, self._appended = set(), 0
 
     def _create(self) -> BinaryIO:
-        writer = os.fdopen(os.open(self._fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+        """For the group too: that of an application that shares the volume."""
+        writer = os.fdopen(os.open(self._fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "wb")
         writer.write(header_line())
         return writer
 

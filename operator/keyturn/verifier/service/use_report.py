@@ -18,6 +18,7 @@ from keyturn.base.errors import KeyturnError
 from keyturn.base.log_output import get_logger
 from keyturn.cluster.use_reports import UseReport, UseReports
 from keyturn.verifier.service import metrics
+from keyturn.verifier.service.app_folder import LAG, AppFolder
 from keyturn.verifier.service.settings import VerifierSettings
 from keyturn.verifier.store import Store
 from keyturn.verifier.usage import Usage
@@ -46,9 +47,10 @@ class UseReporter:
         identity: str,
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
+        app: AppFolder | None = None,
     ) -> None:
         self._reports, self._store, self._usage, self._identity = reports, store, usage, identity
-        self._clock, self._monotonic = clock, monotonic
+        self._clock, self._monotonic, self._app = clock, monotonic, app
         self._pause = settings.use_report_pause.total_seconds()
         self._day_pause = settings.use_day_pause.total_seconds()
         self._remembers = False
@@ -91,7 +93,7 @@ class UseReporter:
             size = await self._write_retiring()
             self._retiring_due = began + max(self._pause, size / BYTES_A_SECOND)
         if not self._usage.retiring.changed:
-            self._reported = at
+            self._reported = at if self._app is None else at - LAG
         await self._write_days(began)
 
     def _tidy_up(self) -> None:
@@ -106,6 +108,7 @@ class UseReporter:
         try:
             async with asyncio.timeout(PATIENCE_AT_THE_END):
                 self._collect()
+                self._collect()  # an application's last uses are put aside by the first, and read by the second
                 if self._usage.retiring.changed:
                     await self._write_retiring()
                 for shard in sorted(self._usage.days.changed):
@@ -115,6 +118,8 @@ class UseReporter:
 
     def _collect(self) -> float:
         now = self._clock().timestamp()
+        if self._app is not None:
+            self._app.take_uses(self._usage.note)
         self._usage.collect(self._store.live, self._store.retiring, now=now)
         return now
 
