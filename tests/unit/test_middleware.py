@@ -17,7 +17,7 @@ from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal, Refused
 
 Headers = list[tuple[bytes, bytes]]
 GOOD: Headers = [(b"Authorization", b"Bearer " + gen.TOKEN.encode())]
-FORGED: Headers = [(b"X-Keyturn-Apikey", b"team-b/admin"), (b"x-keyturn-scopes", b"everything")]
+FORGED: Headers = [(b"X-Keyturn-Apikey", b"team-b/admin"), (b"x-keyturn-scopes", b"everything"), (b"X_Keyturn-Key_Id", b"made up")]
 
 
 class Sent:

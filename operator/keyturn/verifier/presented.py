@@ -70,12 +70,15 @@ def find_token(headers: Iterable[tuple[bytes, bytes]], sources: Sources, *, quer
 
 
 def without_keys(headers: Iterable[tuple[bytes, bytes]], *, sources: Sources, hidden: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
-    """The headers an API may see: not those that hold a key, nor those in `hidden` (lower case). `Authorization: Basic` stays."""
+    """The headers an API may see: not those that hold a key, nor those in `hidden` (lower case). `Authorization: Basic` stays.
+
+    With underscores a hidden one is hidden as well: frameworks that turn headers into variables take the two for one.
+    """
     looked_at = sources.names
     kept = []
     for name, value in headers:
         lower = name.lower()
-        if lower not in hidden and (lower not in looked_at or _candidate(lower, value) is None):
+        if lower.replace(b"_", b"-") not in hidden and (lower not in looked_at or _candidate(lower, value) is None):
             kept.append((name, value))
     return kept
 
