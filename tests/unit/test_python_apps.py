@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
-import re
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -21,58 +17,22 @@ import pytest
 
 from gen import tokens
 from gen import verifying as gen
-from gen.app_folder import VerifierBeside
 from gen.asked_app import AppAnswer, ask_asgi, ask_wsgi, open_websocket
-from keyturn.keys.record import Limits
+from gen.page_apps import HOW_TO, LIMITED, PAGES, WRITER, PageApps, blocks
 from keyturn.verifier import asgi, wsgi
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.shared_folder import SharedFolder
 from keyturn.verifier.verdicts import Accepted, Refusal, Refused
-
-HOW_TO: Final = Path(__file__).parents[2] / "docs" / "how-to"
-PAGES: Final = ("protect-a-python-app.md", "accept-json-web-tokens.md")
-BLOCK: Final = re.compile(r"^```python\n# (\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-FOLDER: Final = "/run/keyturn"
-WRITER: Final = gen.token_of("writer")
-LIMITED: Final = gen.token_of("limited")
-
-
-def blocks() -> dict[str, str]:
-    return {name: source for page in PAGES for name, source in BLOCK.findall((HOW_TO / page).read_text())}
 
 
 def bearer(token: str) -> tuple[bytes, bytes]:
     return (b"authorization", b"Bearer " + token.encode())
 
 
-class Files:
-    """The page's blocks as files beside a folder that a verifier keeps. Frameworks need modules, so there is one set for all tests."""
-
-    def __init__(self, root: Path) -> None:
-        folder = root / "keyturn"
-        folder.mkdir()
-        self.beside = VerifierBeside(folder, now=datetime.now(UTC))
-        self.beside.list(
-            gen.record(),
-            gen.record(name="writer", token=WRITER, scopes=("orders:read", "orders:write")),
-            gen.record(name="limited", token=LIMITED, limits=Limits(1, 1)),
-        )
-        for name, source in blocks().items():
-            file = root / "apps" / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(source.replace(FOLDER, str(folder)))
-        (root / "apps" / "shop" / "settings.py").write_text(
-            "SECRET_KEY = 'x'\nALLOWED_HOSTS = ['orders.shop']\nROOT_URLCONF = 'shop.urls'\nLOGGING_CONFIG = None\n"
-        )
-
-
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Files]:
-    root = tmp_path_factory.mktemp("page")
-    files = Files(root)
-    sys.path.insert(0, str(root / "apps"))
-    yield files
-    sys.path.remove(str(root / "apps"))
+def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageApps]:
+    with PageApps(tmp_path_factory.mktemp("page")) as files:
+        yield files
 
 
 def starlette(name: str) -> ModuleType:
@@ -149,7 +109,7 @@ MADE: Final[dict[str, App]] = {}
 
 
 @pytest.fixture(params=MAKERS)
-def app(files: Files, request: pytest.FixtureRequest) -> App:
+def app(files: PageApps, request: pytest.FixtureRequest) -> App:
     assert files.beside.folder.snapshot.exists()
     return made(request.param)
 
@@ -257,7 +217,7 @@ async def test_a_key_over_its_limit_is_a_429_that_says_for_how_long(app: App) ->
 
 
 @pytest.mark.parametrize("name", ["fastapi", "litestar"])
-async def test_a_websocket_opens_with_a_key_only(files: Files, name: str) -> None:
+async def test_a_websocket_opens_with_a_key_only(files: PageApps, name: str) -> None:
     assert files.beside.folder.snapshot.exists()
     app = made(name).app
     opened = await open_websocket(app, "/events", headers=[bearer(gen.TOKEN)])
@@ -267,14 +227,14 @@ async def test_a_websocket_opens_with_a_key_only(files: Files, name: str) -> Non
     assert (await open_websocket(app, "/events", query=b"api_key=" + gen.TOKEN.encode())).status == 403
 
 
-def guard_of(files: Files, block: str) -> Guard:
+def guard_of(files: PageApps, block: str) -> Guard:
     assert files.beside.folder.snapshot.exists()
     guard = import_module(block).guard
     assert isinstance(guard, Guard)
     return guard
 
 
-def test_a_plain_call_answers_as_the_page_says(files: Files) -> None:
+def test_a_plain_call_answers_as_the_page_says(files: PageApps) -> None:
     guard = guard_of(files, "plain_call")
     handle = import_module("plain_call").handle
     assert handle([bearer(WRITER)], "192.0.2.7") == (200, "team-a/writer")
@@ -286,7 +246,7 @@ def test_a_plain_call_answers_as_the_page_says(files: Files) -> None:
     assert guard.view.complaint() is None
 
 
-def test_an_application_takes_an_issuers_tokens_beside_keys(files: Files) -> None:
+def test_an_application_takes_an_issuers_tokens_beside_keys(files: PageApps) -> None:
     guard = guard_of(files, "tokens_too")
     token = tokens.token(exp=time.time() + 300)
     early = guard.ask([bearer(token)])
@@ -312,14 +272,14 @@ def test_an_application_takes_an_issuers_tokens_beside_keys(files: Files) -> Non
         (b"API_KEY=" + gen.TOKEN.encode(), 401, 200),
     ],
 )
-async def test_a_key_in_the_url_counts_where_it_is_switched_on(files: Files, query: bytes, alone: int, beside_a_header: int) -> None:
+async def test_a_key_in_the_url_counts_where_it_is_switched_on(files: PageApps, query: bytes, alone: int, beside_a_header: int) -> None:
     guard = guard_of(files, "key_in_url")
     for app in apps_behind(guard):
         assert (await app.ask(query=query)).status == alone
         assert (await app.ask(bearer(gen.TOKEN), query=query)).status == beside_a_header
 
 
-async def test_the_application_does_not_see_a_key_in_the_url(files: Files) -> None:
+async def test_the_application_does_not_see_a_key_in_the_url(files: PageApps) -> None:
     query = b"a=1&api_key=" + gen.TOKEN.encode() + b"&b=%20"
     for app in apps_behind(guard_of(files, "key_in_url")):
         answer = await app.ask(query=query)
