@@ -84,6 +84,24 @@ def test_the_route_says_what_is_asked_for(team: Team, verifier: VerifierProcess,
     assert verifier.check(token, path=path).status == status
 
 
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"listen_address": "192.0.2.1:80"}, "Cannot assign requested address"),
+        ({"grpc_address": "192.0.2.1:80"}, "192.0.2.1"),
+        ({"tls_certificate": "/nowhere/tls.crt"}, "--tls-certificate and --tls-key belong together"),
+        ({"tls_certificate": "/nowhere/tls.crt", "tls_key": "/nowhere/tls.key"}, "/nowhere/tls.crt"),
+        ({"issuers": "/nowhere/issuers.yaml"}, "/nowhere/issuers.yaml"),
+    ],
+)
+def test_what_it_cannot_start_with_is_one_sentence_and_no_traceback(plane: Cluster, settings: dict[str, str], problem: str) -> None:
+    with VerifierProcess.start(plane, records_namespace="default", settings=settings) as verifier:
+        assert verifier.wait_exit() == 1
+        (said,) = [line for line in verifier.log_lines() if line["level"] == "error" and line["message"] != "Missing permission"]
+        assert (said["message"], problem in said["problem"]) == ("Cannot go on", True)
+        assert b"Traceback" not in verifier.output()
+
+
 def test_a_verifier_starts_from_its_snapshot_while_the_api_server_is_away(
     plane: Cluster, team: Team, shared_operator: OperatorProcess, tmp_path: Path
 ) -> None:

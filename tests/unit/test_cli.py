@@ -29,6 +29,7 @@ from keyturn.cluster.api_errors import AlreadyExists, Forbidden, Invalid, NotFou
 from keyturn.keys.digest import digest_token
 from keyturn.keys.mint import mint
 from keyturn.keys.token_format import Token, parse_token
+from keyturn.verifier.service.settings import VerifierSettings
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -55,6 +56,12 @@ USED_WRONGLY: Final = (
     (["mint", "--prefix", "A"], "'A' is no key prefix: write 2 to 16 of a-z and 0-9"),
     (["operator", "--settle", "3"], "--settle (KEYTURN_SETTLE): '3' is not a duration"),
     (["operator", "--workers", "0"], "--workers (KEYTURN_WORKERS): Input should be greater than or equal to 1"),
+    (["operator", "--probe-address", "here"], "--probe-address (KEYTURN_PROBE_ADDRESS): 'here' is no address: write host:port"),
+    (["verifier", "--listen-address", "[::]:65536"], "--listen-address (KEYTURN_LISTEN_ADDRESS): '[::]:65536' is no address"),
+    (["verifier", "--grpc-address", "9090"], "--grpc-address (KEYTURN_GRPC_ADDRESS): '9090' is no address: write host:port"),
+    (["verifier", "--key-headers", "x-api-key x-key"], "--key-headers (KEYTURN_KEY_HEADERS): String should match pattern"),
+    (["verifier", "--client-address-header", "é"], "--client-address-header (KEYTURN_CLIENT_ADDRESS_HEADER): String should match"),
+    (["verifier", "--default-rate", "inf"], "--default-rate (KEYTURN_DEFAULT_RATE): Input should be a finite number"),
 )
 
 
@@ -267,6 +274,18 @@ def test_every_setting_is_an_option_with_its_variable_and_default() -> None:
     assert (settle.option, settle.variable, settle.metavar, settle.default) == ("--settle", "KEYTURN_SETTLE", "DURATION", "15s")
     assert options["log_format"].choices == ("console", "json")
     assert read_settings(Settings, {option.field: option.default for option in options.values()}) == Settings.model_validate({})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"listen_address": "[::]:8080", "grpc_address": "", "probe_address": "localhost:0"},
+        {"listen_address": ":8080", "key_headers": "", "client_address_header": ""},
+        {"key_headers": "x-api-key, X_Team_Key"},
+    ],
+)
+def test_what_a_verifier_can_use_is_taken_as_it_stands(values: dict[str, str]) -> None:
+    assert read_settings(VerifierSettings, values).model_dump(include=set(values)) == values
 
 
 def test_the_environment_sets_what_no_option_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from keyturn.base.duration import format_duration, parse_duration
 
@@ -25,6 +25,26 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "format": "go-duration"}),
     Field(ge=timedelta(0)),
 ]
+
+
+_HIGHEST_PORT: Final = 65_535
+
+
+def _as_address(text: str) -> str:
+    _, colon, port = text.rpartition(":")
+    if not (colon and port.isascii() and port.isdecimal() and int(port) <= _HIGHEST_PORT):
+        raise ValueError(f"{text!r} is no address: write host:port, for example 0.0.0.0:8080 or [::]:8080")
+    return text
+
+
+def _as_address_or_nothing(text: str) -> str:
+    return _as_address(text) if text else text
+
+
+Address = Annotated[str, AfterValidator(_as_address)]
+"""Where to listen: host:port."""
+OptionalAddress = Annotated[str, AfterValidator(_as_address_or_nothing)]
+"""Empty: nowhere."""
 
 
 class LogFormat(StrEnum):
@@ -82,7 +102,7 @@ class Settings(BaseModel):
         timedelta(seconds=15), ge=timedelta(milliseconds=300), description="How long a leader that fell silent keeps the lead"
     )
     request_timeout: Duration = Field(timedelta(seconds=10), description="Longest wait for one answer of the API server")
-    probe_address: str = Field(
+    probe_address: Address = Field(
         "127.0.0.1:0", description="Where /healthz, /readyz and /metrics are served; port 0: any free one, named in the log"
     )
     audit_log: str = Field("-", description="File the audit lines are appended to; -: standard output; empty: none")

@@ -16,7 +16,8 @@ _HEAD: Final = """\
 # Settings of the {process}
 
 What `keyturn {process}` takes, each as an option or an environment variable; the option wins. Durations are Go's: `2160h`, `1h30m`,
-`500ms`. A value that cannot be used ends the {process} at its start with exit code 2 and names the option.
+`500ms`. A value that cannot be one ends the {process} at its start with exit code 2 and names the option; a file that is not there, or an
+address that is taken, with exit code 1 and a sentence in the log.
 
 | option | variable | default | meaning |
 |---|---|---|---|

@@ -51,7 +51,7 @@ async def run(settings: Settings) -> int:
     except UserMustAct as refused:
         log.error("Cannot start", reason=refused.reason, problem=str(refused))
         return 4
-    except KeyturnError as error:
+    except (KeyturnError, OSError) as error:  # an address that is taken is no bug
         log.error("Cannot go on", problem=str(error))
         return 1
 

@@ -78,13 +78,14 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
     probes = _probes(settings, knowledge, stop)
     await probes.start()
     try:
+        # Before the group, which would wrap what they raise: an address that is taken is one sentence, and no bug.
+        answering = Answering(settings, guard, client, is_ready=lambda: knowledge.complaint() is None)
+        await answering.start()
         async with asyncio.TaskGroup() as tasks:
             learning = tasks.create_task(knowledge.run(), name="knowledge")
             reporting = tasks.create_task(reporter.run(), name="use reports")
             acknowledging = tasks.create_task(acknowledgement.run(), name="acknowledgement")
-            answering = Answering(settings, guard, client, is_ready=lambda: knowledge.complaint() is None)
             keeping_up = tasks.create_task(answering.keep_up(), name="certificates and keys")
-            await answering.start()
             fetching = tasks.create_task(issuers.run(), name="issuers")
             await stop.wait()
             log.info("Stops", after=format_duration(settings.drain_delay))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from keyturn.base.settings import Duration, LogFormat
+from keyturn.base.settings import Address, Duration, LogFormat, OptionalAddress
 
 
 class VerifierSettings(BaseModel):
@@ -16,8 +16,8 @@ class VerifierSettings(BaseModel):
 
     namespace: str = Field("keyturn-system", description="Namespace of the operator, where it publishes the public keys of its signatures")
     records_namespace: str = Field("keyturn-verifiers", description="Namespace of the verifier records")
-    listen_address: str = Field("0.0.0.0:8080", description="Where gateways ask over HTTP; port 0: any free one, named in the log")
-    grpc_address: str = Field(
+    listen_address: Address = Field("0.0.0.0:8080", description="Where gateways ask over HTTP; port 0: any free one, named in the log")
+    grpc_address: OptionalAddress = Field(
         "0.0.0.0:9090", description="Where Envoy asks over gRPC; port 0: any free one, named in the log; empty: nowhere"
     )
     tls_certificate: str = Field(
@@ -46,9 +46,15 @@ class VerifierSettings(BaseModel):
     drain_timeout: Duration = Field(
         timedelta(seconds=10), description="Longest wait after that for gateways to finish what they ask and to go elsewhere"
     )
-    key_headers: str = Field("x-api-key", description="Comma-separated headers that hold a key alone; Authorization: Bearer is always read")
+    key_headers: str = Field(
+        "x-api-key",
+        pattern=r"^([-_0-9A-Za-z]+( *, *[-_0-9A-Za-z]+)*)?$",
+        description="Comma-separated headers that hold a key alone; Authorization: Bearer is always read",
+    )
     client_address_header: str = Field(
-        "x-forwarded-for", description="Header in which the gateway says the client's address; empty: keys bound to addresses are refused"
+        "x-forwarded-for",
+        pattern=r"^[-_0-9A-Za-z]*$",
+        description="Header in which the gateway says the client's address over HTTP; empty: keys bound to addresses are refused there",
     )
     trusted_hops: int = Field(
         1, ge=1, le=32, description="Which entry of that header is the client's, counted from the right: how many proxies wrote into it"
@@ -80,7 +86,9 @@ class VerifierSettings(BaseModel):
         description="Folder shared with an application in the same pod that checks keys itself: the snapshot and the public keys are kept "
         "there, instead of in the two files above, and its uses are read from there; empty: none",
     )
-    default_rate: float = Field(0.0, ge=0, description="Requests a second of a key without a limit of its own; 0: as many as it likes")
+    default_rate: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="Requests a second of a key without a limit of its own; 0: as many as it likes"
+    )
     default_burst: int = Field(100, ge=1, description="Requests at once of such a key, after a while without any")
     issuers: str = Field("", description="File (YAML or JSON) of issuers whose JSON Web Tokens are accepted beside keys; empty: none")
     issuer_refresh_interval: Duration = Field(timedelta(minutes=10), description="How often an issuer is asked for its public keys")
@@ -88,7 +96,7 @@ class VerifierSettings(BaseModel):
         timedelta(seconds=10), description="Least time between two of these, also where tokens name keys that are not known"
     )
     request_timeout: Duration = Field(timedelta(seconds=10), description="Longest wait for one answer of the API server, or of an issuer")
-    probe_address: str = Field(
+    probe_address: Address = Field(
         "0.0.0.0:8081", description="Where /healthz, /readyz and /metrics are served; port 0: any free one, named in the log"
     )
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="console for people, json for machines")
