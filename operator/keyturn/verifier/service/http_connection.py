@@ -22,9 +22,9 @@ LONGEST_BODY: Final = 1024 * 1024
 """Read and dropped; what is longer ends the connection."""
 SLICE: Final = 16 * 1024
 """The parser is fed no more at a time: a long head is noticed before it is kept, and a pipeline of thousands waits its turn."""
-_NO_HTTP: Final = written(problem(HTTPStatus.BAD_REQUEST, "This is no HTTP/1.1"))
-_HEAD_TOO_LARGE: Final = written(problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's head is too large"))
-_TOO_MANY: Final = written(problem(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections to this verifier"))
+NO_HTTP: Final = written(problem(HTTPStatus.BAD_REQUEST, "This is no HTTP/1.1"))
+HEAD_TOO_LARGE: Final = written(problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's head is too large"))
+TOO_MANY: Final = written(problem(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections to this verifier"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class HttpConnection(asyncio.Protocol):
         self._has_certificate = bool(transport.get_extra_info("peercert"))
         self._hall.open.add(self)
         if len(self._hall.open) > self._hall.limits.connections:
-            self._turn_away(_TOO_MANY, why="connections")
+            self._turn_away(TOO_MANY, why="connections")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio passes it
         """It is gone."""
@@ -197,7 +197,7 @@ class HttpConnection(asyncio.Protocol):
             raise  # a mistake of ours: the loop logs it and closes the connection
         except httptools.HttpParserError:
             if not self._transport.is_closing():
-                self._turn_away(_NO_HTTP, why="malformed")
+                self._turn_away(NO_HTTP, why="malformed")
         if self._phase is not _IDLE:
             self._held += len(data)
             self._bound()
@@ -207,7 +207,7 @@ class HttpConnection(asyncio.Protocol):
             return
         if self._phase is not _BODY:
             if self._held > LONGEST_HEAD:
-                self._turn_away(_HEAD_TOO_LARGE, why="head")
+                self._turn_away(HEAD_TOO_LARGE, why="head")
         elif self._held > LONGEST_HEAD + LONGEST_BODY:
             self.close(why="body")
 

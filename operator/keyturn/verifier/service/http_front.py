@@ -48,13 +48,13 @@ class HttpFront:
         if self._gatekeeper is not None:
             entry = self._gatekeeper.entry(headers, has_certificate=has_certificate)
             if entry is not Entry.OPEN:
-                return _TURNED_BACK[entry]
+                return TURNED_BACK[entry]
         path, _, query = target.partition(b"?")
         try:
             asked = asked_at(path, query)
         except NotARoute as mistake:
             return written(problem(HTTPStatus.BAD_REQUEST, str(mistake)))
-        return _told(self._guard.judge(headers, asked.seen_from(self._client_address.of(headers))).verdict)
+        return told(self._guard.judge(headers, asked.seen_from(self._client_address.of(headers))).verdict)
 
 
 def problem(status: HTTPStatus, title: str) -> Answer:
@@ -70,7 +70,7 @@ def written(answer: Answer) -> Reply:
     return _reply(head, answer.body)
 
 
-def _told(verdict: CheckVerdict) -> Reply:
+def told(verdict: CheckVerdict) -> Reply:
     """What is kept must not hold what changes from request to request: quotas, and who was refused."""
     if isinstance(verdict, Accepted):
         quota = verdict.quota
@@ -103,7 +103,7 @@ def _lines(headers: Iterable[tuple[str, str]]) -> bytes:
 
 _OK: Final = b"HTTP/1.1 200 OK\r\n"
 _NO_BODY: Final = _lines([_NO_STORE, ("content-length", "0")])
-_TURNED_BACK: Final = {
+TURNED_BACK: Final = {
     Entry.UNPROVEN: written(problem(HTTPStatus.FORBIDDEN, HOW_TO)),
     Entry.NOT_NOW: written(problem(HTTPStatus.SERVICE_UNAVAILABLE, NOT_NOW)),
 }
