@@ -40,17 +40,19 @@ class HttpContract:
         """Names of headers in lower case. Everything is looked at: a header that is not in the document is one too many."""
         response = self.response(path, status)
         documented = {name: self._resolved(header) for name, header in response.get("headers", {}).items()}
-        assert sorted(set(headers) - set(documented) - HTTPS_OWN) == [], "headers that are not in the document"
-        assert sorted(name for name, header in documented.items() if header.get("required") and name not in headers) == []
+        extra = sorted(set(headers) - set(documented) - HTTPS_OWN)
+        assert not extra, f"{path}, {status}: {extra} are not in the document"
+        missing = sorted(name for name, header in documented.items() if header.get("required") and name not in headers)
+        assert not missing, f"{path}, {status}: {missing} should be there"
         for name in documented.keys() & headers.keys():
             value = headers[name]
             self._assert_fits(int(value) if value.isdecimal() else value, documented[name]["schema"])
         content = response.get("content")
         if content is None:
-            assert body == b""
+            assert body == b"", f"{path}, {status}: there should be no body"
             return
         (media_type,) = content
-        assert headers["content-type"] == media_type
+        assert headers["content-type"] == media_type, f"{path}, {status}: {headers['content-type']} should be {media_type}"
         text = body.decode()
         self._assert_fits(json.loads(text) if media_type.endswith("json") else text, content[media_type]["schema"])
 
@@ -69,4 +71,5 @@ class HttpContract:
 
     def _assert_fits(self, value: object, schema: Mapping[str, Any]) -> None:
         validator = Draft202012Validator({**schema, "components": self.document["components"]})
-        assert [error.message for error in validator.iter_errors(value)] == []
+        found = [error.message for error in validator.iter_errors(value)]
+        assert not found, found

@@ -245,6 +245,9 @@ def _security_schemes() -> Json:
 def _responses() -> Json:
     by_status: dict[HTTPStatus, list[HttpAnswer]] = defaultdict(list)
     for answer in every_answer():
+        unexplained = [*(answer.headers.keys() - HEADERS.keys() - {"content-type"}), *({answer.status} - RESPONSES.keys())]
+        if unexplained:
+            raise LookupError(f"{answer.word}: say in HEADERS and RESPONSES what {unexplained} mean")
         by_status[answer.status].append(answer)
     return {RESPONSES[status][0]: _response(RESPONSES[status][1], by_status[status]) for status in sorted(by_status)}
 

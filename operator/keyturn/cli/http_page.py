@@ -25,7 +25,7 @@ _PAGE: Final = """\
 # The verifier over HTTP
 
 What a gateway asks before it lets a request through, and what it is told: for gateways that have no [example here](gateways.md). The same
-for programs is an OpenAPI 3.1 document, [{file}]({file}); tests hold both to what a running verifier answers.
+for programs is an OpenAPI 3.1 document, [{file}]({file}), which tests compare with what a running verifier answers.
 
 ## Two ways to ask
 
