@@ -131,9 +131,9 @@ def _rights_of(rule: Json, namespace: str) -> Iterator[Right]:
         yield Right(verb, group, plural, subresource, namespace=namespace, name=name)
 
 
-def log_in(plane: Plane, scratch: Path, *, account: str = ACCOUNT) -> Path:
-    """A kubeconfig of an account of the installation, by default the operator's, in the folder `scratch`."""
-    token = plane.kubectl("-n", SYSTEM, "create", "token", account).strip()
+def log_in(plane: Plane, scratch: Path, *, account: str = ACCOUNT, namespace: str = SYSTEM) -> Path:
+    """A kubeconfig of an account, by default the operator's, in the folder `scratch`."""
+    token = plane.kubectl("-n", namespace, "create", "token", account).strip()
     config = {
         "apiVersion": "v1", "kind": "Config", "current-context": account,
         "clusters": [{"name": "plane", "cluster": {"server": plane.url, "certificate-authority": str(plane.ca)}}],
