@@ -15,8 +15,10 @@ import grpc.aio
 import uvloop
 
 from gen.many_keys import guard_of
+from keyturn.verifier.service.doors import OwnDoor
 from keyturn.verifier.service.envoy_check import CHECK, SERVICE, EnvoyCheck
 from keyturn.verifier.service.grpc_front import GrpcFront
+from keyturn.verifier.service.listeners import listener_at
 
 FRONT: Final = "front"
 GRPCIO: Final = "grpcio"
@@ -27,7 +29,9 @@ _METHOD: Final = CHECK.decode().rpartition("/")[2]
 
 async def front(keys: int) -> None:
     served = GrpcFront(guard_of(keys), is_ready=lambda: True)
-    tell(await served.start("127.0.0.1:0"))
+    door = OwnDoor(listener_at("127.0.0.1:0"))
+    await served.start(door)
+    tell(door.address)
     await asyncio.Event().wait()
 
 

@@ -20,6 +20,7 @@ from keyturn.verifier.asgi import Receive, Scope, Send
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.service.asked_route import asked_at
 from keyturn.verifier.service.client_address import ClientAddress
+from keyturn.verifier.service.doors import OwnDoor
 from keyturn.verifier.service.http_connection import Limits
 from keyturn.verifier.service.http_front import HttpFront, RawHeaders, Reply, written
 from keyturn.verifier.service.http_server import HttpServer
@@ -46,7 +47,7 @@ class NoContent(HttpFront):
 
 async def served(front: HttpFront) -> None:
     listener = listener_at("127.0.0.1:0")
-    await HttpServer(front, listener, limits=Limits(4096, keep_alive=3900.0)).start()
+    await HttpServer(front, OwnDoor(listener), limits=Limits(4096, keep_alive=3900.0)).start()
     tell(listener)
     await asyncio.Event().wait()
 

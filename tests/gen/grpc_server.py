@@ -7,6 +7,7 @@ with GrpcServer.start() as server:
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import uvloop
 
 from gen.verifying import guard, record
 from keyturn.base.stop_signals import stop_on_signals
+from keyturn.verifier.service.doors import OwnDoor
 from keyturn.verifier.service.grpc_front import ALPN, GrpcFront
 
 DRAIN_SECONDS: Final = 5.0
@@ -68,7 +70,9 @@ async def _serve(port: int, tls: ssl.SSLContext | None) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     front = GrpcFront(guard(record()), is_ready=lambda: True)
-    print(await front.start(f"127.0.0.1:{port}", tls=tls, is_shared=True), flush=True)
+    door = OwnDoor(socket.create_server(("127.0.0.1", port), reuse_port=True))  # others listen there too
+    await front.start(door, tls=tls)
+    print(door.address, flush=True)
     await stop.wait()
     await front.drain(seconds=DRAIN_SECONDS)
 

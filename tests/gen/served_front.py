@@ -16,6 +16,7 @@ import uvloop
 
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.service.client_address import ClientAddress
+from keyturn.verifier.service.doors import OwnDoor
 from keyturn.verifier.service.gatekeeper import ByCertificate
 from keyturn.verifier.service.http_connection import Limits
 from keyturn.verifier.service.http_front import HttpFront
@@ -34,11 +35,10 @@ class ServedFront:
     ) -> None:
         gatekeeper = ByCertificate() if tls is not None else None
         front = HttpFront(guard, client_address=ClientAddress(b"x-forwarded-for"), gatekeeper=gatekeeper)
-        self._listener = listener_at("127.0.0.1:0")
-        self.port: int = self._listener.getsockname()[1]
-        self.server = HttpServer(
-            front, self._listener, limits=Limits(connections, keep_alive, patience), tls=tls.listening if tls else None
-        )
+        listener = listener_at("127.0.0.1:0")
+        self.port: int = listener.getsockname()[1]
+        limits = Limits(connections, keep_alive, patience)
+        self.server = HttpServer(front, OwnDoor(listener), limits=limits, tls=tls.listening if tls else None)
         self._loop = uvloop.new_event_loop()
         self._stop = asyncio.Event()
         self._started = threading.Event()

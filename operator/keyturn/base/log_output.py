@@ -14,6 +14,7 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -125,9 +126,15 @@ class ConsoleFormatter(logging.Formatter):
         return redact(line)
 
 
-def configure_logging(*, log_format: LogFormat, level: str) -> None:
-    """Send every log line of this process to standard error in one form. `level`: debug, info, warning, error."""
+def configure_logging(*, log_format: LogFormat, level: str, always: Mapping[str, object] | None = None) -> None:
+    """Send every log line of this process to standard error in one form. `level`: debug, info, warning, error. `always`: in every line."""
+
+    def add(record: logging.LogRecord) -> bool:
+        record.fields = {**_fields(record), **(always or {})}
+        return True
+
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(add)
     handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else ConsoleFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name, quiet in _QUIET.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
@@ -28,14 +28,27 @@ log = get_logger(__name__)
 
 
 class ProbeServer:
-    """Serves the three paths at `address` (host:port; port 0: any free one) from `start` to `stop`. `lag`: the event loop's, in seconds."""
+    """Serves the three paths at `address` (host:port; port 0: any free one) from `start` to `stop`. `lag`: the event loop's, in seconds.
 
-    def __init__(self, address: str, *, is_unhealthy: Complaint, is_unready: Complaint, registry: CollectorRegistry, lag: Gauge) -> None:
+    `before_metrics`: awaited whenever somebody asks for them.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        is_unhealthy: Complaint,
+        is_unready: Complaint,
+        registry: CollectorRegistry,
+        lag: Gauge,
+        before_metrics: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._host, _, port = address.rpartition(":")
         self._port = int(port)
         self._is_unhealthy = is_unhealthy
         self._is_unready = is_unready
         self._registry = registry
+        self._before_metrics = before_metrics
         self._lag = lag
         self._runner: web.AppRunner | None = None
         self._lag_task: asyncio.Task[None] | None = None
@@ -53,7 +66,7 @@ class ProbeServer:
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host.strip("[]") or None, self._port).start()
-        self._lag_task = asyncio.create_task(_measure_lag(self._lag), name="event-loop-lag")
+        self._lag_task = asyncio.create_task(measure_lag(self._lag), name="event-loop-lag")
         host, port = self._runner.addresses[0][:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         log.info("Serving probes and metrics", address=address)
@@ -73,6 +86,8 @@ class ProbeServer:
         return _answer(self._is_unready())
 
     async def _metrics(self, _request: web.Request) -> web.Response:
+        if self._before_metrics is not None:
+            await self._before_metrics()
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_1_0_0})
 
 
@@ -80,8 +95,8 @@ def _answer(complaint: str | None) -> web.Response:
     return web.Response(text="ok" if complaint is None else complaint, status=200 if complaint is None else 503)
 
 
-async def _measure_lag(gauge: Gauge) -> None:
-    """How much later than asked the loop comes back: what blocks it blocks every key at once."""
+async def measure_lag(gauge: Gauge) -> None:
+    """How much later than asked the loop comes back, until cancelled: what blocks it blocks every key at once."""
     samples: deque[float] = deque(maxlen=_LAG_SAMPLES)
     while True:
         before = time.monotonic()

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Metric
 
 from keyturn.base.key_metrics import END_LABELS
 from keyturn.base.metrics import REGISTRY
+from keyturn.verifier.service.metrics import PARENT_REGISTRY
 from keyturn.verifier.service.metrics import REGISTRY as VERIFIERS_REGISTRY
 
 OWN: Final = "keyturn_"
@@ -37,6 +38,12 @@ At `/metrics` of its own [`--probe-address`](verifier-settings.md). Every replic
 keys: ask for `max`, but for requests, which each counts for itself.
 
 """
+_SEVERAL: Final = """\
+
+With [`--processes`](verifier-settings.md) above 1 every sample, also of `process_*` and `python_gc_*`, has one more label, `process`: the
+number of the process that it is of, from 0, or `parent`. A process that is being started again is missing from a scrape. Of the parent:
+
+"""
 _TABLE: Final = """\
 | metric | type | labels, and the values known beforehand | meaning |
 |---|---|---|---|
@@ -53,7 +60,7 @@ def write_metrics_reference(folder: Path) -> Path:
 
 def metrics_reference() -> str:
     """The page."""
-    return _HEAD + _table(REGISTRY) + _VERIFIER + _table(VERIFIERS_REGISTRY)
+    return _HEAD + _table(REGISTRY) + _VERIFIER + _table(VERIFIERS_REGISTRY) + _SEVERAL + _table(PARENT_REGISTRY)
 
 
 def _table(registry: CollectorRegistry) -> str:

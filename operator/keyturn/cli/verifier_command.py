@@ -1,4 +1,4 @@
-"""`keyturn verifier`: options made from the VerifierSettings model, then `verifier/service/run.py`."""
+"""`keyturn verifier`: options made from the VerifierSettings model, then `verifier/service/run.py` or `supervisor.py`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,24 @@ def _run_verifier(**values: str) -> int:
     KUBECONFIG, the pod's own account, ~/.kube/config.
     """
     settings = read_settings(VerifierSettings, values)
+    return _run_several(settings) if settings.processes > 1 else _run_alone(settings)
+
+
+def _run_alone(settings: VerifierSettings) -> int:
     import uvloop
 
+    from keyturn.verifier.service.place import Alone
     from keyturn.verifier.service.run import run
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(run(settings))
+        return runner.run(run(settings, Alone(settings)))
+
+
+def _run_several(settings: VerifierSettings) -> int:
+    """The parent loads none of what its processes work with."""
+    from keyturn.verifier.service.supervisor import run
+
+    return asyncio.run(run(settings))
 
 
 verifier: Final = Command(

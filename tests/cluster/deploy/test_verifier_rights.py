@@ -109,12 +109,16 @@ def test_a_verifier_with_no_more_rights_checks_a_key_and_is_refused_nothing(
     assert refused == []
 
 
-def test_the_verifier_ends_with_4_and_names_everything_it_may_not(roles: list[Json], installed: Installed, api: Api) -> None:
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_the_verifier_ends_with_4_and_names_everything_it_may_not(
+    roles: list[Json], installed: Installed, api: Api, processes: str
+) -> None:
     for role in roles:
         put_role(api, {**role, "rules": []})
-    with installed.start_verifier() as verifier:
+    with installed.start_verifier(settings={"processes": processes}) as verifier:
         assert verifier.wait_exit() == 4
-        said = [line["problem"] for line in verifier.log_lines() if line["message"] == "Missing permission"]
+        lines = [line for line in verifier.log_lines() if line["message"] == "Missing permission"]
+        said = [line["problem"] for line in lines if line.get("process") == lines[0].get("process")]
     assert said == [f"May not {right}" for right in needed_rights(SETTINGS)]
 
 

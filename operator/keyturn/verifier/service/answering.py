@@ -1,4 +1,4 @@
-"""Everything that answers gateways, from ready to the end of the drain. Part of `run.py`; before it: the sockets of `listeners.py`."""
+"""Everything that answers gateways, from ready to the end of the drain. Part of `run.py`; before it: `doors.py`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from keyturn.verifier.guard import Guard
 from keyturn.verifier.service import metrics
 from keyturn.verifier.service.account_keys import AccountTokens
 from keyturn.verifier.service.client_address import ClientAddress
+from keyturn.verifier.service.doors import Doors
 from keyturn.verifier.service.gatekeeper import ByAccount, ByCertificate, Gatekeeper
 from keyturn.verifier.service.grpc_front import ALPN as HTTP2
 from keyturn.verifier.service.grpc_front import GrpcFront
 from keyturn.verifier.service.http_connection import Limits
 from keyturn.verifier.service.http_front import HttpFront
 from keyturn.verifier.service.http_server import HttpServer
-from keyturn.verifier.service.listeners import address_of, allow_connections, listener_at
+from keyturn.verifier.service.listeners import allow_connections
 from keyturn.verifier.service.settings import VerifierSettings
 from keyturn.verifier.service.tls_files import Tls, TlsFiles, TlsUnusable
 
@@ -30,33 +31,32 @@ log = get_logger(__name__)
 
 
 class Answering:
-    """The doors of one guard. Raises OSError where an address is taken, TlsUnusable where files or settings make no TLS."""
+    """Both protocols of one guard. Raises TlsUnusable where files or settings make no TLS."""
 
-    def __init__(self, settings: VerifierSettings, guard: Guard, client: Client, *, is_ready: Callable[[], bool]) -> None:
-        self._settings = settings
+    def __init__(self, settings: VerifierSettings, guard: Guard, client: Client, doors: Doors, *, is_ready: Callable[[], bool]) -> None:
+        self._settings, self._doors = settings, doors
         allow_connections(settings.max_connections)
         files = _tls_files(settings)
         self._tls = {protocol: Tls(files, protocol=protocol) for protocol in (HTTP1, HTTP2)} if files is not None else {}
         self._account_tokens = AccountTokens(client) if settings.gateway_accounts else None
         gatekeeper = _gatekeeper(settings, self._account_tokens)
         address = ClientAddress(settings.client_address_header.lower().encode(), settings.trusted_hops)
-        self._listener = listener_at(settings.listen_address)
         self._http = HttpServer(
             HttpFront(guard, client_address=address, gatekeeper=gatekeeper),
-            self._listener,
+            doors.http,
             limits=Limits(settings.max_connections, keep_alive=settings.keep_alive.total_seconds()),
             tls=self._tls[HTTP1].listening if self._tls else None,
         )
-        self._grpc = GrpcFront(guard, is_ready=is_ready, gatekeeper=gatekeeper) if settings.grpc_address else None
+        self._grpc = GrpcFront(guard, is_ready=is_ready, gatekeeper=gatekeeper)
         metrics.read_when_asked([(metrics.CONNECTIONS, lambda: float(self._http.connections))])
 
     async def start(self) -> None:
         """Answer from now on."""
         await self._http.start()
-        log.info("Answering over HTTP", address=address_of(self._listener))
-        if self._grpc is not None:
-            tls = self._tls[HTTP2].listening if self._tls else None
-            log.info("Answering over gRPC", address=await self._grpc.start(self._settings.grpc_address, tls=tls))
+        log.info("Answering over HTTP", address=self._doors.http.address)
+        if self._doors.grpc is not None:
+            await self._grpc.start(self._doors.grpc, tls=self._tls[HTTP2].listening if self._tls else None)
+            log.info("Answering over gRPC", address=self._doors.grpc.address)
 
     async def keep_up(self) -> None:
         """Follow certificates and keys as they change, until cancelled."""
@@ -73,8 +73,7 @@ class Answering:
         seconds = self._settings.drain_timeout.total_seconds()
         async with asyncio.TaskGroup() as ending:
             ending.create_task(self._http.stop(seconds=seconds), name="http")
-            if self._grpc is not None:
-                ending.create_task(self._grpc.drain(seconds=seconds), name="grpc")
+            ending.create_task(self._grpc.drain(seconds=seconds), name="grpc")
 
 
 def _tls_files(settings: VerifierSettings) -> TlsFiles | None:

@@ -14,6 +14,7 @@ from typing import Final, cast
 from keyturn.base.log_output import get_logger
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.service import http2_limits as limits
+from keyturn.verifier.service.doors import Door
 from keyturn.verifier.service.envoy_check import CHECK, EnvoyCheck
 from keyturn.verifier.service.gatekeeper import HOW_TO, NOT_NOW, Entry, Gatekeeper
 from keyturn.verifier.service.grpc_calls import Code, Method, answer, failure
@@ -38,25 +39,21 @@ class GrpcFront:
         }
         self._peers = _Peers()
         self._is_draining = False
-        self._server: asyncio.Server | None = None
+        self._door: Door | None = None
         self._looking: asyncio.Task[None] | None = None
 
-    async def start(self, address: str, *, tls: ssl.SSLContext | None = None, is_shared: bool = False) -> str:
-        """Listen at host:port (port 0: any free one) and say where. `tls` has to offer ALPN h2; `is_shared`: others listen there too."""
-        host, _, port = address.rpartition(":")
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Peer(self._methods, self._peers, self._gatekeeper), host.strip("[]"), int(port), ssl=tls, reuse_port=is_shared or None
-        )
+    async def start(self, door: Door, *, tls: ssl.SSLContext | None = None) -> None:
+        """Answer at this door from now on. `tls` has to offer ALPN h2."""
+        self._door = door
+        peers = self._peers
+        await door.open(lambda: _Peer(self._methods, peers, self._gatekeeper), tls=tls, connections=lambda: len(peers.present))
         self._looking = asyncio.create_task(self._look(), name="grpc")
-        found, number = self._server.sockets[0].getsockname()[:2]
-        return f"[{found}]:{number}" if ":" in found else f"{found}:{number}"
 
     async def drain(self, *, seconds: float) -> None:
         """Take no new connections, let every peer finish and go elsewhere; cut off those that have not within `seconds`."""
         self._is_draining = True
-        if self._server is not None:
-            self._server.close()
+        if self._door is not None:
+            self._door.close()
         for peer in tuple(self._peers.present):
             peer.drain()
         with contextlib.suppress(TimeoutError):

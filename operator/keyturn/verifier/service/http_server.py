@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from typing import Final
 
+from keyturn.verifier.service.doors import Door
 from keyturn.verifier.service.http_connection import Hall, HttpConnection, Limits
 from keyturn.verifier.service.http_front import HttpFront
 
 _SWEEP_INTERVAL: Final = 1.0
-_HANDSHAKE_TIMEOUT: Final = 10.0
 _LAST_WORD: Final = 0.1
 
 
 class HttpServer:
-    """Answers at `listener` from `start` to `stop`."""
+    """Answers at `door` from `start` to `stop`."""
 
-    def __init__(self, front: HttpFront, listener: socket.socket, *, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
-        self._listener, self._tls = listener, tls
+    def __init__(self, front: HttpFront, door: Door, *, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
+        self._door, self._tls = door, tls
         self._hall = Hall(front, limits)
-        self._server: asyncio.Server | None = None
         self._sweeping: asyncio.Task[None] | None = None
 
     @property
@@ -31,12 +29,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Answer from now on."""
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: HttpConnection(self._hall),
-            sock=self._listener,
-            ssl=self._tls,
-            ssl_handshake_timeout=_HANDSHAKE_TIMEOUT if self._tls is not None else None,
-        )
+        await self._door.open(lambda: HttpConnection(self._hall), tls=self._tls, connections=lambda: self.connections)
         self._sweeping = asyncio.create_task(self._sweep(), name="slow connections")
 
     def drain(self) -> None:
@@ -45,10 +38,10 @@ class HttpServer:
 
     async def stop(self, *, seconds: float) -> None:
         """Take no more connections, close the idle ones, wait for requests that have begun, at most so long."""
-        if self._server is None or self._sweeping is None:
+        if self._sweeping is None:
             return
         self.drain()
-        self._server.close()
+        self._door.close()
         await asyncio.sleep(_LAST_WORD)  # what was accepted just now may have a request under way
         try:
             async with asyncio.timeout(seconds):

@@ -41,6 +41,10 @@ class Knowledge:
             return f"The public keys are not published yet: ConfigMap {self._settings.namespace}/{CONFIG_MAP_NAME}, by the operator"
         return None if self._store.is_complete or self._has_started_from_snapshot else "The records were not read yet"
 
+    def is_ready(self) -> bool:
+        """Whether there is no complaint."""
+        return self.complaint() is None
+
     def list_again(self) -> None:
         """What was taken is in doubt: offer every record anew."""
         self._must_list.set()

@@ -54,7 +54,6 @@ EVENT_LOOP_LAG: Final = Gauge(
     "keyturn_verifier_event_loop_lag_seconds", "Longest delay of the event loop in the last 30 seconds", registry=REGISTRY
 )
 
-
 ISSUER_FETCHES: Final = Counter(
     "keyturn_verifier_issuer_fetches", "Fetches of an issuer's public keys", ["issuer", "result"], registry=REGISTRY
 )
@@ -63,6 +62,18 @@ ISSUER_KEYS_AGE: Final = Gauge(
     "Since an issuer's public keys were last fetched; its tokens are not accepted after a day",
     ["issuer"],
     registry=REGISTRY,
+)
+
+PARENT_REGISTRY: Final = CollectorRegistry()
+"""Of the process that keeps several others (`supervisor.py`)."""
+PROCESS_STARTS: Final = Counter(
+    "keyturn_verifier_process_starts",
+    "Starts of each process of this replica; each beyond the first followed a death",
+    ["process"],
+    registry=PARENT_REGISTRY,
+)
+PARENT_EVENT_LOOP_LAG: Final = Gauge(
+    "keyturn_verifier_event_loop_lag_seconds", "Longest delay of the event loop in the last 30 seconds", registry=PARENT_REGISTRY
 )
 
 
@@ -113,5 +124,6 @@ for _result in ("done", "failed"):
 for _why in ("connections", "head", "body", "malformed", "slow"):
     TURNED_AWAY.labels(why=_why)
 REGISTRY.register(VERDICTS)
-ProcessCollector(registry=REGISTRY)
-GCCollector(registry=REGISTRY)
+for _registry in (REGISTRY, PARENT_REGISTRY):
+    ProcessCollector(registry=_registry)
+    GCCollector(registry=_registry)

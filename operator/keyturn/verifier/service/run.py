@@ -16,7 +16,6 @@ from keyturn.base.clock import utc_now
 from keyturn.base.duration import format_duration
 from keyturn.base.errors import KeyturnError, UserMustAct
 from keyturn.base.log_output import configure_logging, get_logger
-from keyturn.base.probe_server import ProbeServer
 from keyturn.base.stop_signals import stop_on_signals
 from keyturn.cluster.client import Client
 from keyturn.cluster.record_secrets import newest_record_version
@@ -34,6 +33,7 @@ from keyturn.verifier.service.issuers_file import read_issuers
 from keyturn.verifier.service.jwks_feed import JwksFeed
 from keyturn.verifier.service.knowledge import Knowledge
 from keyturn.verifier.service.permission_check import is_allowed
+from keyturn.verifier.service.place import Place
 from keyturn.verifier.service.settings import VerifierSettings
 from keyturn.verifier.service.use_report import UseReporter
 from keyturn.verifier.store import Store
@@ -42,9 +42,9 @@ from keyturn.verifier.usage import Usage
 log = get_logger(__name__)
 
 
-async def run(settings: VerifierSettings) -> int:
+async def run(settings: VerifierSettings, place: Place) -> int:
     """Run until SIGTERM or SIGINT; answers the exit status: 0 stopped as asked, 1 failed, 4 not allowed."""
-    configure_logging(log_format=settings.log_format, level=settings.log_level)
+    configure_logging(log_format=settings.log_format, level=settings.log_level, always=place.log_fields)
     gc.collect()
     gc.freeze()
     stop = asyncio.Event()
@@ -52,7 +52,7 @@ async def run(settings: VerifierSettings) -> int:
     try:
         async with await Client.connect(timeout=settings.request_timeout) as client:
             allowed = asyncio.create_task(is_allowed(client, settings, otherwise=stop.set), name="permissions")
-            status = await _until_stopped(client, settings, stop)
+            status = await _until_stopped(client, settings, place, stop)
             return status if allowed.cancel() or allowed.result() else 4
     except UserMustAct as refused:
         log.error("Cannot start", reason=refused.reason, problem=str(refused))
@@ -62,7 +62,7 @@ async def run(settings: VerifierSettings) -> int:
         return 1
 
 
-async def _until_stopped(client: Client, settings: VerifierSettings, stop: asyncio.Event) -> int:
+async def _until_stopped(client: Client, settings: VerifierSettings, place: Place, stop: asyncio.Event) -> int:
     client.on_request = metrics.count_request
     store = Store(VerificationKeys(()))
     app = AppFolder(Path(settings.app_folder)) if settings.app_folder else None
@@ -75,11 +75,12 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
     acknowledgement = _acknowledgement(client, settings, knowledge, notes=reporter.notes)
     store.is_waited_for = acknowledgement.is_waited_for
     _measure(store, client)
-    probes = _probes(settings, knowledge, stop)
+    probes = place.probes(is_unready=lambda: "It is about to stop" if stop.is_set() else knowledge.complaint())
     await probes.start()
     try:
         # Before the group, which would wrap what they raise: an address that is taken is one sentence, and no bug.
-        answering = Answering(settings, guard, client, is_ready=lambda: knowledge.complaint() is None)
+        doors = place.doors(is_ready=knowledge.is_ready)
+        answering = Answering(settings, guard, client, doors, is_ready=knowledge.is_ready)
         await answering.start()
         async with asyncio.TaskGroup() as tasks:
             learning = tasks.create_task(knowledge.run(), name="knowledge")
@@ -100,16 +101,6 @@ async def _until_stopped(client: Client, settings: VerifierSettings, stop: async
     finally:
         await probes.stop()
     return 0
-
-
-def _probes(settings: VerifierSettings, knowledge: Knowledge, stop: asyncio.Event) -> ProbeServer:
-    return ProbeServer(
-        settings.probe_address,
-        is_unhealthy=lambda: None,
-        is_unready=lambda: "It is about to stop" if stop.is_set() else knowledge.complaint(),
-        registry=metrics.REGISTRY,
-        lag=metrics.EVENT_LOOP_LAG,
-    )
 
 
 async def _end(task: asyncio.Task[None]) -> None:

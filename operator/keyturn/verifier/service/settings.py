@@ -33,8 +33,14 @@ class VerifierSettings(BaseModel):
         description="Comma-separated ServiceAccounts (namespace/name) of gateways that may ask, by a token for the audience "
         "keyturn-verifier in the header x-keyturn-gateway-token; empty: no tokens",
     )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that answer, for as many cores; each is a whole verifier, with the memory and the Lease of one",
+    )
     max_connections: int = Field(
-        4096, ge=1, le=1_000_000, description="Connections that may be open over HTTP; whoever comes after them is answered 503"
+        4096, ge=1, le=1_000_000, description="Connections a process may have open over HTTP; whoever comes after them is answered 503"
     )
     keep_alive: Duration = Field(
         timedelta(minutes=65),
@@ -76,7 +82,9 @@ class VerifierSettings(BaseModel):
     )
     use_day_pause: Duration = Field(timedelta(hours=1), description="How long the next day of use of a key in steady use may wait")
     snapshot: str = Field(
-        "", description="File in which what is known is kept, to start from while the API server is away; one a process; empty: none"
+        "",
+        description="File in which what is known is kept, to start from while the API server is away; empty: none. "
+        "Several processes write one each, with .0, .1 … behind the name",
     )
     verification_keys_file: str = Field(
         "", description="The public keys as a file (the ConfigMap, mounted): they count until the API server was asked; a snapshot needs it"
@@ -84,7 +92,7 @@ class VerifierSettings(BaseModel):
     app_folder: str = Field(
         "",
         description="Folder shared with an application in the same pod that checks keys itself: the snapshot and the public keys are kept "
-        "there, instead of in the two files above, and its uses are read from there; empty: none",
+        "there, instead of in the two files above, and its uses are read from there; empty: none. Of several processes the first does it",
     )
     default_rate: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="Requests a second of a key without a limit of its own; 0: as many as it likes"
