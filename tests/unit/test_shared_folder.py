@@ -15,6 +15,7 @@ from keyturn.base.clock import MINUTE, SECOND
 from keyturn.keys.record import Limits, Record
 from keyturn.keys.root_secret import RootSecret, SigningRing
 from keyturn.verifier.guard import Guard
+from keyturn.verifier.service.app_folder import AppFolderUnusable
 from keyturn.verifier.service.snapshot_writer import LEAST_APPENDED
 from keyturn.verifier.shared_folder import LARGEST_USES, SharedFolder, guard_from
 from keyturn.verifier.snapshot import header_line
@@ -315,6 +316,13 @@ def test_what_is_kept_can_be_read_by_the_group_alone(tmp_path: Path) -> None:
         os.umask(before)
     assert {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()} == {"snapshot": "0o640", "keys.json": "0o640"}
     assert beside.folder.snapshot.read_bytes().startswith(header_line())
+
+
+def test_a_verifier_without_the_folder_says_so_instead_of_keeping_it_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for wrong in (tmp_path / "missing", tmp_path / "file"):
+        with pytest.raises(AppFolderUnusable, match=r"--app-folder: .* is no folder that this process may write into"):
+            VerifierBeside(wrong)
 
 
 def test_the_time_is_asked_of_the_clock_that_was_given(tmp_path: Path, beside: VerifierBeside) -> None:

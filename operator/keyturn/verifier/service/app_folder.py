@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from keyturn.base.errors import KeyturnError
 from keyturn.base.log_output import get_logger
 from keyturn.keys.verification_keys import VerificationKeys
 from keyturn.verifier.shared_folder import KEYS, SNAPSHOT, USES
@@ -20,10 +21,17 @@ LAG: Final = 3.0
 log = get_logger(__name__)
 
 
+class AppFolderUnusable(KeyturnError):
+    """Without it the application would know no key, and nobody would see why."""
+
+
 class AppFolder:
     """What this process does in it. Whatever it does beside requests takes microseconds: a few lines at most."""
 
     def __init__(self, folder: Path) -> None:
+        """Raises AppFolderUnusable where nothing could be kept."""
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            raise AppFolderUnusable(f"--app-folder: {folder} is no folder that this process may write into: mount one for both containers")
         self.snapshot, self.keys_file = folder / SNAPSHOT, folder / KEYS
         self._uses, self._taken = folder / USES, folder / f"{USES}.taken"
 
