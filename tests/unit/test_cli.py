@@ -61,6 +61,7 @@ USED_WRONGLY: Final = (
     (["verifier", "--grpc-address", "9090"], "--grpc-address (KEYTURN_GRPC_ADDRESS): '9090' is no address: write host:port"),
     (["verifier", "--key-headers", "x-api-key x-key"], "--key-headers (KEYTURN_KEY_HEADERS): String should match pattern"),
     (["verifier", "--client-address-header", "é"], "--client-address-header (KEYTURN_CLIENT_ADDRESS_HEADER): String should match"),
+    (["verifier", "--app-folder", "/x", "--processes", "2"], "--app-folder (KEYTURN_APP_FOLDER): several processes cannot keep one"),
     (["verifier", "--default-rate", "inf"], "--default-rate (KEYTURN_DEFAULT_RATE): Input should be a finite number"),
 )
 

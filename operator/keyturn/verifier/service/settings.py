@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from keyturn.base.settings import Address, Duration, LogFormat, OptionalAddress
 
@@ -109,3 +109,10 @@ class VerifierSettings(BaseModel):
     )
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="console for people, json for machines")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
+
+    @field_validator("app_folder")
+    @classmethod
+    def _is_kept_by_one(cls, folder: str, info: ValidationInfo) -> str:
+        if folder and info.data.get("processes", 1) > 1:
+            raise ValueError("several processes cannot keep one folder: leave --processes at 1, one is enough for an application")
+        return folder
