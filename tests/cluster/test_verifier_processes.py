@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import ssl
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
-from http.client import HTTPConnection
+from contextlib import ExitStack, closing, suppress
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
 import grpc
@@ -16,11 +18,13 @@ import pytest
 from gen.signed_keys import SignedKeys
 from gen.steady_clients import SteadyClients
 from gen.verifier_process import VerifierProcess
+from testbed.certificates import Authority
 from testbed.cluster import wait_until
 from testbed.plane import Plane
 
 PATIENCE = 20.0
 HOME = "several-processes"
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 HEALTH = "/grpc.health.v1.Health/Check"
 
 Start = Callable[..., VerifierProcess]
@@ -98,8 +102,7 @@ def test_no_process_takes_all_connections_over_http(two: VerifierProcess, token:
 def test_no_process_takes_all_connections_of_envoy(two: VerifierProcess) -> None:
     with ExitStack() as ends:
         for _ in range(8):
-            options = [("grpc.use_local_subchannel_pool", 1)]
-            channel = ends.enter_context(grpc.insecure_channel(str(two.grpc_address), options=options))
+            channel = ends.enter_context(grpc.insecure_channel(str(two.grpc_address), options=OWN_CONNECTION))
             assert channel.unary_unary(HEALTH)(b"", timeout=PATIENCE) == b"\x08\x01"
         share = [connections_at(pid, two.grpc_address) for pid in pids(two).values()]
     assert sum(share) == 8
@@ -114,7 +117,10 @@ def connections_at(pid: int, address: str | None) -> int:
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
         if port in line.split()[1] and line.split()[3] == "01"
     }
-    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    links = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            links.append(str(link.readlink()))
     return sum(f"socket:[{inode}]" in links for inode in inodes)
 
 
@@ -154,6 +160,28 @@ def test_a_process_that_is_killed_costs_no_client_that_tries_again(start: Start,
     assert verifier.metric("keyturn_verifier_process_starts_total", process="0") == 1.0
 
 
+def test_a_process_that_was_started_again_is_given_its_share_of_what_there_is(start: Start, token: str) -> None:
+    """Gateways keep their connections for hours, and all of them are with the process that lived on."""
+    verifier = start("rested")
+    first = pids(verifier)
+    with SteadyClients(token, [verifier]) as clients, ExitStack() as ends:
+        channels = [ends.enter_context(grpc.insecure_channel(str(verifier.grpc_address), options=OWN_CONNECTION)) for _ in range(4)]
+        os.kill(first[1], signal.SIGKILL)
+        wait_until(lambda: pids(verifier)[1] != first[1], patience=PATIENCE, what="it to be started again")
+        failed = len(clients.failures)
+        asked = [channel.unary_unary(HEALTH) for channel in channels]
+
+        def is_shared_out() -> bool:
+            assert [ask(b"", timeout=PATIENCE, wait_for_ready=True) for ask in asked] == [b"\x08\x01"] * 4
+            share = [
+                connections_at(pid, address) for address in (verifier.address, verifier.grpc_address) for pid in pids(verifier).values()
+            ]
+            return share == [2, 2, 2, 2]
+
+        wait_until(is_shared_out, patience=40.0, what="half of the connections to go there")
+        assert len(clients.failures) == failed
+
+
 def test_a_process_that_is_stuck_gets_no_connection(start: Start, token: str) -> None:
     verifier = start("stuck")
     os.kill(pids(verifier)[0], signal.SIGSTOP)
@@ -184,6 +212,22 @@ def test_a_parent_that_is_killed_takes_its_processes_with_it(start: Start) -> No
     wait_until(lambda: not any(map(lives, workers)), patience=PATIENCE, what="its processes to end")
     verifier.restart()
     verifier.wait_ready()
+
+
+def test_connections_with_tls_are_let_in_beside_one_that_never_says_hello(start: Start, token: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path, name="ca")
+    pair = authority.issue_server("verifier", user="verifier", hosts=["127.0.0.1"])
+    verifier = start("tls", tls_certificate=str(pair.certificate), tls_key=str(pair.key))
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    host, _, port = str(verifier.address).rpartition(":")
+    with closing(socket.create_connection((host, int(port)))):
+        for _ in range(4):
+            with closing(HTTPSConnection(str(verifier.address), context=context, timeout=PATIENCE)) as connection:
+                connection.request("GET", "/verify", headers={"Authorization": f"Bearer {token}"})
+                assert connection.getresponse().status == 200
+    credentials = grpc.ssl_channel_credentials((tmp_path / "ca.crt").read_bytes())
+    with grpc.secure_channel(str(verifier.grpc_address), credentials) as channel:
+        assert channel.unary_unary(HEALTH)(b"", timeout=PATIENCE) == b"\x08\x01"
 
 
 def test_one_process_needs_no_parent_and_no_label(start: Start) -> None:

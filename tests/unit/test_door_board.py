@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keyturn.verifier.service.door_board import AWAY, UNREADY, DoorBoard, Turn, turn
+from keyturn.verifier.service.door_board import AWAY, UNREADY, DoorBoard, Turn, holds_too_many, turn
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,24 @@ from keyturn.verifier.service.door_board import AWAY, UNREADY, DoorBoard, Turn, 
 )
 def test_whoever_holds_the_fewest_goes_first_and_who_is_not_ready_last(own: int, others: list[int], answer: Turn) -> None:
     assert turn(own, others) is answer
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "too_many"),
+    [
+        (2, [0], True),
+        (1, [0], False),
+        (3, [1], True),
+        (3, [2], False),
+        (40, [30], False),
+        (40, [28], True),
+        (9, [AWAY], False),
+        (9, [UNREADY], False),
+        (UNREADY + 9, [0], False),
+    ],
+)
+def test_one_that_holds_many_more_than_another_has_too_many(own: int, others: list[int], too_many: bool) -> None:
+    assert holds_too_many(own, others) is too_many
 
 
 def test_connections_that_come_one_by_one_are_shared_out_evenly() -> None:

@@ -35,6 +35,11 @@ def turn(own: int, others: Iterable[int]) -> Turn:
     return Turn.SOON if least < own else Turn.NOW
 
 
+def holds_too_many(own: int, others: Iterable[int]) -> bool:
+    """Whether it should let one go for another process to take: after a death all of its connections are with those that lived on."""
+    return UNREADY > own > min(others, default=AWAY) + 1 + own // 4
+
+
 class DoorBoard:
     """A number for each process at each door, in memory that all of them share."""
 

@@ -19,6 +19,19 @@ Welcome = Callable[[], asyncio.Protocol]
 """Makes the protocol of a connection that has come."""
 
 
+class Guests(Protocol):
+    """Who has been let in."""
+
+    @property
+    def staying(self) -> int:
+        """Connections that are open and were not asked to go."""
+        ...
+
+    def send_one_away(self) -> None:
+        """Ask one of them to connect anew, without failing a request."""
+        ...
+
+
 class Door(Protocol):
     """A place to listen at."""
 
@@ -27,8 +40,8 @@ class Door(Protocol):
         """As host:port."""
         ...
 
-    async def open(self, welcome: Welcome, *, tls: ssl.SSLContext | None, connections: Callable[[], int]) -> None:
-        """Let connections in. `connections`: how many are open."""
+    async def open(self, welcome: Welcome, guests: Guests, *, tls: ssl.SSLContext | None) -> None:
+        """Let connections in."""
         ...
 
     def close(self) -> None:
@@ -48,7 +61,7 @@ class OwnDoor:
         """As host:port."""
         return address_of(self._listener)
 
-    async def open(self, welcome: Welcome, *, tls: ssl.SSLContext | None, connections: Callable[[], int]) -> None:  # noqa: ARG002  nobody to compare with
+    async def open(self, welcome: Welcome, guests: Guests, *, tls: ssl.SSLContext | None) -> None:  # noqa: ARG002  they have nowhere to go
         """Let connections in."""
         timeout = HANDSHAKE_TIMEOUT if tls is not None else None
         loop = asyncio.get_running_loop()

@@ -46,7 +46,7 @@ class GrpcFront:
         """Answer at this door from now on. `tls` has to offer ALPN h2."""
         self._door = door
         peers = self._peers
-        await door.open(lambda: _Peer(self._methods, peers, self._gatekeeper), tls=tls, connections=lambda: len(peers.present))
+        await door.open(lambda: _Peer(self._methods, peers, self._gatekeeper), peers, tls=tls)
         self._looking = asyncio.create_task(self._look(), name="grpc")
 
     async def drain(self, *, seconds: float) -> None:
@@ -75,8 +75,21 @@ class _Peers:
 
     def __init__(self) -> None:
         self.present: set[_Peer] = set()
+        self._leaving: set[_Peer] = set()
         self.all_gone = asyncio.Event()
         self.all_gone.set()
+
+    @property
+    def staying(self) -> int:
+        """As `doors.Guests`."""
+        return len(self.present) - len(self._leaving)
+
+    def send_one_away(self) -> None:
+        """As `doors.Guests`."""
+        chosen = next((each for each in self.present if each not in self._leaving), None)
+        if chosen is not None:
+            self._leaving.add(chosen)
+            chosen.drain()
 
     def add(self, peer: _Peer) -> None:
         """It came."""
@@ -86,6 +99,7 @@ class _Peers:
     def discard(self, peer: _Peer) -> None:
         """It went, if it was ever let in."""
         self.present.discard(peer)
+        self._leaving.discard(peer)
         if not self.present:
             self.all_gone.set()
 

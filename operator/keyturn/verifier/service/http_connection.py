@@ -44,10 +44,38 @@ class Hall:
     def __init__(self, front: HttpFront, limits: Limits) -> None:
         self.front, self.limits = front, limits
         self.open: set[HttpConnection] = set()
+        self.leaving: set[HttpConnection] = set()
+        """Those of them whose next answer asks the gateway to connect anew."""
         self.now = 0.0
         """Seconds, to about one: set by `http_server.py`, since asking a clock for each request costs more than it tells."""
-        self.is_draining = False
-        """Every answer asks the gateway to close its connection, and to open the next one elsewhere."""
+        self._is_draining = False
+
+    def drain(self) -> None:
+        """From now on every answer asks the gateway to close its connection, and to open the next one elsewhere."""
+        self._is_draining = True
+        for connection in self.open:
+            self._ask_to_leave(connection)
+
+    def welcome(self, connection: HttpConnection) -> None:
+        """One more."""
+        self.open.add(connection)
+        if self._is_draining:
+            self._ask_to_leave(connection)
+
+    @property
+    def staying(self) -> int:
+        """As `doors.Guests`."""
+        return len(self.open) - len(self.leaving)
+
+    def send_one_away(self) -> None:
+        """As `doors.Guests`."""
+        chosen = next((each for each in self.open if each not in self.leaving), None)
+        if chosen is not None:
+            self._ask_to_leave(chosen)
+
+    def _ask_to_leave(self, connection: HttpConnection) -> None:
+        connection.is_leaving = True
+        self.leaving.add(connection)
 
 
 class Phase(Enum):
@@ -70,6 +98,8 @@ class HttpConnection(asyncio.Protocol):
 
     def __init__(self, hall: Hall) -> None:
         self._hall = hall
+        self.is_leaving = False
+        """Whether the gateway is asked to go elsewhere."""
         self._has_certificate = False
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
@@ -114,13 +144,14 @@ class HttpConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         # Filled only for a certificate that was verified against the CA for gateways.
         self._has_certificate = bool(transport.get_extra_info("peercert"))
-        self._hall.open.add(self)
+        self._hall.welcome(self)
         if len(self._hall.open) > self._hall.limits.connections:
             self._turn_away(TOO_MANY, why="connections")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio passes it
         """It is gone."""
         self._hall.open.discard(self)
+        self._hall.leaving.discard(self)
         self._rest = b""
 
     def data_received(self, data: bytes) -> None:
@@ -172,7 +203,7 @@ class HttpConnection(asyncio.Protocol):
             return
         reply = self._hall.front.reply_to(self._target, self._headers, has_certificate=self._has_certificate)
         parser = self._parser
-        if not parser.should_keep_alive() or parser.should_upgrade() or self._hall.is_draining or parser.get_method() == b"HEAD":
+        if self.is_leaving or not parser.should_keep_alive() or parser.should_upgrade() or parser.get_method() == b"HEAD":
             self._write_specially(reply)
         else:
             self._transport.write(reply.whole)
@@ -182,7 +213,7 @@ class HttpConnection(asyncio.Protocol):
         self._phase, self._since, self._held = _IDLE, self._hall.now, 0
 
     def _write_specially(self, reply: Reply) -> None:
-        is_last = not self._parser.should_keep_alive() or self._parser.should_upgrade() or self._hall.is_draining
+        is_last = self.is_leaving or not self._parser.should_keep_alive() or self._parser.should_upgrade()
         body = b"" if self._parser.get_method() == b"HEAD" else reply.body
         self._transport.write(b"%b%b\r\n%b" % (reply.head, b"connection: close\r\n" if is_last else b"", body))
         if is_last:

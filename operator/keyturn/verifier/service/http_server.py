@@ -29,12 +29,12 @@ class HttpServer:
 
     async def start(self) -> None:
         """Answer from now on."""
-        await self._door.open(lambda: HttpConnection(self._hall), tls=self._tls, connections=lambda: self.connections)
+        await self._door.open(lambda: HttpConnection(self._hall), self._hall, tls=self._tls)
         self._sweeping = asyncio.create_task(self._sweep(), name="slow connections")
 
     def drain(self) -> None:
         """Go on answering, and ask every gateway with every answer to come no more."""
-        self._hall.is_draining = True
+        self._hall.drain()
 
     async def stop(self, *, seconds: float) -> None:
         """Take no more connections, close the idle ones, wait for requests that have begun, at most so long."""

@@ -79,7 +79,7 @@ async def _until_stopped(client: Client, settings: VerifierSettings, place: Plac
     await probes.start()
     try:
         # Before the group, which would wrap what they raise: an address that is taken is one sentence, and no bug.
-        doors = place.doors(is_ready=knowledge.is_ready)
+        doors = place.doors(is_ready=lambda: knowledge.is_ready() and not stop.is_set())
         answering = Answering(settings, guard, client, doors, is_ready=knowledge.is_ready)
         await answering.start()
         async with asyncio.TaskGroup() as tasks:

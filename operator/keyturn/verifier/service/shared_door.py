@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Final
 
 from keyturn.base.log_output import get_logger
-from keyturn.verifier.service.door_board import AWAY, UNREADY, DoorBoard, Turn, turn
-from keyturn.verifier.service.doors import HANDSHAKE_TIMEOUT, Welcome
+from keyturn.verifier.service.door_board import AWAY, UNREADY, DoorBoard, Turn, holds_too_many, turn
+from keyturn.verifier.service.doors import HANDSHAKE_TIMEOUT, Guests, Welcome
 from keyturn.verifier.service.listeners import address_of
 
 FIRST_GO: Final = 0.005
@@ -26,6 +26,8 @@ NO_ROOM_PAUSE: Final = 1.0
 AT_ONCE: Final = 64
 SAY_AGAIN: Final = 0.25
 """Seconds between two notes on the board: connections end, and readiness comes, also while nobody comes."""
+BORNE: Final = 12
+"""So many notes in a row may say that this process holds too many, before it sends one away with each."""
 
 log = get_logger(__name__)
 
@@ -36,7 +38,7 @@ class SharedDoor:
     def __init__(self, listener: socket.socket, board: DoorBoard, place: tuple[int, int], *, is_ready: Callable[[], bool]) -> None:
         self._listener, self._board, self._place, self._is_ready = listener, board, place, is_ready
         self._welcome: Welcome
-        self._connections: Callable[[], int] = lambda: 0
+        self._guests: Guests
         self._tls: ssl.SSLContext | None = None
         self._arriving: set[asyncio.Task[None]] = set()
         self._later: asyncio.TimerHandle | None = None
@@ -49,9 +51,9 @@ class SharedDoor:
         """As host:port."""
         return address_of(self._listener)
 
-    async def open(self, welcome: Welcome, *, tls: ssl.SSLContext | None, connections: Callable[[], int]) -> None:
+    async def open(self, welcome: Welcome, guests: Guests, *, tls: ssl.SSLContext | None) -> None:
         """Let connections in, those whose turn it is to be ours."""
-        self._welcome, self._tls, self._connections = welcome, tls, connections
+        self._welcome, self._tls, self._guests = welcome, tls, guests
         self._loop = asyncio.get_running_loop()
         self._is_open = True
         self._listen()
@@ -119,13 +121,16 @@ class SharedDoor:
             await self._loop.connect_accepted_socket(self._welcome, connection, ssl=self._tls, ssl_handshake_timeout=timeout)
 
     async def _keep_saying(self) -> None:
+        too_many = 0
         while True:
             await asyncio.sleep(SAY_AGAIN)
-            self._write()
+            too_many = too_many + 1 if holds_too_many(self._write(), self._board.others(*self._place)) else 0
+            if too_many > BORNE:
+                self._guests.send_one_away()
 
     def _write(self) -> int:
         """Tell the others how many are ours."""
-        number = self._connections() + len(self._arriving)
+        number = self._guests.staying + len(self._arriving)
         if not self._is_ready():
             number += UNREADY
         self._board.write(*self._place, number)

@@ -149,6 +149,7 @@ class Supervisor:
                 heard = time.monotonic()
             except WorkerSilent as silent:
                 complaint = str(silent)
+                self._board.clear(number)  # nobody need let it go first; it writes again when it can
                 if is_stuck(silent=time.monotonic() - heard):
                     log.error("A process has not answered for too long and is ended", process=number)
                     worker.kill()
