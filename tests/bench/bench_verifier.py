@@ -25,6 +25,7 @@ from bench import (
     verifier_grpc,
     verifier_http,
     verifier_memory,
+    verifier_peers,
     verifier_revocation,
     verifier_start,
 )
@@ -41,6 +42,7 @@ class Part(Protocol):
 PARTS: Final[Mapping[str, Part]] = {
     "check": verifier_check.measure,
     "http": verifier_http.measure,
+    "peers": verifier_peers.measure,
     "grpc": verifier_grpc.measure,
     "envoy": verifier_envoy.measure,
     "memory": verifier_memory.measure,

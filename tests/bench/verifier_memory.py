@@ -10,7 +10,7 @@ from typing import Final
 from bench.accounting import memory_kib
 from bench.report import Report, Row
 from bench.server_process import TESTS
-from bench.verifier_scene import scene
+from bench.verifier_scene import NOBODYS, scene
 from gen import verifying
 from gen.many_keys import record
 from keyturn.verifier.store import Store
@@ -29,13 +29,16 @@ def measure(report: Report, *, quick: bool) -> None:
     with scene(keys) as here, here.verifier() as verifier:
         after, peak = (memory_kib(verifier.pid, peak=peak) / _KB_IN_MB for peak in (False, True))
         held = verifier.metric("keyturn_verifier_records")
+        with here.verifier(records_namespace=NOBODYS) as another:
+            idle = memory_kib(another.pid) / _KB_IN_MB
     if held != keys:
         raise RuntimeError(f"the verifier holds {held:.0f} records of {keys}")
     share = keys / KEYS
     report.add(
         Row(f"memory of {keys} records in the store", store, "MB", STORE_MB * share, how="growth of the process, records taken one by one"),
         Row("  of a whole verifier that read them", after, "MB", PROCESS_MB, how="resident, from a real API server"),
-        Row("  at its highest", peak, "MB"),
+        Row("  of one that knows none", idle, "MB", how="the interpreter and the modules"),
+        Row("  at its highest, while it read them", peak, "MB"),
     )
 
 
