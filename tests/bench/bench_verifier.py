@@ -58,7 +58,8 @@ def main() -> int:
     for name in options.parts or PARTS:
         say(f"measuring: {name}")
         PARTS[name](report, quick=options.quick)
-    sys.stdout.write((report.as_json() if options.output == "json" else report.as_text()) + "\n")
+    written = {"table": report.as_text, "json": report.as_json, "markdown": report.as_markdown}[options.output]()
+    sys.stdout.write(written + "\n")
     for row in report.missed:
         say(f"missed: {row.name}: {row.value:.3g} {row.unit}, floor {row.floor:g}")
     return 1 if report.missed else 0
@@ -68,7 +69,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="part", help=f"one of {', '.join(PARTS)}; none: all of them")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything: for trying, not for numbers")
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="table for people, json for machines")
+    parser.add_argument("-o", "--output", choices=("table", "json", "markdown"), default="table", help="markdown: for docs/performance.md")
     return parser.parse_args(arguments)
 
 

@@ -12,6 +12,8 @@ from typing import Final
 
 from bench.accounting import Requests
 
+_SIGNS: Final = {"x": "\u00d7", "us": "µs", "us CPU": "µs"}
+"""Units as a page writes them."""
 HEADS: Final = ("", "measured", "floor", "", "how")
 
 
@@ -65,6 +67,17 @@ class Report:
         rows = [{**asdict(row), "held": row.held} for row in self.rows]
         return json.dumps({"machine": self.machine, "settings": self.settings, "rows": rows, "requestsPerKey": self.requests}, indent=2)
 
+    def as_markdown(self) -> str:
+        """The rows of a table for docs/performance.md."""
+        lines = ["| what | floor | measured | |", "|---|--:|--:|---|"]
+        for row in self.rows:
+            unit = _SIGNS.get(row.unit, row.unit)
+            floor = "" if row.floor is None else f"{'=' if row.exactly else '≤'} {row.floor:g} {unit}".rstrip()
+            value = f"{_told(row.value)} {unit}".rstrip()
+            name = row.name.replace("  ", "&ensp;")
+            lines.append(f"| {name} | {floor} | {f'**{value}: missed**' if row.held is False else value} | {row.how} |")
+        return "\n".join([f"{self.machine}:", "", *lines])
+
     def as_text(self) -> str:
         lines = [f"Machine: {self.machine}", "Settings: " + " ".join(f"{name}={value}" for name, value in self.settings.items()), ""]
         lines += _table([HEADS, *(_cells(row) for row in self.rows)])
@@ -86,11 +99,15 @@ def _cells(row: Row) -> tuple[str, ...]:
     verdict = {None: "", True: "ok", False: "MISSED" if row.gate else "slower"}[row.held]
     return (
         row.name,
-        f"{row.value:.3g} {row.unit}".rstrip() if row.value < 1000 else f"{row.value:.0f} {row.unit}".rstrip(),
+        f"{_told(row.value)} {row.unit}".rstrip(),
         floor,
         verdict,
         row.how,
     )
+
+
+def _told(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:

@@ -31,11 +31,12 @@ class Bar:
 
 def bars(rows: Sequence[dict[str, object]]) -> Iterator[Bar]:
     """What is compared, in the order of the page."""
-    yield Bar("HTTP: this server, answering 204 to everything", ((_of(rows, "bare 204"), OTHERS),))
-    yield Bar("HTTP: the verifier", ((_of(rows, "one check", after="bare 204"), OURS),))
-    yield Bar("HTTP: uvicorn around the same check", ((_of(rows, "uvicorn around"), OTHERS),))
+    nothing = "the server's bare 204"
+    yield Bar("HTTP: the same server without a check", ((_of(rows, nothing), OTHERS),))
+    yield Bar("HTTP: the verifier", ((_of(rows, "one check", after=nothing), OURS),))
+    yield Bar("HTTP: uvicorn around the same check", ((_of(rows, "uvicorn around the same guard"), OTHERS),))
     yield Bar("gRPC: the verifier", ((_of(rows, "gRPC check, front"), OURS),))
-    alone = _of(rows, "through Envoy without a check")
+    alone = _of(rows, "a request through Envoy without a check")
     yield Bar("Envoy without a check", ((alone, ENVOYS),))
     for way in ("HTTP", "gRPC"):
         name = f"with its check over {way}"
@@ -72,10 +73,10 @@ def _legend() -> Iterator[str]:
         yield f"<text x='{x + 20}' y='32' font-size='13' fill='#1d2733'>{name}</text>"
 
 
-def _of(rows: Sequence[dict[str, object]], part: str, *, after: str = "") -> float:
-    """The value of the first row whose name holds `part`, behind the one whose name holds `after`."""
-    start = next(number for number, row in enumerate(rows) if after in str(row["name"]))
-    return next(float(str(row["value"])) for row in rows[start:] if part in str(row["name"]))
+def _of(rows: Sequence[dict[str, object]], name: str, *, after: str = "") -> float:
+    """The value of the first row of this name, behind the one that is called `after`."""
+    names = [str(row["name"]).strip() for row in rows]
+    return float(str(rows[names.index(name, names.index(after) if after else 0)]["value"]))
 
 
 if __name__ == "__main__":
