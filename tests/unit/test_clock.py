@@ -8,7 +8,7 @@ from keyturn.base.clock import format_time, parse_time, utc_now
 
 
 def test_now_is_a_whole_millisecond_and_survives_being_written() -> None:
-    """A float holds milliseconds of this century only nearly: one that came out a microsecond short would differ in the record."""
+    """Records hold milliseconds: an instant with more would not be the one that is read back."""
     instants = [utc_now() for _ in range(10_000)]
     assert {instant.microsecond % 1000 for instant in instants} == {0}
     assert [parse_time(format_time(instant)) for instant in instants] == instants
