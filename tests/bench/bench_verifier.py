@@ -57,7 +57,10 @@ def main() -> int:
     report = Report(settings={"quick": str(options.quick).lower()})
     for name in options.parts or PARTS:
         say(f"measuring: {name}")
+        before = len(report.rows)
         PARTS[name](report, quick=options.quick)
+        for row in report.rows[before:]:
+            say(f"  {row.name}: {row.value:.3g} {row.unit}")
     written = {"table": report.as_text, "json": report.as_json, "markdown": report.as_markdown}[options.output]()
     sys.stdout.write(written + "\n")
     for row in report.missed:
