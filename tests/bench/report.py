@@ -75,7 +75,9 @@ class Report:
             floor = "" if row.floor is None else f"{'=' if row.exactly else '≤'} {row.floor:g} {unit}".rstrip()
             value = f"{_told(row.value)} {unit}".rstrip()
             name = row.name.replace("  ", "&ensp;")
-            lines.append(f"| {name} | {floor} | {f'**{value}: missed**' if row.held is False else value} | {row.how} |")
+            if row.held is False:
+                value = f"**{value}: {_verdict(row)}**"
+            lines.append(f"| {name} | {floor} | {value} | {row.how} |")
         return "\n".join([f"{self.machine}:", "", *lines])
 
     def as_text(self) -> str:
@@ -96,14 +98,17 @@ def machine() -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     floor = "" if row.floor is None else f"{'= ' if row.exactly else '<= '}{row.floor:g}"
-    verdict = {None: "", True: "ok", False: "MISSED" if row.gate else "slower"}[row.held]
     return (
         row.name,
         f"{_told(row.value)} {row.unit}".rstrip(),
         floor,
-        verdict,
+        _verdict(row),
         row.how,
     )
+
+
+def _verdict(row: Row) -> str:
+    return {None: "", True: "ok", False: "MISSED" if row.gate else "slower"}[row.held]
 
 
 def _told(value: float) -> str:
