@@ -86,15 +86,15 @@ def test_silence_is_borne_for_a_minute() -> None:
 
 
 def test_what_two_processes_must_not_share_carries_the_process_s_number() -> None:
-    settings = VerifierSettings.model_validate({"processes": 2, "snapshot": "/var/lib/records", "app_folder": "/app"})
+    settings = VerifierSettings.model_validate({"processes": 2, "snapshot": "/var/lib/records", "lease_duration": "7s"})
     assignment = Assignment(process=1, settings=settings, http=3, grpc=None, board=4)
     told = Assignment.model_validate_json(assignment.model_dump_json())
     assert told == assignment
-    wanted = settings.model_copy(update={"identity": "pod-a-1", "snapshot": "/var/lib/records.1", "app_folder": ""})
+    wanted = settings.model_copy(update={"identity": "pod-a-1", "snapshot": "/var/lib/records.1"})
     assert own_settings(told, host="pod-a") == wanted
 
 
-def test_the_first_process_looks_after_the_application() -> None:
-    settings = VerifierSettings.model_validate({"processes": 2, "identity": "edge", "app_folder": "/app"})
+def test_a_process_without_a_snapshot_writes_none() -> None:
+    settings = VerifierSettings.model_validate({"processes": 2, "identity": "edge"})
     own = own_settings(Assignment(process=0, settings=settings, http=3, grpc=None, board=4), host="pod-a")
-    assert (own.identity, own.snapshot, own.app_folder) == ("edge-0", "", "/app")
+    assert (own.identity, own.snapshot) == ("edge-0", "")

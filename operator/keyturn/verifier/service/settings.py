@@ -92,7 +92,7 @@ class VerifierSettings(BaseModel):
     app_folder: str = Field(
         "",
         description="Folder shared with an application in the same pod that checks keys itself: the snapshot and the public keys are kept "
-        "there, instead of in the two files above, and its uses are read from there; empty: none. Of several processes the first does it",
+        "there, instead of in the two files above, and its uses are read from there; empty: none. Needs --processes 1",
     )
     default_rate: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="Requests a second of a key without a limit of its own; 0: as many as it likes"

@@ -49,13 +49,12 @@ class AmongOthers:
 
 
 def own_settings(assignment: Assignment, *, host: str) -> VerifierSettings:
-    """What two processes must not share has the process's number: the Lease's name, and the snapshot's. One looks after the application."""
+    """What two processes must not share has the process's number: the Lease's name, and the snapshot's."""
     settings, number = assignment.settings, assignment.process
     return settings.model_copy(
         update={
             "identity": f"{settings.identity or host}-{number}",
             "snapshot": f"{settings.snapshot}.{number}" if settings.snapshot else "",
-            "app_folder": "" if number else settings.app_folder,
         }
     )
 
