@@ -372,13 +372,20 @@ class World:
                 self.complaints.append(f"the Secret holds {secret.key_id}, which no verifier accepts")
 
     def rest(self, actor: Actor, *, steps: int = 60) -> None:
-        """Leave one operator alone, with fresh views and time going by, until nothing is left to do."""
+        """Leave one operator alone, with fresh views and time going by, until nothing is left to do.
+
+        Whoever waits for a report that never comes looks again every few seconds, for days: each look that finds nothing is
+        followed by a later one.
+        """
+        late = timedelta(0)
         for _ in range(steps):
             self.look(actor)
             if self.step(actor, Luck.FINE):
+                late = timedelta(0)
                 continue
             due = self.plan(actor).look_again_time
             if due is None or due > self.now + timedelta(days=30):
                 return
-            self.now = max(self.now, due - actor.skew)
+            self.now = max(self.now, due - actor.skew) + late
+            late = 2 * late + timedelta(seconds=1)
         raise AssertionError(f"no rest after {steps} steps: {self.plan(actor)}")
