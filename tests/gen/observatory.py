@@ -7,6 +7,7 @@ with open_observatory(folder) as observatory:
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Final
 
 import yaml
 
+from gen import tokens
 from gen.admission_webhook import denying_webhook
 from gen.keyturn_process import KeyturnProcess
 from gen.operator_process import OperatorProcess
@@ -69,7 +71,7 @@ def open_observatory(folder: Path) -> Iterator[Observatory]:
         ends.enter_context(denying_webhook(api, "team-refused", resource="secrets", scratch=folder))
         _hold_the_lead(api, "idle")
         operators = _start_operators(plane, ends)
-        verifiers = _start_verifiers(plane, ends)
+        verifiers = _start_verifiers(plane, ends, folder)
         targets = [*_targets(operators, JOB), *_targets(verifiers, VERIFIER_JOB)]
         prometheus = ends.enter_context(Prometheus.start(folder, targets=targets, rules=[rules_without_delay(folder)]))
         # A counter's first rise is seen only by who has seen it at 0 before.
@@ -137,13 +139,13 @@ def _start_operators(plane: Plane, ends: ExitStack) -> dict[str, OperatorProcess
     return operators
 
 
-def _start_verifiers(plane: Plane, ends: ExitStack) -> dict[str, VerifierProcess]:
+def _start_verifiers(plane: Plane, ends: ExitStack, folder: Path) -> dict[str, VerifierProcess]:
     def start(name: str, *, system: str, records: str, **settings: str) -> VerifierProcess:
         verifier = VerifierProcess.start(plane, records_namespace=records, namespace=system, settings=settings, name=f"verifier-{name}")
         return ends.enter_context(verifier)
 
     verifiers = {
-        "good": start("good", system=SYSTEM, records=RECORDS, snapshot=NOT_A_FOLDER),
+        "good": start("good", system=SYSTEM, records=RECORDS, snapshot=NOT_A_FOLDER, issuers=str(_issuers_file(folder))),
         "lost": start("lost", system="lost", records="lost-records"),
         "gone": start("gone", system="gone", records="gone-records"),
     }
@@ -151,6 +153,15 @@ def _start_verifiers(plane: Plane, ends: ExitStack) -> dict[str, VerifierProcess
         verifier.wait_until(lambda verifier=verifier: verifier.ask("/healthz") == (200, "ok"), what="to be up")
     verifiers["good"].wait_ready()
     return verifiers
+
+
+def _issuers_file(folder: Path) -> Path:
+    """One issuer of JSON Web Tokens, whose key is in a file."""
+    keys, file = folder / "keys.json", folder / "issuers.yaml"
+    keys.write_text(json.dumps({"keys": [tokens.public(tokens.key())]}))
+    issuer = {"name": "corp", "issuer": tokens.ISSUER, "audiences": [tokens.AUDIENCE], "jwksFile": str(keys)}
+    file.write_text(yaml.safe_dump({"issuers": [issuer]}))
+    return file
 
 
 def _targets(processes: Mapping[str, KeyturnProcess], job: str) -> list[Target]:
