@@ -39,4 +39,9 @@ if is_true("Ready") then
   return { status = "Healthy", message = message_of("Ready", "The key is in force") }
 end
 
+-- Nobody's work is under way: the API's owner has to consent first.
+if conditions["Approved"] ~= nil and conditions["Approved"].reason == "PendingApproval" then
+  return { status = "Suspended", message = message_of("Approved", "Waiting for the API's owner") }
+end
+
 return { status = "Progressing", message = message_of("Reconciling", message_of("Ready", "The key is being issued")) }

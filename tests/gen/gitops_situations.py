@@ -15,9 +15,12 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script it has to find its neighbours
 
 from gen.lifecycle import HOUR, KEY, NOW, active, apikey, observed, ours, pending, record, retiring, rollout, staged, tombstone
+from gen.products import READ, consumer, found, grant, product
 from keyturn.api.v1alpha1.apikey import status_to_json
 from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.keys.record import Limits
 from keyturn.lifecycle.conclude import Outcome, conclude
+from keyturn.lifecycle.consent import ProductMissing
 from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.observed import ForeignSecret, NoSecret, Observed
 from keyturn.lifecycle.plan import Waiting
@@ -69,6 +72,12 @@ EXPIRED: Final = apikey({"expirationTime": "2026-03-02T12:00:00Z"})
 PAUSED: Final = replace(
     STEADY, apikey=apikey(annotations={"keyturn.dev/paused": "true"}, status=status_to_json(conclude(STEADY, decide(STEADY), Outcome())))
 )
+OFFER: Final = product(grants=[grant()])
+GRANTED: Final = replace(
+    record(active(1)), audience="invoices", product="billing-api/invoices", plan="basic", scopes=(READ,), limits=Limits(10, 20)
+)
+LOST: Final = replace(GRANTED, access_lost_time=NOW)
+REFUSED: Final = replace(GRANTED, access_lost_time=NOW - HOUR, disabled=True)
 FORBIDDEN: Final = Outcome(failed=Waiting(Reason.PERMISSION_MISSING, "Keyturn may not create Secrets"), user_must_act=True)
 
 SITUATIONS: Final = (
@@ -88,7 +97,11 @@ SITUATIONS: Final = (
     ),
     Situation("bad-schedule", "Degraded", "Failed", observed(of=BAD_SCHEDULE)),
     Situation("bad-schedule-and-the-key-works", "Degraded", "Failed", observed(record(active(1)), ours(1), of=BAD_SCHEDULE)),
-    Situation("no-product", "Degraded", "Failed", observed(of=apikey({"productRef": {"name": "invoices"}}))),
+    Situation("no-product", "Degraded", "Failed", observed(of=consumer(), product=ProductMissing())),
+    Situation("waits-for-approval", "Suspended", "InProgress", observed(of=consumer(), product=found(product()))),
+    Situation("widening-waits", "Healthy", "Current", observed(GRANTED, ours(1), of=consumer(plan="full"), product=found(OFFER))),
+    Situation("access-lost", "Degraded", "Failed", observed(LOST, ours(1), of=consumer(), product=ProductMissing())),
+    Situation("access-lost-and-refused", "Degraded", "Failed", observed(REFUSED, ours(1), of=consumer(), product=ProductMissing())),
     Situation("permission-missing", "Degraded", "Failed", observed(), FORBIDDEN),
     Situation("expired", "Degraded", "Failed", observed(replace(record(dead=(tombstone(1),)), expiration_time=NOW), ours(1), of=EXPIRED)),
     Situation("disabled", "Suspended", "Current", observed(replace(record(active(1)), disabled=True), ours(1), of=DISABLED)),

@@ -15,9 +15,10 @@ import yaml
 
 from keyturn.api.resource_kind import Column, ResourceKind
 from keyturn.api.v1alpha1.apikey import APIKEY
+from keyturn.api.v1alpha1.apiproduct import APIPRODUCT
 from keyturn.base.names import GROUP
 
-KINDS: Final = (APIKEY,)
+KINDS: Final = (APIKEY, APIPRODUCT)
 VERSION: Final = "v1alpha1"
 
 _HEADER: Final = "# Made by `make crds` from operator/keyturn/api. Edit the models there, not this file.\n"
@@ -36,6 +37,7 @@ _KEPT: Final = (
     "maxLength",
     "minimum",
     "maximum",
+    "minItems",
     "maxItems",
     "maxProperties",
     "required",

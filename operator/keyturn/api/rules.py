@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 # The generic dataclasses here have no slots: with them `Rule[Model](...)` fails under Python 3.11 (it sets __orig_class__).
 
-_INITIALISMS = {"id": "ID", "cidrs": "CIDRs"}
+_INITIALISMS = {"id": "ID", "ids": "IDs", "cidrs": "CIDRs", "api": "API", "url": "URL"}
 
 
 @dataclass(frozen=True)

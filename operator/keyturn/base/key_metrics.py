@@ -22,9 +22,10 @@ LATE_AFTER: Final = timedelta(minutes=15)
 END_SHOWN_BEFORE: Final = timedelta(days=30)
 END_SHOWN_AFTER: Final = timedelta(days=1)
 READY_REASONS: Final = ("Issued", "Disabled")
-UNREADY_REASONS: Final = ("Issuing", "PropagationPending", "NamespaceTerminating")
+UNREADY_REASONS: Final = ("Issuing", "PendingApproval", "PropagationPending", "NamespaceTerminating")
 UNKNOWN_REASONS: Final = ("Paused",)
 STALLED_REASONS: Final = (
+    "AccessLost",
     "AdmissionDenied",
     "Expired",
     "GracePeriodTooLong",
@@ -34,13 +35,16 @@ STALLED_REASONS: Final = (
     "InvalidSpec",
     "MinVersionTooHigh",
     "PermissionMissing",
+    "PlanUnknown",
     "ProductUnavailable",
     "RecordDamaged",
     "RecordTooNew",
     "RootSecretMissing",
+    "ScopeNotInPlan",
     "SecretConflict",
     "SecretContested",
     "TemplateInvalid",
+    "TooManyKeys",
     "TooManyRepairs",
     "UnknownSigner",
     "UnknownTimeZone",

@@ -86,6 +86,10 @@ class Settings(BaseModel):
     )
     orphan_wait: Duration = Field(timedelta(seconds=30), description="How long a staged key that another process minted is waited for")
     replace_within: Duration = Field(timedelta(hours=1), description="How long a key ended by minVersion lives on while its consumers move")
+    access_lost_delay: Duration = Field(
+        timedelta(minutes=15),
+        description="How long a key still works that its ApiProduct no longer admits, where the product does not say; a slip is no outage",
+    )
     quiet_period: Duration = Field(
         timedelta(hours=1), description="How long an old key must be unused before it retires, where verifiers report use"
     )

@@ -29,6 +29,7 @@ from keyturn.controller.handlers import run_kopf
 from keyturn.controller.installation import Installation
 from keyturn.controller.key_use import KeyUses
 from keyturn.controller.probes import measure_no_term, measure_queue, measure_verifiers
+from keyturn.controller.products import Products
 from keyturn.controller.rights import watched_namespaces
 from keyturn.controller.runtime import Memory, Runtime
 from keyturn.controller.sweep import sweep_forever
@@ -98,6 +99,7 @@ async def _work(
         _start(stop.wait(), "stop", ended),
         *(_start(reflector.went_back.wait(), "went-back", ended) for reflector in reflectors),
         _start(rt.verifiers.run(), "verifiers", ended),
+        _start(rt.products.keep_status(), "products", ended),
         _start(sweep_forever(rt, namespaces=namespaces), "sweep", ended),
     ]
     for watch in watching:
@@ -162,6 +164,13 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         lambda key: reconcile(rt, key), workers=settings.workers, clock=rt.clock, on_error=_note_error, on_run=metrics.count_run
     )
     rt.verifiers = Verifiers(client, namespace=settings.records_namespace, wake=rt.queue.add)
+    rt.products = Products(
+        client,
+        namespaces=watched_namespaces(settings),
+        wake=lambda key: _wake(rt, key),
+        is_busy=lambda: rt.queue.stats.depth > 0,
+        clock=rt.clock,
+    )
     rt.uses = KeyUses(wake=lambda key, at: _wake(rt, key, at=at), lives=lambda: rt.verifiers.lives(rt.clock()), clock=rt.clock)
     measure_queue(rt.queue)
     measure_verifiers(rt.verifiers, newest_record=lambda: rt.records.newest)
@@ -226,7 +235,7 @@ def _reflectors(rt: Runtime) -> list[Reflector]:
         for namespace in watched_namespaces(rt.settings) or ("",)
     ]
     uses = rt.uses.reflector(rt.client, namespace=rt.settings.records_namespace)
-    return [records, *credentials, rt.verifiers.reflector(), uses]
+    return [records, *credentials, rt.verifiers.reflector(), uses, *rt.products.reflectors()]
 
 
 def _secrets_path(namespace: str) -> str:

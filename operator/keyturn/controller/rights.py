@@ -17,7 +17,7 @@ _LEASES: Final = "coordination.k8s.io"
 def needed_rights(settings: Settings) -> tuple[Right, ...]:
     """Every verb on every resource, in the namespaces where it is used."""
     tenants = (right for namespace in _scopes(settings) for right in _in_tenants(namespace))
-    return (*tenants, *_among_records(settings.records_namespace), *_at_home(settings))
+    return (*tenants, *_of_namespaces(settings), *_among_records(settings.records_namespace), *_at_home(settings))
 
 
 def argo_rights(settings: Settings) -> tuple[Right, ...]:
@@ -37,12 +37,19 @@ def _scopes(settings: Settings) -> tuple[str, ...]:
 def _in_tenants(namespace: str) -> list[Right]:
     rights = [Right(verb, GROUP, "apikeys", namespace=namespace) for verb in ("get", "list", "watch")]
     rights.append(Right("patch", GROUP, "apikeys", "status", namespace=namespace))
+    rights += [Right(verb, GROUP, "apiproducts", namespace=namespace) for verb in ("list", "watch")]
+    rights.append(Right("patch", GROUP, "apiproducts", "status", namespace=namespace))
     rights += [Right(verb, "", "secrets", namespace=namespace) for verb in ("get", "list", "watch", "create", "patch")]
     rights.append(Right("create", "events.k8s.io", "events", namespace=namespace))
     rights.append(Right("list", "", "pods", namespace=namespace))
     for resource in ("deployments", "statefulsets", "daemonsets"):
         rights += [Right(verb, "apps", resource, namespace=namespace) for verb in ("list", "patch")]
     return rights
+
+
+def _of_namespaces(settings: Settings) -> list[Right]:
+    """ApiProducts admit namespaces by their labels. They are cluster-scoped: who manages only some may not read them."""
+    return [] if watched_namespaces(settings) else [Right(verb, "", "namespaces") for verb in ("list", "watch")]
 
 
 def _among_records(namespace: str) -> list[Right]:

@@ -19,6 +19,7 @@ from keyturn.base.log_output import configure_logging, get_logger
 from keyturn.base.probe_server import ProbeServer
 from keyturn.base.settings import Settings
 from keyturn.base.stop_signals import stop_on_signals
+from keyturn.cluster import apiproducts
 from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.apikeys import collection_path
 from keyturn.cluster.client import Client
@@ -156,10 +157,11 @@ async def _patiently(doing: str, ask: Callable[[], Awaitable[T]]) -> T:
 
 async def _wait_for_crds(client: Client, settings: Settings) -> None:
     namespace = next(iter(watched_namespaces(settings)), "")
-    try:
-        await client.get(collection_path(namespace), query={"limit": "1"})
-    except NotFound:
-        raise RetryLater("the ApiKey resource is missing: kubectl apply --server-side -f crds/") from None
+    for kind, path in (("ApiKey", collection_path(namespace)), ("ApiProduct", apiproducts.collection_path(namespace))):
+        try:
+            await client.get(path, query={"limit": "1"})
+        except NotFound:
+            raise RetryLater(f"the {kind} resource is missing: kubectl apply --server-side -f crds/") from None
 
 
 async def _may_restart_argo_rollouts(client: Client, settings: Settings) -> bool:

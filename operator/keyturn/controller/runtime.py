@@ -27,6 +27,7 @@ from keyturn.controller.audit import AuditLog
 from keyturn.controller.census import Census
 from keyturn.controller.installation import Installation
 from keyturn.controller.key_use import KeyUses
+from keyturn.controller.products import Products
 from keyturn.controller.verifiers import Verifiers
 from keyturn.controller.workqueue import WorkQueue
 from keyturn.keys.record import Record, SecretFingerprint
@@ -227,6 +228,7 @@ class Runtime:
     queue: WorkQueue = field(init=False)
     verifiers: Verifiers = field(init=False)
     uses: KeyUses = field(init=False)
+    products: Products = field(init=False)
 
     def __copy__(self) -> Self:
         """Kopf copies the memo for every object; there is one runtime."""

@@ -107,6 +107,8 @@ class Record:
     """When the ApiKey was seen to be gone and everything was revoked."""
     limits: Limits | None = None
     """None: the verifiers' default."""
+    access_lost_time: datetime | None = None
+    """Since when the product does not let the key have anything; None: it does, or there is no product."""
 
     def version(self, number: int) -> VersionEntry | None:
         """The live version of that number."""

@@ -99,6 +99,7 @@ def _record_fields(record: Record) -> _Fields:
         "secret": None if record.secret is None else _secret_fields(record.secret),
         "endedTime": _time_text(record.ended_time),
         "limits": None if record.limits is None else _limits_fields(record.limits),
+        "accessLostTime": _time_text(record.access_lost_time),
     }
 
 
@@ -187,6 +188,7 @@ def _read_record(fields: _Fields) -> Record:
         secret=_read_secret(fields),
         ended_time=_time_or_none(fields, "endedTime"),
         limits=_read_limits(fields),
+        access_lost_time=_time_or_none(fields, "accessLostTime"),
     )
 
 

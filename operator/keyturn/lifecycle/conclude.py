@@ -12,6 +12,7 @@ from typing import Final
 from keyturn.api.v1alpha1.apikey import (
     ApiKey,
     ApiKeyStatus,
+    ApprovedPower,
     EffectiveSettings,
     PendingWorkload,
     RolloutStatus,
@@ -20,6 +21,7 @@ from keyturn.api.v1alpha1.apikey import (
 )
 from keyturn.base.duration import format_duration
 from keyturn.keys.record import DeadEntry, Record, VersionEntry
+from keyturn.lifecycle.consent import Consent, consent_for
 from keyturn.lifecycle.decide import situation
 from keyturn.lifecycle.observed import GoodRecord, Observed
 from keyturn.lifecycle.overlap import current_switch, rolls_out
@@ -55,6 +57,7 @@ def conclude(seen: Observed, plan: Plan, outcome: Outcome) -> ApiKeyStatus:
     before = apikey.status or ApiKeyStatus()
     record = seen.record.record if isinstance(seen.record, GoodRecord) else None
     case = situation(seen, apikey=apikey, record=record) if record is not None else None
+    consent = case.consent if case is not None else consent_for(apikey, seen.product, record=None, settings=seen.settings)
     waits = bool(plan.steps) or (case is not None and case.wanted_staged is not None)
     settled = outcome.user_must_act or plan.stalled is not None or (outcome.failed is None and not waits)
     return ApiKeyStatus(
@@ -63,25 +66,36 @@ def conclude(seen: Observed, plan: Plan, outcome: Outcome) -> ApiKeyStatus:
         active_version=record.active.number if record and record.active else None,
         key_id=record.active.key_id if record and record.active else None,
         secret_ref=SecretRef(name=apikey.secret_name),
-        approved=before.approved,
+        approved=_approved(consent, before, now=seen.now),
         effective=_effective(case) if case else before.effective,
         versions=_versions(apikey, record) if record else (),
         rollout=_rollout(case) if case else None,
         last_rotation_time=_whole_second(record.active.active_time) if record and record.active else None,
         next_rotation_time=_next_rotation_time(case) if case else None,
         last_used_time=_last_used_time(seen, before),
-        conditions=conditions_of(seen, plan, outcome_failed=outcome.failed, stuck=outcome.user_must_act, case=case),
+        conditions=conditions_of(seen, plan, outcome_failed=outcome.failed, stuck=outcome.user_must_act, case=case, consent=consent),
     )
 
 
 def _effective(case: Situation) -> EffectiveSettings:
     timing = case.timing
     return EffectiveSettings(
+        plan=case.record.plan,
         rotation_interval=format_duration(timing.interval) if timing.interval is not None else None,
         grace_period=format_duration(timing.grace_period),
         overlap_limit=format_duration(timing.overlap_limit),
         quiet_period=format_duration(timing.quiet_period),
     )
+
+
+def _approved(consent: Consent, before: ApiKeyStatus, *, now: datetime) -> ApprovedPower | None:
+    """What the product lets the key have; since when, as far as the status remembers."""
+    if consent.approved_by is None:
+        return before.approved if not consent.is_known else None
+    said = before.approved
+    approved = ApprovedPower(plan=consent.power.plan, scopes=consent.approved_scopes, by=consent.approved_by)
+    same = said is not None and said.model_copy(update={"time": None}) == approved
+    return approved.model_copy(update={"time": said.time if said is not None and same else _whole_second(now)})
 
 
 def _versions(apikey: ApiKey, record: Record) -> tuple[VersionStatus, ...]:

@@ -17,9 +17,11 @@ from keyturn.base.clock import MINUTE
 from keyturn.base.errors import UserMustAct
 from keyturn.keys.record import Record
 from keyturn.lifecycle import issuing, overlap, power, rotation
+from keyturn.lifecycle.consent import Consent, consent_for
 from keyturn.lifecycle.deletion import decide_for_gone_apikey
 from keyturn.lifecycle.observed import BadRecord, GoodRecord, Observed
 from keyturn.lifecycle.plan import Announce, Plan, Waiting
+from keyturn.lifecycle.plan_rotation import inherited_rotation
 from keyturn.lifecycle.rotation_timing import EffectiveRotation, effective_rotation
 from keyturn.lifecycle.situation import Rule, Situation, is_paused
 
@@ -71,7 +73,7 @@ def _decide(seen: Observed) -> Plan:
     if seen.spec_problem is not None:
         return Plan(stalled=Waiting(Reason.INVALID_SPEC, seen.spec_problem))
     if not isinstance(seen.record, GoodRecord):
-        return issuing.start_a_record(seen, apikey=seen.apikey, problem=_timing_and_problem(seen, seen.apikey)[1])
+        return _started(seen, apikey=seen.apikey)
     case = situation(seen, apikey=seen.apikey, record=seen.record.record)
     return _with_alarms(case, _first_answer(case, RULES) or Plan())
 
@@ -91,16 +93,35 @@ def _urgent(seen: Observed, *, apikey: ApiKey, record: Record) -> Plan | None:
 
 def situation(seen: Observed, *, apikey: ApiKey, record: Record) -> Situation:
     """Unpack what was seen of a living ApiKey for the rules."""
-    timing, problem = _timing_and_problem(seen, apikey)
-    return Situation.of(seen, apikey=apikey, record=record, timing=timing, problem=problem)
+    consent = consent_for(apikey, seen.product, record=record, settings=seen.settings)
+    timing, problem = _timing_and_problem(seen, apikey, consent, has_key=record.active is not None)
+    return Situation(seen=seen, apikey=apikey, record=record, timing=timing, problem=problem, consent=consent)
 
 
-def _timing_and_problem(seen: Observed, apikey: ApiKey) -> tuple[EffectiveRotation | None, Waiting | None]:
-    problem = issuing.product_problem(apikey)
+def _started(seen: Observed, *, apikey: ApiKey) -> Plan:
+    """There is no record to believe."""
+    consent = consent_for(apikey, seen.product, record=None, settings=seen.settings)
+    problem = _timing_and_problem(seen, apikey, consent, has_key=False)[1]
+    return _waiting_for_consent(issuing.start_a_record(seen, apikey=apikey, consent=consent, problem=problem))
+
+
+def _timing_and_problem(seen: Observed, apikey: ApiKey, consent: Consent, *, has_key: bool) -> tuple[EffectiveRotation, Waiting | None]:
+    """The rotation in force, the defaults where the spec's own cannot be used; and why nothing may be minted."""
+    problem = None
+    if not consent.may_mint or not has_key:
+        problem = consent.access_lost or consent.problem or (None if consent.may_mint else consent.pending)
+    asked = inherited_rotation(apikey.spec.rotation, consent.plan)
     try:
-        return effective_rotation(apikey.spec.rotation, settings=seen.settings), problem
+        return effective_rotation(asked, settings=seen.settings), problem
     except UserMustAct as refused:
-        return None, problem or Waiting(refused.reason, str(refused))
+        return effective_rotation(None, settings=seen.settings), problem or Waiting(refused.reason, str(refused))
+
+
+def _waiting_for_consent(plan: Plan) -> Plan:
+    """Waiting for the API's owner is no failure: it goes on by itself once he consents."""
+    if plan.stalled is None or plan.stalled.reason != Reason.PENDING_APPROVAL:
+        return plan
+    return replace(plan, stalled=None, waits_for=plan.stalled)
 
 
 def _first_answer(case: Situation, rules: tuple[Rule, ...]) -> Plan | None:
@@ -116,14 +137,16 @@ def _with_alarms(case: Situation, plan: Plan) -> Plan:
     if plan.steps:
         return plan
     ends = [entry.not_after for entry in case.retiring] + [case.record.expiration_time if case.record.versions else None]
-    ends.append(issuing.contest_look_time(case))
+    ends += [issuing.contest_look_time(case), power.refusal_time(case.record, case.consent)]
     future = [end for end in ends if end is not None and end > case.now]
-    return replace(
+    stalled = plan.stalled or power.min_version_problem(case) or case.problem or case.consent.problem or issuing.contest(case)
+    told = replace(
         plan,
         look_again_time=_earliest(plan.look_again_time, *future),
-        stalled=plan.stalled or power.min_version_problem(case) or case.problem or issuing.contest(case),
+        stalled=stalled,
         deferred=plan.deferred or rotation.deferral(case),
     )
+    return _waiting_for_consent(told)
 
 
 def _earliest(*times: datetime | None) -> datetime | None:

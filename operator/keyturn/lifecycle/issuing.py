@@ -12,6 +12,7 @@ from keyturn.base.clock import HOUR, MILLISECOND, SECOND, format_time
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import Record, VersionEntry
 from keyturn.lifecycle import barrier
+from keyturn.lifecycle.consent import Consent
 from keyturn.lifecycle.credential_secret import DRIFTED, keeps_previous, template_digest
 from keyturn.lifecycle.observed import REFUSAL_RECHECK, ForeignSecret, NoRecord, NoSecret, Observed, OurSecret, UnreadableSecret
 from keyturn.lifecycle.plan import Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Waiting
@@ -26,25 +27,15 @@ REPAIRS_AN_HOUR: Final = 3
 REPAIR_CAUSES: Final = frozenset({Cause.SECRET_LOST, Cause.SECRET_TAMPERED})
 
 
-def product_problem(apikey: ApiKey) -> Waiting | None:
-    """Scopes, plans and products are consented to by an ApiProduct; without one no such key is minted."""
-    spec = apikey.spec
-    asked = [name for name, value in (("productRef", spec.product_ref), ("plan", spec.plan), ("scopes", spec.scopes)) if value]
-    if not asked:
-        return None
-    fields = " and ".join(f"spec.{name}" for name in asked)
-    return Waiting(Reason.PRODUCT_UNAVAILABLE, f"{fields}: no ApiProduct can consent to this here. Create the ApiKey without it")
-
-
-def start_a_record(seen: Observed, *, apikey: ApiKey, problem: Waiting | None) -> Plan:
+def start_a_record(seen: Observed, *, apikey: ApiKey, consent: Consent, problem: Waiting | None) -> Plan:
     """There is no record to believe: restore it where status and Secret agree, otherwise begin above every number known."""
     if isinstance(seen.secret, ForeignSecret):
         return _conflict(seen, seen.secret)
     if isinstance(seen.secret, UnreadableSecret):
         return _unreadable(seen.secret, now=seen.now)
-    base = _first_record(seen, apikey)
+    base = _first_record(seen, apikey, consent)
     create = isinstance(seen.record, NoRecord)
-    restored = _restored(seen, apikey, base)
+    restored = _restored(seen, apikey, base) if consent.may_mint else None
     if restored is not None:
         return Plan((SaveRecord(restored, create=create),))
     if problem is not None:
@@ -55,7 +46,7 @@ def start_a_record(seen: Observed, *, apikey: ApiKey, problem: Waiting | None) -
     return Plan((Stage(number, Cause.RECORD_LOST if base.highest else Cause.ISSUED, base, create=create),))
 
 
-def _first_record(seen: Observed, apikey: ApiKey) -> Record:
+def _first_record(seen: Observed, apikey: ApiKey, consent: Consent) -> Record:
     known = [entry.number for entry in (apikey.status.versions or ())] if apikey.status else []
     if isinstance(seen.secret, OurSecret) and seen.secret.intact:
         known.append(seen.secret.version)
@@ -70,7 +61,7 @@ def _first_record(seen: Observed, apikey: ApiKey) -> Record:
         highest=highest,
         dead_through=highest,
     )
-    return with_requests(with_power(record, apikey), apikey)
+    return with_requests(with_power(record, apikey, consent, now=seen.now), apikey)
 
 
 def _restored(seen: Observed, apikey: ApiKey, base: Record) -> Record | None:

@@ -14,6 +14,7 @@ from keyturn.base.clock import SECOND
 from keyturn.base.names import Key
 from keyturn.base.settings import Settings
 from keyturn.keys.record import Record, SecretFingerprint
+from keyturn.lifecycle.consent import ProductSeen
 from keyturn.lifecycle.contest import EditsUndone
 from keyturn.lifecycle.old_key_use import NOBODY_REPORTS, KeyUse
 from keyturn.lifecycle.plan import Waiting
@@ -128,6 +129,8 @@ class Observed:
     """Those that must know a version before it is delivered; none: a delay stands in for them."""
     held: frozenset[tuple[int, str]] = frozenset()
     """(version, key ID) of the staged versions whose plaintext this process holds."""
+    product: ProductSeen | None = None
+    """Of the ApiProduct that the spec refers to; None: there is no productRef, or nothing was read yet."""
     use: KeyUse = NOBODY_REPORTS
     """What verifiers report."""
     rollout: RolloutFacts | None = None

@@ -3,29 +3,69 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import Record, VersionEntry
+from keyturn.lifecycle.consent import Consent, power_in
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Stage, Waiting
 from keyturn.lifecycle.situation import Situation, rotate_annotation
 from keyturn.lifecycle.versions import bury
 
 
-def with_power(record: Record, apikey: ApiKey) -> Record:
-    """The record with what the spec says about the key's power now."""
-    spec = apikey.spec
+def with_power(record: Record, apikey: ApiKey, consent: Consent, *, now: datetime, clock_is_off: bool = False) -> Record:
+    """The record with what spec and product say about the key's power now."""
+    spec, power = apikey.spec, consent.power
     cidrs = tuple(spec.restrictions.allowed_cidrs or ()) if spec.restrictions else ()
-    disabled, retain = bool(spec.disabled), spec.deletion_policy == "Retain"
-    wanted = (cidrs, spec.expiration_time, disabled, retain, False)
-    held = (record.allowed_cidrs, record.expiration_time, record.disabled, record.retain_on_delete, record.retained)
+    lost_time = _access_lost_time(record, consent, now=now)
+    refused = _is_refused(record, consent, lost_time=lost_time, now=now, clock_is_off=clock_is_off)
+    disabled, retain = bool(spec.disabled) or refused, spec.deletion_policy == "Retain"
+    wanted = (power, cidrs, spec.expiration_time, lost_time, disabled, retain, False)
+    held = (
+        *(power_in(record), record.allowed_cidrs, record.expiration_time, record.access_lost_time),
+        *(record.disabled, record.retain_on_delete, record.retained),
+    )
     if wanted == held:  # nearly always: a copy of the record is the dearest thing in a look
         return record
     return replace(
-        record, allowed_cidrs=cidrs, expiration_time=spec.expiration_time, disabled=disabled, retain_on_delete=retain, retained=False
+        record,
+        audience=power.audience,
+        product=power.product,
+        plan=power.plan,
+        scopes=power.scopes,
+        limits=power.limits,
+        max_staleness_seconds=power.max_staleness_seconds,
+        allowed_cidrs=cidrs,
+        expiration_time=spec.expiration_time,
+        access_lost_time=lost_time,
+        disabled=disabled,
+        retain_on_delete=retain,
+        retained=False,
     )
+
+
+def _access_lost_time(record: Record, consent: Consent, *, now: datetime) -> datetime | None:
+    if not consent.is_known:
+        return record.access_lost_time
+    return (record.access_lost_time or now) if consent.access_lost is not None else None
+
+
+def refusal_time(record: Record, consent: Consent) -> datetime | None:
+    """When a key without access is refused; None: it has access, or its product lets it keep what it had."""
+    lost_time = record.access_lost_time
+    return None if lost_time is None or consent.access_lost is None or consent.lost_delay is None else lost_time + consent.lost_delay
+
+
+def _is_refused(record: Record, consent: Consent, *, lost_time: datetime | None, now: datetime, clock_is_off: bool) -> bool:
+    if not consent.is_known:
+        return record.disabled and record.access_lost_time is not None
+    if lost_time is None or consent.lost_delay is None:
+        return False
+    if clock_is_off and consent.lost_delay > timedelta(0):
+        return record.disabled and record.access_lost_time is not None
+    return now >= lost_time + consent.lost_delay
 
 
 def with_requests(record: Record, apikey: ApiKey) -> Record:
@@ -61,8 +101,8 @@ def another_apikey_had_this_record(case: Situation) -> Plan | None:
 
 
 def spec_differs_from_record(case: Situation) -> Plan | None:
-    """Restrictions, expiry, disabled and the deletion policy reach the record at once."""
-    wanted = with_power(case.record, case.apikey)
+    """Restrictions, expiry, disabled, the deletion policy and what the product gives or takes reach the record at once."""
+    wanted = with_power(case.record, case.apikey, case.consent, now=case.now, clock_is_off=case.seen.clock_is_off)
     return None if wanted is case.record else Plan((SaveRecord(replace(wanted, change=Change.UPDATED)),))
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from keyturn.api.v1alpha1.condition import Condition, ConditionStatus
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
+from keyturn.lifecycle.consent import AUTOMATIC, Consent
 from keyturn.lifecycle.issuing import secret_holds
 from keyturn.lifecycle.observed import ForeignSecret, Observed, UnreadableSecret
 from keyturn.lifecycle.overlap import current_switch, rolls_out
@@ -18,7 +19,7 @@ Answer = tuple[str, str, str]
 
 
 def conditions_of(
-    seen: Observed, plan: Plan, *, outcome_failed: Waiting | None, stuck: bool, case: Situation | None
+    seen: Observed, plan: Plan, *, outcome_failed: Waiting | None, stuck: bool, case: Situation | None, consent: Consent
 ) -> tuple[Condition, ...]:
     """All conditions, in a fixed order; an unchanged one keeps its transition time."""
     stalled = plan.stalled or (outcome_failed if stuck else None)
@@ -26,7 +27,7 @@ def conditions_of(
         (ConditionType.READY, _ready(plan, case, stalled=stalled, failed=outcome_failed)),
         (ConditionType.RECONCILING, _reconciling(plan, case, stalled=stalled, failed=outcome_failed)),
         (ConditionType.STALLED, ("True", stalled.reason, stalled.message) if stalled else None),
-        (ConditionType.APPROVED, _approved(stalled)),
+        (ConditionType.APPROVED, approval(consent)),
         (ConditionType.DISABLED, _disabled(case)),
         (ConditionType.PREVIOUS_VERSION_ACTIVE, _previous(plan, case)),
         (ConditionType.ROLLOUT_COMPLETE, _rollout(plan, case)),
@@ -60,7 +61,7 @@ def has_expired(case: Situation) -> bool:
 def _ready(plan: Plan, case: Situation | None, *, stalled: Waiting | None, failed: Waiting | None) -> Answer:
     if case is not None and key_works(case) and case.active is not None:
         if case.record.disabled:
-            return "True", Reason.DISABLED, "The key is in place and refused everywhere, as spec.disabled asks"
+            return _in_place_and_refused(case)
         message = f"Version {case.active.number} is in force"
         return "True", Reason.ISSUED, f"{message}. {plan.deferred.message}" if plan.deferred else message
     if case is not None and isinstance(case.seen.secret, UnreadableSecret) and case.active is not None and not has_expired(case):
@@ -76,16 +77,34 @@ def _reconciling(plan: Plan, case: Situation | None, *, stalled: Waiting | None,
     return ("True", why.reason, why.message) if why else ("True", Reason.ISSUING, "The key is being issued")
 
 
-def _approved(stalled: Waiting | None) -> Answer:
-    if stalled is not None and stalled.reason == Reason.PRODUCT_UNAVAILABLE:
-        return "False", stalled.reason, stalled.message
-    return "True", Reason.NOT_REQUIRED, "A key without a product needs no approval"
+def _in_place_and_refused(case: Situation) -> Answer:
+    if case.apikey.spec.disabled:
+        return "True", Reason.DISABLED, "The key is in place and refused everywhere, as spec.disabled asks"
+    why = case.consent.access_lost
+    return "False", Reason.ACCESS_LOST, f"The key is refused everywhere: {why.message if why is not None else 'its product was lost'}"
+
+
+def approval(consent: Consent) -> Answer:
+    """What the product's owner says of what the spec asks for."""
+    if consent.access_lost is not None:
+        return "False", Reason.ACCESS_LOST, consent.access_lost.message
+    if consent.problem is not None:
+        return "False", consent.problem.reason, consent.problem.message
+    if consent.pending is not None:
+        return "Unknown" if consent.may_mint else "False", consent.pending.reason, consent.pending.message
+    if consent.approved_by is None:
+        return "True", Reason.NOT_REQUIRED, "A key without a product needs no approval"
+    if consent.approved_by == AUTOMATIC:
+        return "True", Reason.APPROVED_BY_PRODUCT, f"ApiProduct {consent.power.product} admits it to plan {consent.power.plan}"
+    return "True", Reason.GRANTED, f"ApiProduct {consent.approved_by} grants it plan {consent.power.plan}"
 
 
 def _disabled(case: Situation | None) -> Answer:
-    if case is not None and case.record.disabled:
+    if case is None or not case.record.disabled:
+        return "False", Reason.ENABLED, "The key is accepted"
+    if case.apikey.spec.disabled:
         return "True", Reason.DISABLED, "No version is accepted while spec.disabled is true"
-    return "False", Reason.ENABLED, "The key is accepted"
+    return "True", Reason.ACCESS_LOST, "No version is accepted while the product does not admit the key"
 
 
 def _previous(plan: Plan, case: Situation | None) -> Answer:

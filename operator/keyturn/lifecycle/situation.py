@@ -10,9 +10,10 @@ from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.base import names
 from keyturn.base.version_state import VersionState
 from keyturn.keys.record import Record, VersionEntry
+from keyturn.lifecycle.consent import Consent
 from keyturn.lifecycle.observed import Observed
 from keyturn.lifecycle.plan import Plan, Waiting
-from keyturn.lifecycle.rotation_timing import EffectiveRotation, effective_rotation
+from keyturn.lifecycle.rotation_timing import EffectiveRotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,8 @@ class Situation:
     """In force; the defaults where the spec's own cannot be used."""
     problem: Waiting | None
     """Why nothing may be minted or rotated until a person acts."""
-
-    @classmethod
-    def of(cls, seen: Observed, *, apikey: ApiKey, record: Record, timing: EffectiveRotation | None, problem: Waiting | None) -> Situation:
-        """Unpack; `timing` None: use the defaults."""
-        usable = timing or effective_rotation(None, settings=seen.settings)
-        return cls(seen=seen, apikey=apikey, record=record, timing=usable, problem=problem)
+    consent: Consent
+    """What the key's product lets it have."""
 
     @property
     def now(self) -> datetime:

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic import ValidationError, ValidatorFunctionWrapHandler, field_validator
 
-from keyturn.api.field_types import StatusTime
 from keyturn.api.resource_kind import Column, ResourceKind
 from keyturn.api.rules import ApiModel, broken_transitions
 from keyturn.api.v1alpha1.apikey_spec import (
@@ -36,6 +35,7 @@ from keyturn.api.v1alpha1.apikey_status import (
     VersionStatus,
     status_to_json,
 )
+from keyturn.api.v1alpha1.object_meta import ObjectMeta
 from keyturn.base.names import Key
 
 __all__ = [
@@ -64,29 +64,6 @@ __all__ = [
     "check_update",
     "status_to_json",
 ]
-
-
-class ObjectMeta(ApiModel):
-    """The part of Kubernetes' metadata that Keyturn reads."""
-
-    name: Annotated[str, Field(max_length=63)]
-    """Name of the object, at most 63 characters: it becomes a label value and a part of annotation keys."""
-    namespace: str = ""
-    """Its namespace."""
-    uid: str = ""
-    """Identity of this very object; another one of the same name has another."""
-    generation: int = 0
-    """Grows with each change of the spec."""
-    resource_version: str = ""
-    """Changes with each write."""
-    creation_timestamp: StatusTime | None = None
-    """When it was created."""
-    deletion_timestamp: StatusTime | None = None
-    """When its deletion was asked for."""
-    labels: dict[str, str] = Field(default_factory=dict)
-    """Its labels."""
-    annotations: dict[str, str] = Field(default_factory=dict)
-    """Its annotations."""
 
 
 class ApiKey(ApiModel):

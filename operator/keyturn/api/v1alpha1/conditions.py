@@ -96,8 +96,29 @@ class Reason(StrEnum):
     # Authority
     NOT_REQUIRED = "NotRequired"
     """Approved: True; without productRef there is nothing to approve."""
+    GRANTED = "Granted"
+    """Approved: True; the product's owner granted what the key has."""
+    APPROVED_BY_PRODUCT = "ApprovedByProduct"
+    """Approved: True; the product lets every ApiKey that it admits have what the plan offers."""
+    PENDING_APPROVAL = "PendingApproval"
+    """Ready, Reconciling, Approved: the product's owner has not granted anything yet, so there is no key. Its owner runs keyturn approve,
+    or adds a grant in Git."""
+    PENDING_WIDENING = "PendingWidening"
+    """Approved: Unknown; the spec asks for more than was granted. The key works with what it has; the message says what waits."""
     PRODUCT_UNAVAILABLE = "ProductUnavailable"
-    """Approved, Stalled: the ApiProduct cannot be used now: it does not exist, is not valid or does not admit this namespace."""
+    """Approved, Ready, Stalled: the ApiProduct cannot be used now: it does not exist, cannot be read or does not admit this namespace."""
+    ACCESS_LOST = "AccessLost"
+    """Approved, Ready, Disabled, Stalled: the product does not let the key have anything any more: its grant, its plan, the product
+    itself or the namespace's admission is gone. After accessLostDelay the key is refused; it works again once that is mended."""
+    PLAN_UNKNOWN = "PlanUnknown"
+    """Approved, Ready, Stalled: the product has no such plan. The message names those that it has."""
+    SCOPE_NOT_IN_PLAN = "ScopeNotInPlan"
+    """Approved, Ready, Stalled: the plan does not offer a scope that spec.scopes asks for. The message names what it offers."""
+    TOO_MANY_KEYS = "TooManyKeys"
+    """Approved, Ready, Stalled: the product's maxKeysPerNamespace is reached. Delete another ApiKey of this namespace, or ask the owner."""
+
+    ACCEPTS_KEYS = "AcceptsKeys"
+    """Ready: of an ApiProduct; ApiKeys may refer to it. All is well."""
 
     # The spec cannot be done
     INVALID_SPEC = "InvalidSpec"

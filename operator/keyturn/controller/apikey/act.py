@@ -29,6 +29,7 @@ from keyturn.keys.record import Record, VersionEntry
 from keyturn.keys.record_encoding import encode_record
 from keyturn.keys.record_signing import sign_record
 from keyturn.lifecycle.announcement import loss_of
+from keyturn.lifecycle.consent import prefix_for
 from keyturn.lifecycle.contest import one_more
 from keyturn.lifecycle.credential_secret import render
 from keyturn.lifecycle.observed import Observed
@@ -116,7 +117,7 @@ async def _stage(rt: Runtime, seen: Observed, step: Stage) -> None:
         await _tell_of_loss(rt, seen, step)
     if step.paced:
         rt.pacer.take(seen.key, now=seen.now)
-    minted = mint(rt.settings.key_prefix)
+    minted = mint(prefix_for(seen.product, settings=rt.settings))
     entry = VersionEntry(
         number=step.number,
         key_id=minted.key_id,

@@ -29,6 +29,7 @@ from keyturn.controller.apikey.refusals import explain_refusal
 from keyturn.controller.apikey.secret_view import see_secret
 from keyturn.controller.runtime import ParsedApiKey, Runtime
 from keyturn.keys.record_signing import Damaged, Forged, Genuine, TooNew, UnknownSigner, verify_record
+from keyturn.lifecycle.consent import ProductSeen, ProductUnknown
 from keyturn.lifecycle.decide import decide, situation
 from keyturn.lifecycle.observed import (
     BadRecord,
@@ -62,6 +63,7 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
         apikey=apikey,
         record=record,
         secret=NoSecret() if apikey is None else await _see_secret(rt, apikey, record=record),
+        product=await _see_product(rt, apikey, record),
         settings=rt.settings,
         installation=rt.installation.id,
         record_mark=RecordMark(stored.uid, stored.resource_version) if stored is not None else None,
@@ -116,6 +118,15 @@ async def _see_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> Sec
         return await see_secret(rt, apikey, record=record)
     except Forbidden as refused:
         return UnreadableSecret(explain_refusal(refused))
+
+
+async def _see_product(rt: Runtime, apikey: ApiKey | None, record: RecordSeen) -> ProductSeen | None:
+    if apikey is None:
+        return None
+    try:
+        return await rt.products.see(apikey, record.record if isinstance(record, GoodRecord) else None)
+    except Forbidden as refused:
+        return ProductUnknown(explain_refusal(refused))
 
 
 def _see_record(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> RecordSeen:

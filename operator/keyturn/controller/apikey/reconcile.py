@@ -65,6 +65,7 @@ def _bury(rt: Runtime, key: Key) -> None:
     """The ApiKey is gone and everything about it is written: remember only that, and that it was told."""
     entry, told = rt.records.get(key), rt.memory.announced.get(key)
     rt.memory.forget(key)
+    rt.products.forget(key)
     if entry is None:
         rt.memory.buried.pop(key, None)
         return

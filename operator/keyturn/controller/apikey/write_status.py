@@ -47,6 +47,7 @@ async def write_status(rt: Runtime, seen: Observed, plan: Plan, outcome: Outcome
 def _note(rt: Runtime, seen: Observed, plan: Plan, status: ApiKeyStatus) -> None:
     """Count the ApiKey as what its status says, written or not."""
     end = seen.apikey.spec.expiration_time if seen.apikey is not None else None
+    rt.products.note(seen.key, status)
     rt.memory.census.note(seen.key, standing_of(status), rotation_expected=rotation_expected_time(seen, plan), end=end)
 
 

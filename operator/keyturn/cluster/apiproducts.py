@@ -1,0 +1,51 @@
+"""Where the API server keeps ApiProducts, and reading them as a watch delivers them. After it: `controller/products.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from keyturn.api.rules import explain_invalid
+from keyturn.api.v1alpha1.apiproduct import ApiProduct
+from keyturn.base.names import Key
+from keyturn.cluster.apikeys import API_VERSION
+from keyturn.cluster.raw import mapping_of, text_of, texts_of
+
+PLURAL: Final = "apiproducts"
+_ROOT: Final = f"/apis/{API_VERSION}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableProduct:
+    """An ApiProduct that was stored before a rule it breaks. The message says what to write."""
+
+    message: str
+
+
+def collection_path(namespace: str) -> str:
+    """Path of the ApiProducts of a namespace; empty: of all."""
+    return f"{_ROOT}/namespaces/{namespace}/{PLURAL}" if namespace else f"{_ROOT}/{PLURAL}"
+
+
+def object_path(where: Key) -> str:
+    """Path of one ApiProduct."""
+    return f"{collection_path(where.namespace)}/{where.name}"
+
+
+def decode_apiproduct(item: Mapping[str, object]) -> tuple[Key, ApiProduct | UnreadableProduct] | None:
+    """One object of a list or watch. Never raises."""
+    metadata = mapping_of(item, "metadata")
+    where = Key(text_of(metadata, "namespace"), text_of(metadata, "name"))
+    try:
+        return where, ApiProduct.model_validate(item)
+    except ValidationError as error:
+        return where, UnreadableProduct("; ".join(explain_invalid(error)))
+
+
+def decode_namespace_labels(item: Mapping[str, object]) -> tuple[Key, Mapping[str, str]] | None:
+    """A Namespace's labels, under its name."""
+    metadata = mapping_of(item, "metadata")
+    return Key("", text_of(metadata, "name")), dict(texts_of(metadata, "labels"))

@@ -1,0 +1,369 @@
+"""What an ApiProduct lets an ApiKey have: what is asked for, within what is approved, within the plan, within the product."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gen.lifecycle import HOUR, MINUTE, NOW, SECOND, SETTINGS, active, apikey, observed, ours, record
+from gen.products import BASIC, FULL, OWNER, READ, REFUND, WRITE, consumer, found, grant, product
+from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.api.v1alpha1.apiproduct import ApiProduct
+from keyturn.api.v1alpha1.apiproduct_spec import NamespaceSelector
+from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.keys.record import Limits, Record
+from keyturn.lifecycle.admission import selects
+from keyturn.lifecycle.conclude import Outcome, conclude
+from keyturn.lifecycle.consent import AUTOMATIC, Consent, ProductMissing, ProductSeen, ProductUnknown, consent_for, prefix_for
+from keyturn.lifecycle.decide import decide
+from keyturn.lifecycle.plan import SaveRecord, Stage, Waiting
+from keyturn.lifecycle.plan_rotation import inherited_rotation
+
+DELAY = SETTINGS.access_lost_delay
+OF_PRODUCT = {"audience": "invoices", "product": f"{OWNER}/invoices"}
+
+
+def consent(seen: ProductSeen | None, *, ledger: Record | None = None, **spec: object) -> Consent:
+    return consent_for(consumer(**spec), seen, record=ledger, settings=SETTINGS)
+
+
+def ledger(*, plan: str = "basic", scopes: tuple[str, ...] = (READ,)) -> Record:
+    return replace(record(active(1)), plan=plan, scopes=scopes, **OF_PRODUCT)
+
+
+def settled(before: Record, living: ApiKey, seen: ProductSeen | None, *, now: datetime = NOW, off: bool = False) -> Record:
+    """The record after everything that is due now was written."""
+    for _ in range(4):
+        facts = observed(before, ours(1), of=living, product=seen, now=now, clock_is_off=off)
+        writes = [step.record for step in decide(facts).steps if isinstance(step, SaveRecord)]
+        if not writes:
+            return before
+        before = writes[0]
+    raise AssertionError("it does not come to rest")
+
+
+def conditions(before: Record | None, living: ApiKey, seen: ProductSeen | None, *, now: datetime = NOW) -> dict[str, tuple[str, str]]:
+    ledger = settled(before, living, seen, now=now) if before is not None else None
+    facts = observed(ledger, ours(1) if before is not None else None, of=living, product=seen, now=now)
+    status = conclude(facts, decide(facts), Outcome())
+    return {condition.type: (condition.status.value, condition.reason) for condition in status.conditions}
+
+
+# --------------------------------------------------------------------------------------------------------- what is approved
+
+
+def test_without_a_grant_there_is_no_key() -> None:
+    waits = consent(found(product()))
+    assert (waits.may_mint, waits.power.scopes) == (False, ())
+    assert waits.pending is not None
+    assert waits.pending.reason == Reason.PENDING_APPROVAL
+    assert "keyturn approve billing -n shop" in waits.pending.message
+    facts = observed(of=consumer(), product=found(product()))
+    assert decide(facts).steps == ()
+
+
+def test_a_key_that_waits_for_its_approval_has_not_failed() -> None:
+    said = conditions(None, consumer(), found(product()))
+    assert said["Ready"] == ("False", "PendingApproval")
+    assert said["Reconciling"] == ("True", "PendingApproval")
+    assert said["Approved"] == ("False", "PendingApproval")
+    assert "Stalled" not in said
+
+
+def test_a_grant_gives_the_plan() -> None:
+    given_ = consent(found(product(grants=[grant()])))
+    assert (given_.power.audience, given_.power.product, given_.power.plan) == ("invoices", "billing-api/invoices", "basic")
+    assert (given_.power.scopes, given_.power.limits) == ((READ,), Limits(10, 20))
+    assert (given_.approved_by, given_.pending, given_.problem) == ("billing-api/invoices", None, None)
+    facts = observed(of=consumer(), product=found(product(grants=[grant()])))
+    (step,) = decide(facts).steps
+    assert isinstance(step, Stage)
+    assert (step.base.scopes, step.base.audience) == ((READ,), "invoices")
+
+
+def test_a_product_may_approve_by_itself_and_a_plan_otherwise() -> None:
+    assert consent(found(product(approval="Automatic"))).approved_by == AUTOMATIC
+    strict = product(approval="Automatic", plans=[BASIC, {**FULL, "approval": "Manual"}])
+    assert consent(found(strict), plan="full").may_mint is False
+    lenient = product(plans=[{**BASIC, "approval": "Automatic"}, FULL])
+    assert consent(found(lenient)).power.scopes == (READ,)
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted", "scopes"),
+    [
+        (None, None, (READ, WRITE, REFUND)),
+        (None, [READ], (READ,)),
+        ([WRITE], None, (WRITE,)),
+        ([], None, ()),
+        ([READ, WRITE], [READ], (READ,)),
+    ],
+)
+def test_a_key_has_what_it_asks_for_as_far_as_it_was_granted(
+    asked: list[str] | None, granted: list[str] | None, scopes: tuple[str, ...]
+) -> None:
+    spec = {"plan": "full", **({"scopes": asked} if asked is not None else {})}
+    assert consent(found(product(grants=[grant("full", scopes=granted)])), **spec).power.scopes == scopes
+
+
+def test_what_is_asked_for_beyond_the_grant_waits_beside_the_rest() -> None:
+    seen = found(product(grants=[grant("full", scopes=[READ])]))
+    beyond = consent(seen, plan="full", scopes=[READ, REFUND])
+    assert beyond.may_mint
+    assert beyond.pending is not None
+    assert beyond.pending.reason == Reason.PENDING_WIDENING
+    assert REFUND in beyond.pending.message
+    said = conditions(ledger(plan="full"), consumer(plan="full", scopes=[READ, REFUND]), seen)
+    assert said["Approved"] == ("Unknown", "PendingWidening")
+    assert said["Ready"][0] == "True"
+
+
+def test_a_plan_that_was_not_granted_waits_while_the_old_one_works() -> None:
+    seen = found(product(grants=[grant("basic")]))
+    waits = consent(seen, ledger=ledger(), plan="full")
+    assert (waits.power.plan, waits.power.scopes) == ("basic", (READ,))
+    assert waits.pending is not None
+    assert waits.pending.reason == Reason.PENDING_WIDENING
+
+
+def test_a_scope_that_the_plan_does_not_offer_stalls_and_keeps_the_rest() -> None:
+    seen = found(product(grants=[grant()]))
+    assert decide(observed(of=consumer(scopes=[READ, "nonsense"]), product=seen)).steps == ()
+    said = conditions(ledger(), consumer(scopes=[READ, "nonsense"]), seen)
+    assert said["Stalled"] == ("True", "ScopeNotInPlan")
+    assert said["Ready"][0] == "True"
+    assert settled(ledger(), consumer(scopes=[READ, "nonsense"]), seen).scopes == (READ,)
+
+
+def test_a_plan_that_there_is_not_is_named() -> None:
+    problem = consent(found(product(grants=[grant()])), plan="gold").problem
+    assert problem is not None
+    assert (problem.reason, "basic, full" in problem.message) == (Reason.PLAN_UNKNOWN, True)
+    several = consent(found(product(grants=[grant()], defaultPlan=None))).problem
+    assert several is not None
+    assert several.reason == Reason.PLAN_UNKNOWN
+
+
+def test_scopes_without_a_product_are_nobodys_to_give() -> None:
+    problem = consent_for(apikey({"scopes": [READ]}), None, record=None, settings=SETTINGS).problem
+    assert problem is not None
+    assert problem.reason == Reason.PRODUCT_UNAVAILABLE
+
+
+# -------------------------------------------------------------------------------------------------------------- who is admitted
+
+
+def test_by_default_only_the_products_own_namespace_is_admitted() -> None:
+    outside = consent(found(product(admitted={"from": "Same"}, grants=[grant()])))
+    assert outside.problem is not None
+    assert "its own namespace only" in outside.problem.message
+
+
+@pytest.mark.parametrize(
+    ("selector", "labels", "fits"),
+    [
+        ({}, {}, True),
+        ({"matchLabels": {"tier": "gold"}}, {"tier": "gold", "other": "x"}, True),
+        ({"matchLabels": {"tier": "gold"}}, {"tier": "silver"}, False),
+        ({"matchExpressions": [{"key": "tier", "operator": "In", "values": ["gold", "silver"]}]}, {"tier": "silver"}, True),
+        ({"matchExpressions": [{"key": "tier", "operator": "In", "values": ["gold"]}]}, {}, False),
+        ({"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["gold"]}]}, {}, True),
+        ({"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["gold"]}]}, {"tier": "gold"}, False),
+        ({"matchExpressions": [{"key": "tier", "operator": "Exists"}]}, {"tier": ""}, True),
+        ({"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}, {"tier": ""}, False),
+        ({"matchLabels": {"a": "1"}, "matchExpressions": [{"key": "b", "operator": "Exists"}]}, {"a": "1"}, False),
+    ],
+)
+def test_a_selector_reads_labels_as_kubernetes_does(selector: dict[str, Any], labels: dict[str, str], fits: bool) -> None:
+    assert selects(NamespaceSelector.model_validate(selector), labels) is fits
+
+
+def test_labels_that_may_not_be_read_neither_admit_nor_end_anything() -> None:
+    by_label = product(admitted={"from": "Selector", "selector": {"matchLabels": {"tier": "gold"}}}, grants=[grant()])
+    hidden = replace(found(by_label), namespace_labels=None)
+    assert consent(hidden).may_mint is False
+    assert settled(ledger(), consumer(), hidden, now=NOW + 9 * HOUR) == ledger()
+
+
+def test_the_oldest_keys_of_a_namespace_have_theirs() -> None:
+    narrow = product(grants=[grant()], access={"maxKeysPerNamespace": 2})
+    assert consent(found(narrow, older=1)).may_mint
+    third = consent(found(narrow, older=2))
+    assert third.problem is not None
+    assert third.problem.reason == Reason.TOO_MANY_KEYS
+    assert consent(found(narrow, older=2), ledger=ledger()).may_mint, "what has a key keeps it"
+
+
+# ------------------------------------------------------------------------------------------------------------- what is lost
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        ProductMissing(),
+        found(product()),
+        found(product(admitted={"from": "Same"}, grants=[grant()])),
+        found(product(plans=[FULL], defaultPlan="full")),
+    ],
+    ids=["product deleted", "grant withdrawn", "namespace not admitted", "plan gone"],
+)
+def test_a_key_without_access_is_refused_after_the_delay_and_works_again_when_it_is_back(seen: ProductSeen) -> None:
+    lost = settled(ledger(), consumer(), seen)
+    assert (lost.disabled, lost.access_lost_time) == (False, NOW)
+    assert decide(observed(lost, ours(1), of=consumer(), product=seen)).look_again_time == NOW + DELAY
+    assert settled(lost, consumer(), seen, now=NOW + DELAY - SECOND) == lost
+    refused = settled(lost, consumer(), seen, now=NOW + DELAY)
+    assert refused.disabled
+    assert conditions(refused, consumer(), seen, now=NOW + DELAY)["Disabled"] == ("True", "AccessLost")
+    back = settled(refused, consumer(), found(product(grants=[grant()])), now=NOW + HOUR)
+    assert (back.disabled, back.access_lost_time, back.scopes) == (False, None, (READ,))
+
+
+def test_access_that_comes_back_within_the_delay_was_never_gone() -> None:
+    lost = settled(ledger(), consumer(), ProductMissing())
+    again = settled(lost, consumer(), found(product(grants=[grant()])), now=NOW + MINUTE)
+    assert (again.disabled, again.access_lost_time) == (False, None)
+    later = settled(again, consumer(), ProductMissing(), now=NOW + DELAY)
+    assert (later.disabled, later.access_lost_time) == (False, NOW + DELAY)
+
+
+def test_the_product_says_how_long_and_whether() -> None:
+    quick = found(product(access={"accessLostDelay": "1m"}))
+    lost = settled(ledger(), consumer(), quick)
+    assert settled(lost, consumer(), quick, now=NOW + MINUTE).disabled
+    kept = found(product(access={"onAccessLost": "Keep"}))
+    lost = settled(ledger(), consumer(), kept)
+    assert not settled(lost, consumer(), kept, now=NOW + 99 * DELAY).disabled
+
+
+def test_a_wrong_clock_refuses_no_key() -> None:
+    lost = settled(ledger(), consumer(), ProductMissing())
+    assert not settled(lost, consumer(), ProductMissing(), now=NOW + 9 * HOUR, off=True).disabled
+
+
+def test_what_nobody_can_tell_changes_nothing() -> None:
+    unknown = ProductUnknown(Waiting(Reason.PRODUCT_UNAVAILABLE, "not valid"))
+    for held in (ledger(), replace(ledger(), disabled=True, access_lost_time=NOW - HOUR)):
+        assert settled(held, consumer(), unknown, now=NOW + 9 * HOUR) == held
+    assert decide(observed(of=consumer(), product=unknown)).steps == ()
+    assert decide(observed(of=consumer(), product=None)).steps == ()
+
+
+def test_a_key_taken_over_from_another_product_is_refused_at_once() -> None:
+    other = replace(ledger(), product="elsewhere/other", audience="other", scopes=("admin",))
+    taken = settled(other, consumer(), found(product()))
+    assert (taken.disabled, taken.scopes, taken.audience) == (True, (), "invoices")
+
+
+def test_the_lost_record_of_a_key_without_consent_is_not_restored() -> None:
+    status = {"activeVersion": 1, "versions": [{"number": 1, "keyID": "key1", "state": "Active"}]}
+    told = ApiKey.model_validate({**consumer().model_dump(by_alias=True, exclude_none=True), "status": status})
+    assert decide(observed(None, ours(1), of=told, product=found(product()))).steps == ()
+    restored = decide(observed(None, ours(1), of=told, product=found(product(grants=[grant()])))).steps
+    assert isinstance(restored[0], SaveRecord)
+    assert restored[0].record.scopes == (READ,)
+
+
+# --------------------------------------------------------------------------------------------------------------- inheritance
+
+
+@pytest.mark.parametrize(
+    ("asked", "offered", "wanted"),
+    [
+        ({}, {"interval": "720h"}, ("720h0m0s", None, None)),
+        ({"interval": "48h"}, {"interval": "720h", "overlapLimit": "24h"}, ("48h0m0s", None, "24h0m0s")),
+        ({"interval": "12h"}, {"interval": "720h", "overlapLimit": "24h", "gracePeriod": "1h"}, ("12h0m0s", "1h0m0s", None)),
+        ({"schedule": "0 3 1 * *"}, {"interval": "720h"}, (None, None, None)),
+        ({"gracePeriod": "5h"}, {"overlapLimit": "2h"}, (None, "5h0m0s", None)),
+        ({"overlapLimit": "1h"}, {"gracePeriod": "2h"}, (None, None, "1h0m0s")),
+    ],
+)
+def test_a_plans_rotation_holds_where_the_apikey_says_nothing_and_where_it_fits(
+    asked: dict[str, str], offered: dict[str, str], wanted: tuple[str | None, ...]
+) -> None:
+    own = consumer(rotation=asked).spec.rotation
+    plan = product(plans=[{**BASIC, "rotation": offered}]).spec.plans[0]
+    got = inherited_rotation(own, plan)
+    assert got is not None
+    told = tuple(
+        f"{length // HOUR}h0m0s" if isinstance(length, timedelta) else None
+        for length in (got.interval, got.grace_period, got.overlap_limit)
+    )
+    assert told == wanted
+
+
+def test_keys_of_a_product_begin_as_it_says() -> None:
+    assert prefix_for(found(product(keyPrefix="acme")), settings=SETTINGS) == "acme"
+    assert prefix_for(found(product()), settings=SETTINGS) == prefix_for(None, settings=SETTINGS) == "kt"
+
+
+# ------------------------------------------------------------------------------------------------------------------- the law
+
+SCOPES = st.lists(st.sampled_from([READ, WRITE, REFUND, "stray"]), unique=True, max_size=4)
+DECLARED = st.lists(st.sampled_from([READ, WRITE, REFUND]), unique=True, min_size=1, max_size=3)
+
+
+@st.composite
+def products(draw: st.DrawFn) -> ApiProduct:
+    declared = draw(DECLARED)
+    within = st.lists(st.sampled_from(declared), unique=True, max_size=3)
+    plans = [
+        {
+            "name": name,
+            **draw(st.fixed_dictionaries({}, optional={"scopes": within, "approval": st.sampled_from(["Manual", "Automatic"])})),
+        }
+        for name in draw(st.sampled_from([["basic"], ["full"], ["basic", "full"]]))
+    ]
+    grants = draw(st.sampled_from([[], [grant("basic")], [grant("full")], [grant("full", scopes=draw(SCOPES))]]))
+    admitted = draw(st.sampled_from([{"from": "All"}, {"from": "Same"}]))
+    return product(
+        approval=draw(st.sampled_from(["Manual", "Automatic"])),
+        scopes=declared,
+        plans=plans,
+        grants=grants,
+        admitted=admitted,
+        defaultPlan=draw(st.sampled_from([None, plans[0]["name"]])),
+    )
+
+
+SPECS = st.fixed_dictionaries({}, optional={"plan": st.sampled_from(["basic", "full", "gold"]), "scopes": SCOPES})
+
+
+def approved_scopes(of: ApiProduct, plan: str | None) -> set[str]:
+    """What the owner has said yes to, in the plainest words."""
+    offered = next((each for each in of.spec.plans if each.name == plan), None)
+    if offered is None or of.spec.access.namespaces.from_.value == "Same":
+        return set()
+    declared = {scope.name for scope in of.spec.scopes}
+    whole = declared if offered.scopes is None else set(offered.scopes) & declared
+    if (offered.approval or of.spec.access.approval).value == "Automatic":
+        return whole
+    own = [each for each in of.spec.access.grants or () if each.plan == plan]
+    return whole & (set(own[0].scopes) if own and own[0].scopes is not None else whole) if own else set()
+
+
+@given(lives=st.lists(st.tuples(SPECS, st.none() | products(), st.integers(0, 20)), min_size=1, max_size=6))
+def test_power_never_exceeds_what_is_approved_now(lives: list[tuple[dict[str, Any], ApiProduct | None, int]]) -> None:
+    """Any life: specs and products that come, change and go. Only a key that lost its access keeps some of its power, for the delay."""
+    held, now = ledger(scopes=(READ, WRITE, REFUND), plan="full"), NOW
+    for spec, owner, minutes in lives:
+        now += minutes * MINUTE
+        seen = ProductMissing() if owner is None else found(owner)
+        before, held = held, settled(held, consumer(**spec), seen, now=now)
+        asked = spec.get("scopes")
+        if held.access_lost_time is None:
+            assert owner is not None
+            assert set(held.scopes) <= approved_scopes(owner, held.plan)
+            assert asked is None or set(held.scopes) <= set(asked)
+            assert not held.disabled
+        else:
+            assert held.disabled or now < held.access_lost_time + DELAY
+            assert set(held.scopes) <= set(before.scopes), "nothing is gained by losing access"
+        if owner is not None:
+            assert set(held.scopes) <= {scope.name for scope in owner.spec.scopes}
+        assert settled(held, consumer(**spec), seen, now=now) is held
