@@ -167,6 +167,8 @@ class _Translator:
 
 def _drop_implied(schema: Schema) -> None:
     """Remove what says nothing: `default: null`, the bounds that the format implies; fold the lines of a description."""
+    if "default" in schema:
+        schema["default"] = _without_nulls(schema["default"])
     if schema.get("default", 0) in (None, [], {}):
         del schema["default"]
     least, most = _IMPLIED.get(str(schema.get("format")), (None, None))
@@ -176,6 +178,11 @@ def _drop_implied(schema: Schema) -> None:
         schema.pop("maximum", None)
     if "description" in schema:
         schema["description"] = " ".join(str(schema["description"]).split())
+
+
+def _without_nulls(value: JsonValue) -> JsonValue:
+    """An object's default says only what is set in it."""
+    return {name: _without_nulls(part) for name, part in value.items() if part is not None} if isinstance(value, dict) else value
 
 
 def _column(column: Column) -> Schema:

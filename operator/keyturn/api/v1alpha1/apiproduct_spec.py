@@ -158,7 +158,7 @@ class Plan(ApiModel):
     limits: PlanLimits | None = None
     """How often a key may be used. Unset: as often as the verifiers' default allows."""
     quota: PlanQuota | None = None
-    """How much a key may be used in a period. It stands in the record; verifiers do not count it yet. Unset: as much as it likes."""
+    """How much a key may be used in a period: declared here, not counted yet. Unset: as much as it likes."""
     rotation: PlanRotation | None = None
     """Defaults of rotation."""
     approval: Approval | None = None
