@@ -78,7 +78,7 @@ SWITCHES: list[tuple[Json, Json]] = [
     ({"image": {"pullPolicy": "Always"}}, in_both("containers[0].imagePullPolicy", "Always")),
     ({"imagePullSecrets": [{"name": "regcred"}]}, in_both("imagePullSecrets[0].name", "regcred")),
     ({"recordsNamespace": {"create": False}}, {"Namespace keyturn-verifiers": None}),
-    ({"crds": {"install": False}}, {"CustomResourceDefinition apikeys.keyturn.dev": None}),
+    ({"crds": {"install": False}}, {f"CustomResourceDefinition {name}.keyturn.dev": None for name in ("apikeys", "apiproducts")}),
     ({"rbac": {"aggregateToDefaultRoles": False}}, {"ClusterRole keyturn-view": None, "ClusterRole keyturn-edit": None}),
     ({"serviceAccount": {"create": False}}, {f"ServiceAccount {SYSTEM}/keyturn-operator": None}),
     (
@@ -142,7 +142,7 @@ def test_the_service_account_has_one_name_everywhere(default: dict[str, Json]) -
     account = f"ServiceAccount {SYSTEM}/"
     assert changes.pop(account + "keyturn-operator") is None
     assert changes.pop(account + "robot")["metadata"]["name"] == "robot"
-    bindings = [name for name in default if "Binding" in name and name.endswith("operator")]
+    bindings = [name for name in default if "Binding" in name and "keyturn-operator" in name]
     assert changes == {f"{POD}.serviceAccountName": "robot", **{f"{name}: subjects[0].name": "robot" for name in bindings}}
 
 
