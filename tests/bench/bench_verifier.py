@@ -3,6 +3,7 @@
     make bench-verifier                              everything
     make bench-verifier ARGS=--quick                 a tenth of it, for trying
     make bench-verifier ARGS="check http"            some parts
+    make bench-verifier ARGS="-o json" > run.json    to keep; ARGS="--earlier run.json -o markdown" makes the page's table of it
 
 Prints each number next to its floor and exits 1 if a count or a ratio misses its own. Absolute times depend on the machine and are
 only told. docs/performance.md has what was measured and where.
@@ -54,13 +55,7 @@ PARTS: Final[Mapping[str, Part]] = {
 
 def main() -> int:
     options = parse(sys.argv[1:])
-    report = Report(settings={"quick": str(options.quick).lower()})
-    for name in options.parts or PARTS:
-        say(f"measuring: {name}")
-        before = len(report.rows)
-        PARTS[name](report, quick=options.quick)
-        for row in report.rows[before:]:
-            say(f"  {row.name}: {row.value:.3g} {row.unit}")
+    report = Report.of_json(options.earlier.read_text()) if options.earlier else measured(options)
     written = {"table": report.as_text, "json": report.as_json, "markdown": report.as_markdown}[options.output]()
     sys.stdout.write(written + "\n")
     for row in report.missed:
@@ -68,11 +63,23 @@ def main() -> int:
     return 1 if report.missed else 0
 
 
+def measured(options: argparse.Namespace) -> Report:
+    report = Report(settings={"quick": str(options.quick).lower()})
+    for name in options.parts or PARTS:
+        say(f"measuring: {name}")
+        before = len(report.rows)
+        PARTS[name](report, quick=options.quick)
+        for row in report.rows[before:]:
+            say(f"  {row.name}: {row.value:.3g} {row.unit}")
+    return report
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="part", help=f"one of {', '.join(PARTS)}; none: all of them")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything: for trying, not for numbers")
     parser.add_argument("-o", "--output", choices=("table", "json", "markdown"), default="table", help="markdown: for docs/performance.md")
+    parser.add_argument("--earlier", type=Path, metavar="FILE", help="print this run, which was written with -o json, and measure nothing")
     return parser.parse_args(arguments)
 
 

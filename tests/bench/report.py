@@ -63,6 +63,17 @@ class Report:
     def missed(self) -> list[Row]:
         return [row for row in self.rows if row.held is False and row.gate]
 
+    @classmethod
+    def of_json(cls, text: str) -> Report:
+        """One that was printed by `as_json`."""
+        told = json.loads(text)
+        report = cls(settings=told["settings"], requests=told["requestsPerKey"])
+        report.machine = told["machine"]
+        for row in told["rows"]:
+            del row["held"]
+            report.add(Row(**row))
+        return report
+
     def as_json(self) -> str:
         rows = [{**asdict(row), "held": row.held} for row in self.rows]
         return json.dumps({"machine": self.machine, "settings": self.settings, "rows": rows, "requestsPerKey": self.requests}, indent=2)

@@ -6,11 +6,15 @@ python tests/bench/verifier_chart.py < build/bench-verifier.json > docs/images/v
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.report import Report, Row
 
 WIDTH, LEFT, RIGHT, LINE, TOP = 860, 330, 90, 34, 84
 OURS, OTHERS, ENVOYS = "#2f6fb3", "#9aa7b4", "#d3893b"
@@ -29,7 +33,7 @@ class Bar:
         return sum(size for size, _ in self.parts)
 
 
-def bars(rows: Sequence[dict[str, object]]) -> Iterator[Bar]:
+def bars(rows: Sequence[Row]) -> Iterator[Bar]:
     """What is compared, in the order of the page."""
     nothing = "the server's bare 204"
     yield Bar("HTTP: the same server without a check", ((_of(rows, nothing), OTHERS),))
@@ -73,12 +77,12 @@ def _legend() -> Iterator[str]:
         yield f"<text x='{x + 20}' y='32' font-size='13' fill='#1d2733'>{name}</text>"
 
 
-def _of(rows: Sequence[dict[str, object]], name: str, *, after: str = "") -> float:
+def _of(rows: Sequence[Row], name: str, *, after: str = "") -> float:
     """The value of the first row of this name, behind the one that is called `after`."""
-    names = [str(row["name"]).strip() for row in rows]
-    return float(str(rows[names.index(name, names.index(after) if after else 0)]["value"]))
+    names = [row.name.strip() for row in rows]
+    return rows[names.index(name, names.index(after) if after else 0)].value
 
 
 if __name__ == "__main__":
-    told = json.load(sys.stdin)
-    print(drawn(list(bars(told["rows"])), told["machine"]))
+    run = Report.of_json(sys.stdin.read())
+    print(drawn(list(bars(run.rows)), run.machine))
