@@ -79,6 +79,27 @@ def test_a_value_changes_what_it_says_and_nothing_else(default: dict[str, Json],
     assert difference(default, rendered_chart({"verifier": values})) == changes
 
 
+def test_two_verifiers_stand_apart_and_a_drain_takes_one_of_them(default: dict[str, Json]) -> None:
+    """What stands between a node's end and every request's; test_kustomize.py holds deploy/ to the same."""
+    spec = default[DEPLOYMENT]["spec"]
+    assert spec["replicas"] == 2
+    assert spec["selector"] == {"matchLabels": SELECTOR}
+    assert spec["template"]["metadata"]["labels"].items() >= SELECTOR.items()
+    apart = {"maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": SELECTOR}}
+    places = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+    assert spec["template"]["spec"]["topologySpreadConstraints"] == [{**apart, "topologyKey": place} for place in places]
+    budget = default[f"PodDisruptionBudget {SYSTEM}/{VERIFIER}"]["spec"]
+    assert budget == {"maxUnavailable": 1, "selector": {"matchLabels": SELECTOR}}
+
+
+def test_only_pods_in_namespaces_labelled_for_gateways_may_ask_and_everybody_may_scrape() -> None:
+    policy = rendered_chart({"networkPolicy": {"enabled": True}})[f"NetworkPolicy {SYSTEM}/{VERIFIER}"]["spec"]
+    gateways = [{"namespaceSelector": {"matchLabels": {"keyturn.dev/gateway": "true"}}}]
+    assert policy["podSelector"] == {"matchLabels": SELECTOR}
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["ingress"] == [{**ports(("TCP", "http"), ("TCP", "grpc")), "from": gateways}, ports(("TCP", "probes"))]
+
+
 def test_without_the_verifier_nothing_of_it_is_there(default: dict[str, Json]) -> None:
     everything: Json = {"networkPolicy": {"enabled": True}, "metrics": {"podMonitor": {"enabled": True}}}
     off = {"enabled": False, "autoscaling": {"enabled": True}}
