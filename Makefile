@@ -120,7 +120,7 @@ chaos: $(READY) ## The long accidents: kills after every call, frozen leaders, h
 	@$(BIN)/pytest tests/e2e tests/cluster -m slow $(ARGS)
 
 .PHONY: journey
-journey: $(READY) ## A client behind Envoy lives through twenty rotations: in real pods, and with an accident each; about 10 min
+journey: $(READY) ## A client behind Envoy lives through twenty rotations, in pods and with accidents, and once all by Argo CD; about 20 min
 	@$(BIN)/pytest tests/e2e/journey -m slow -s $(ARGS)
 
 .PHONY: bench-operator

@@ -141,6 +141,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         kwok_stages()
         if "argocd" in folders:
             programs("kstatus")
+        if "argocd" in folders or any(item.get_closest_marker("argocd") for item in session.items):
             argocd_programs.prepare()
         if "gateways" in folders:
             gateway_programs.prepare()

@@ -21,10 +21,9 @@ _ENDS_WITHIN = 3
 def travel_in_pods(journey: Journey, node: NodePlane) -> Iterator[None]:
     """From when every pod has asked once to the end of the block."""
     team, address = journey.team, node.let_out(journey.gateways["envoy-grpc"].port)
-    script = {"metadata": {"name": "client"}, "data": {_SCRIPT: Path(journey_client.__file__).read_text()}}
-    team.api.ask("POST", f"/api/v1/namespaces/{team.namespace}/configmaps", script)
+    team.api.ask("POST", f"/api/v1/namespaces/{team.namespace}/configmaps", client_script())
     for name, where in {"reads-a-file": "/keys/api-key", "reads-its-environment": "API_KEY"}.items():
-        team.create(_client(name, where=where, address=address, outcomes=journey.new_client(name)))
+        team.create(client(name, where=where, address=address, outcomes=journey.new_client(name)))
     team.wait_until(lambda: journey.is_used(journey.tokens[-1]), about="", what="the pods ask", patience=120)
     yield
     for name in ("reads-a-file", "reads-its-environment"):
@@ -34,8 +33,14 @@ def travel_in_pods(journey: Journey, node: NodePlane) -> Iterator[None]:
     )
 
 
-def _client(name: str, *, where: str, address: str, outcomes: Path) -> Json:
-    """The key stands in its environment or in its file, never in both: a rollout must come by the way that is used."""
+def client_script() -> Json:
+    """The client's program, for its pods."""
+    data = {_SCRIPT: Path(journey_client.__file__).read_text()}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "client"}, "data": data}
+
+
+def client(name: str, *, where: str, address: str, outcomes: Path) -> Json:
+    """A Deployment of it. The key stands in its environment or in its file, never in both: a rollout must come by the way that is used."""
     mounts = [{"name": "program", "mountPath": "/program"}, {"name": "outcomes", "mountPath": "/outcomes"}]
     volumes: list[Json] = [
         {"name": "program", "configMap": {"name": "client"}},

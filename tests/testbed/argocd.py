@@ -1,4 +1,4 @@
-"""Argo CD beside a plane: its repository server and application controller as processes, a Git server, and Applications.
+"""Argo CD beside a cluster of ours: its repository server and application controller as processes, a Git server, and Applications.
 
     argo = ArgoCD.start(plane)
     argo.git.push({"team/key.yaml": text})
@@ -17,9 +17,8 @@ from typing import Any, Final, Self
 
 from testbed.argocd_programs import NAMESPACE, Programs, install, log_in
 from testbed.cache import Stopwatch, say
-from testbed.cluster import ApiFailed, wait_until
+from testbed.cluster import ApiFailed, OwnCluster, wait_until
 from testbed.git_server import BRANCH, GitServer
-from testbed.plane import Plane
 from testbed.redis import start_redis
 
 Json = dict[str, Any]
@@ -32,12 +31,12 @@ PATIENCE: Final = 60.0
 class ArgoCD:
     """A running Argo CD. Made by `ArgoCD.start`."""
 
-    def __init__(self, plane: Plane, programs: Programs, git: GitServer) -> None:
+    def __init__(self, plane: OwnCluster, programs: Programs, git: GitServer) -> None:
         self.plane, self.git = plane, git
         self._programs = programs
 
     @classmethod
-    def start(cls, plane: Plane) -> Self:
+    def start(cls, plane: OwnCluster) -> Self:
         """Install its resources and configuration, with what deploy/argocd adds, and start it."""
         watch = Stopwatch()
         install(plane)
@@ -115,8 +114,16 @@ class ArgoCD:
 
     def says(self, name: str) -> tuple[str, str]:
         """Its sync and health, right now."""
-        status = self.application(name).get("status", {})
-        return status.get("sync", {}).get("status", ""), status.get("health", {}).get("status", "")
+        return _said(self.application(name))
+
+    def says_of_all(self) -> dict[str, tuple[str, str]]:
+        """The same of every Application by name, in one look."""
+        listed = json.loads(self.plane.login.ask("GET", _APPLICATIONS, timeout=PATIENCE))["items"]
+        return {each["metadata"]["name"]: _said(each) for each in listed}
+
+    def syncs(self, name: str) -> list[str]:
+        """The commit of each sync so far, oldest first; one that puts back what somebody changed names the same commit again."""
+        return [each["revision"] for each in self.application(name)["status"].get("history", ())]
 
     def health_of(self, application: str, kind: str, name: str) -> Json:
         """What the Application tells of one resource in it: `status` and `message`."""
@@ -154,6 +161,11 @@ class ArgoCD:
 
 
 _APPLICATIONS: Final = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/applications"
+
+
+def _said(application: Json) -> tuple[str, str]:
+    status = application.get("status", {})
+    return status.get("sync", {}).get("status", ""), status.get("health", {}).get("status", "")
 
 
 def _reference(resource: Json) -> dict[str, str]:

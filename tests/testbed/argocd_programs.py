@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from testbed.binaries import program, programs, search_path, source_folders
-from testbed.cluster import wait_until
+from testbed.cluster import OwnCluster, wait_until
 from testbed.layout import free_ports
-from testbed.plane import Plane
 
 NAMESPACE: Final = "argocd"
 MODULE: Final = "github.com/argoproj/argo-cd/v3"
@@ -28,7 +27,7 @@ def prepare() -> None:
     source_folders("argocd", MODULE, _CRDS, _CONFIG)
 
 
-def install(plane: Plane) -> None:
+def install(plane: OwnCluster) -> None:
     """As its administrator does it, from its own manifests and ours, but for what would run as pods."""
     sources = source_folders("argocd", MODULE, _CRDS, _CONFIG)
     plane.create_namespace(NAMESPACE)
@@ -46,7 +45,7 @@ def install(plane: Plane) -> None:
     plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": _objects(plane)}))
 
 
-def log_in(plane: Plane) -> Path:
+def log_in(plane: OwnCluster) -> Path:
     """A kubeconfig whose namespace is Argo CD's: that is where it looks for its settings."""
     config = json.loads(plane.kubeconfig.read_text())
     config["contexts"][0]["context"]["namespace"] = NAMESPACE
@@ -56,7 +55,7 @@ def log_in(plane: Plane) -> Path:
     return file
 
 
-def _objects(plane: Plane) -> list[object]:
+def _objects(plane: OwnCluster) -> list[object]:
     """A project that allows everything, the cluster (from outside it is not `kubernetes.default.svc`), and a key for sessions."""
     user = json.loads(plane.kubeconfig.read_text())["users"][0]["user"]
     tls = {"caData": _encoded(plane.ca.read_bytes()), "certData": user["client-certificate-data"], "keyData": user["client-key-data"]}
@@ -91,7 +90,7 @@ def _encoded(data: bytes) -> str:
 class Programs:
     """The processes. `start` starts those without which nothing syncs; the API server follows when somebody asks it."""
 
-    def __init__(self, plane: Plane, *, redis: str, kubeconfig: Path) -> None:
+    def __init__(self, plane: OwnCluster, *, redis: str, kubeconfig: Path) -> None:
         self._plane, self._redis, self._kubeconfig = plane, redis, kubeconfig
         self._repo, self._metrics, self._server = free_ports(3)
         self._has_server = False

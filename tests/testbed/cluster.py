@@ -8,7 +8,8 @@ import os
 import ssl
 import subprocess
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPSConnection
@@ -18,6 +19,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from testbed.binaries import program
+from testbed.processes import Component
 
 
 class KubectlFailed(Exception):
@@ -118,6 +120,22 @@ class Cluster:
 
     def stop(self) -> None:
         """End it, if it is ours to end."""
+
+
+class OwnCluster(Cluster, ABC):
+    """One that was started here: what works together with it can run beside it, and ends with it."""
+
+    folder: Path
+    """Its files; whoever runs beside it may keep a folder of its own in it."""
+
+    @property
+    @abstractmethod
+    def ca(self) -> Path:
+        """The certificate of its authority."""
+
+    @abstractmethod
+    def run_beside(self, name: str, command: Sequence[str | Path], *, environment: dict[str, str] | None = None) -> Component:
+        """Start a program that ends with this cluster, for example what the product works together with."""
 
 
 def wait_until(is_so: Callable[[], bool], *, patience: float, what: str, pause: float = 0.05) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from testbed.cluster import OwnCluster
 from testbed.layout import free_ports
-from testbed.plane import Plane
 
 BRANCH: Final = "main"
 _WHO: Final = {
@@ -24,7 +24,7 @@ _ENVIRONMENT: Final = {**_WHO, **{name.replace("AUTHOR", "COMMITTER"): value for
 class GitServer:
     """`git daemon` over a bare repository. It ends with its plane."""
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: OwnCluster) -> None:
         home, (port,) = plane.folder / "git", free_ports(1)
         self._work = home / "work"
         served = home / "served"

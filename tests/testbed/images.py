@@ -14,11 +14,14 @@ from typing import Final
 from testbed import debian
 from testbed.binaries import program
 from testbed.cache import Stopwatch, cache_folder, only_one, say
+from testbed.gateway_programs import gateway_program
 from testbed.oci import RECIPE, Image, Layer, write_image
 
 BUSYBOX: Final = "testbed.local/busybox:1"
 PYTHON: Final = "testbed.local/python:1"
 PAUSE: Final = "testbed.local/pause:1"
+COREDNS: Final = "testbed.local/coredns:1"
+ENVOY: Final = "testbed.local/envoy:1"
 
 
 def busybox() -> Path:
@@ -72,15 +75,39 @@ def prepare() -> list[Path]:
 
 def pause() -> Path:
     """What holds a pod's namespaces open."""
+    built = program("pause")
 
     def fill(root: Path) -> None:
-        shutil.copy(program("pause"), root / "pause")
+        shutil.copy(built, root / "pause")
 
-    return _kept("pause", lambda root: Image(PAUSE, (Layer(root),), entrypoint=("/pause",), user="65535:65535"), fill)
+    return _kept("pause", lambda root: Image(PAUSE, (Layer(root),), entrypoint=("/pause",), user="65535:65535"), fill, built=built)
 
 
-def _kept(name: str, image: Callable[[Path], Image], fill: Callable[[Path], None]) -> Path:
-    key = hashlib.sha256(Path(__file__).read_bytes() + Path(write_image.__code__.co_filename).read_bytes()).hexdigest()[:12]
+def coredns() -> Path:
+    """What answers pods that ask for names."""
+    built = program("coredns")
+
+    def fill(root: Path) -> None:
+        shutil.copy(built, root / "coredns")
+
+    return _kept("coredns", lambda root: Image(COREDNS, (Layer(root),), entrypoint=("/coredns",)), fill, built=built)
+
+
+def envoy() -> Path:
+    """The Envoy of the gateway tests, and the C library it needs."""
+    built = gateway_program("envoy").path
+
+    def fill(root: Path) -> None:
+        debian.fill_root(root, *debian.with_dependencies("libc6"))
+        shutil.copy(built, root / "usr" / "bin" / "envoy")
+
+    return _kept("envoy", lambda root: Image(ENVOY, (Layer(root),), entrypoint=("/usr/bin/envoy",), user="65532:65532"), fill, built=built)
+
+
+def _kept(name: str, image: Callable[[Path], Image], fill: Callable[[Path], None], *, built: Path | None = None) -> Path:
+    """`built`: a program of ours inside, which lies in a folder that is named by what it was built from."""
+    scripts = Path(__file__).read_bytes() + Path(write_image.__code__.co_filename).read_bytes()
+    key = hashlib.sha256(scripts + (built.parent.name if built else "").encode()).hexdigest()[:12]
     file = cache_folder() / "images" / f"{name}-{key}.tar"
     with only_one(f"image-{file.name}"):
         if not file.is_file():

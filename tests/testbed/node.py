@@ -22,7 +22,7 @@ from typing import Final, Self
 from testbed import cgroups, forward, images
 from testbed.binaries import program, programs
 from testbed.cache import Stopwatch, say
-from testbed.cluster import Cluster, read_kubeconfig, wait_until
+from testbed.cluster import OwnCluster, read_kubeconfig, wait_until
 from testbed.nftables import put_nft
 from testbed.node_settings import ADDRESS, PORT, SOCKET
 from testbed.processes import Component, Group
@@ -54,7 +54,7 @@ def what_is_missing() -> str | None:
     return None
 
 
-class NodePlane(Cluster):
+class NodePlane(OwnCluster):
     """A running cluster whose pods really run. Made by `NodePlane.start`."""
 
     busybox = images.BUSYBOX
@@ -91,7 +91,7 @@ class NodePlane(Cluster):
 
     def load_image(self, archive: Path) -> None:
         """Make an image (an archive as `oci.write_image` or `docker save` write it) known to the node."""
-        self.enter(str(program("ctr")), "--address", SOCKET, "--namespace=k8s.io", "images", "import", str(archive))
+        self._ctr("images", "import", str(archive))
 
     def enter(self, *command: str) -> str:
         """Run a command inside the node's namespaces as root and give back what it printed."""
@@ -110,6 +110,25 @@ class NodePlane(Cluster):
             command = [sys.executable, "-I", "-S", forward.__file__, str(descriptor), "127.0.0.1", str(port)]
             self._group.spawn(command, log=self.folder / "forward.log", inherited=(descriptor,))
             return f"{ADDRESS}:{listening.getsockname()[1]}"
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "plane" / "pki" / "ca.crt"
+
+    def run_beside(self, name: str, command: Sequence[str | Path], *, environment: dict[str, str] | None = None) -> Component:
+        component = Component(name, group=self._group, command=command, log=self.folder / f"{name}.log", environment=environment)
+        component.start()
+        return component
+
+    def kill_container(self, namespace: str, pod: str) -> None:
+        """SIGKILL to what the pod's first container runs, as when the kernel's memory runs out."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}"
+        (status, *_) = json.loads(self.login.ask("GET", path))["status"]["containerStatuses"]
+        container = status["containerID"].removeprefix("containerd://")
+        self._ctr("tasks", "kill", "--signal", "SIGKILL", container)
+
+    def _ctr(self, *arguments: str) -> str:
+        return self.enter(str(program("ctr")), "--address", SOCKET, "--namespace=k8s.io", *arguments)
 
     def stop(self) -> None:
         """End every process of it, then remove its folder and control groups."""

@@ -15,6 +15,8 @@ ADDRESS: Final = "10.77.0.1"
 PORT: Final = 6443
 API_SERVICE: Final = "10.96.0.1"
 """By which pods reach the API server: kube-proxy leads it to ADDRESS."""
+DNS_SERVICE: Final = "10.96.0.10"
+"""Where pods ask for names. Nobody answers there until `cluster_dns.py` starts what does."""
 POD_NETWORK: Final = "10.245.0.0/24"
 SOCKET: Final = "/run/containerd/containerd.sock"
 
@@ -111,6 +113,7 @@ def write_kubelet(files: NodeFiles) -> Path:
         "nodeStatusUpdateFrequency": "5s",
         "volumePluginDir": str(files.folder / "fs" / "volume-plugins"),
         "maxPods": 110,
+        "clusterDNS": [DNS_SERVICE],
         "clusterDomain": "cluster.local",
     }
     file = files.folder / "kubelet.json"

@@ -25,7 +25,7 @@ from urllib.request import Request, urlopen
 from testbed.binaries import programs
 from testbed.cache import Stopwatch, say
 from testbed.certificates import Authority
-from testbed.cluster import ApiFailed, Cluster, Login, wait_until
+from testbed.cluster import ApiFailed, Login, OwnCluster, wait_until
 from testbed.layout import Layout, Shape, lay_out
 from testbed.processes import Component, Group, kill_group
 
@@ -35,7 +35,7 @@ _ETCD_OPERATIONS: Final = 128
 """In one transaction: etcd's own limit."""
 
 
-class Plane(Cluster):
+class Plane(OwnCluster):
     """A running control plane. Made by `Plane.start`."""
 
     def __init__(self, *, shape: Shape, layout: Layout, group: Group) -> None:
@@ -44,7 +44,6 @@ class Plane(Cluster):
         super().__init__(kubeconfig=layout.kubeconfig, login=Login(layout.url, tls))
         self.shape = shape
         self.folder = layout.folder
-        self.ca = layout.authority.certificate
         self.audit_log = layout.audit_log
         self.start_seconds = 0.0
         self._layout, self._group = layout, group
@@ -78,6 +77,10 @@ class Plane(Cluster):
         return plane
 
     _own_folder = False
+
+    @property
+    def ca(self) -> Path:
+        return self._layout.authority.certificate
 
     @property
     def apiserver(self) -> Component:
@@ -145,7 +148,6 @@ class Plane(Cluster):
                 answer.read()
 
     def run_beside(self, name: str, command: Sequence[str | Path], *, environment: dict[str, str] | None = None) -> Component:
-        """Start a program that belongs to this plane and ends with it, for example what the product works together with."""
         component = Component(name, group=self._group, command=command, log=self.folder / "log" / f"{name}.log", environment=environment)
         self.components[name] = component
         component.start()

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from testbed import debian
+from testbed.cluster import OwnCluster
 from testbed.layout import free_ports
-from testbed.plane import Plane
 
 _PACKAGES: Final = ("redis-server", "redis-tools", "libatomic1", "libjemalloc2", "liblzf1", "libssl3", "libsystemd0")
 
 
-def start_redis(plane: Plane) -> str:
+def start_redis(plane: OwnCluster) -> str:
     """Start one that ends with its plane; answers its address."""
     (port,) = free_ports(1)
     found = shutil.which("redis-server")
