@@ -1,4 +1,4 @@
-"""Of two verifiers one dies or hangs, while many requests are under way: Envoy asks the other one."""
+"""Of two verifiers one dies, hangs or is gone with its node, while requests are under way: Envoy asks the other one."""
 
 from __future__ import annotations
 
@@ -39,3 +39,10 @@ def test_a_verifier_that_hangs_costs_few_requests(name: str, walk: Surroundings,
     statuses = statuses_during(VerifierProcess.freeze, name=name, walk=walk, folder=tmp_path)
     assert set(statuses) <= {200, 503}
     assert statuses[503] <= 30
+
+
+def test_a_verifier_that_is_gone_with_its_node_costs_no_request(name: str, walk: Surroundings, tmp_path: Path) -> None:
+    """Of a try that ends while its connection is still being made Envoy does not remember whom it asked: the connection must fail first."""
+    with walk.before_a_gone_one(name, tmp_path) as envoy:
+        statuses = Counter(ask(envoy.port, "/orders/1", bearer(walk.good)).status for _ in range(40))
+    assert statuses == {200: 40}

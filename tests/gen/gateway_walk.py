@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
@@ -59,6 +60,25 @@ class Surroundings:
             start_example(name, folder, api=self.api.port, verifier=verifier, another=another) as gateway,
         ):
             yield gateway, second.wait_ready()
+
+    @contextmanager
+    def before_a_gone_one(self, name: str, folder: Path) -> Iterator[Gateway]:
+        """An Envoy of its own before the verifier and an address where nobody is: a pod that DNS still names, on a node that died.
+
+        No connection is refused there, and none is made: the queue of a socket that accepts nothing is full.
+        """
+        self.verifier.wait_ready()
+        verifier = self._grpc if EXAMPLES[name].asks_over_grpc else self._http
+        with socket.socket() as nobody, ExitStack() as waiting:
+            nobody.bind(("127.0.0.1", 0))
+            nobody.listen(0)
+            gone: int = nobody.getsockname()[1]
+            for _ in range(3):
+                connection = waiting.enter_context(socket.socket())
+                connection.settimeout(0.0)
+                connection.connect_ex(("127.0.0.1", gone))
+            with start_example(name, folder, api=self.api.port, verifier=verifier, another=gone) as gateway:
+                yield gateway
 
     def _start_verifier(self, name: str, *, http: int, grpc: int) -> VerifierProcess:
         settings = {"listen_address": f"127.0.0.1:{http}", "grpc_address": f"127.0.0.1:{grpc}"}
