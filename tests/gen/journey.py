@@ -50,7 +50,7 @@ MOUNT_DELAYS: Final = (0.0, 0.5, 2.0)
 _ONE: Final = "{ address: 127.0.0.1, port_value: <verifier> }"
 _ANOTHER: Final = "\n              - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: %d } } }"
 
-_PATIENT: Final = {" timeout: 0.5s": " timeout: 8s", "max_interval: 0.2s": "max_interval: 3s"}
+PATIENT: Final = {" timeout: 0.5s": " timeout: 8s", "max_interval: 0.2s": "max_interval: 3s"}
 """Half a second, and a fifth of one for each try, is soon over on a machine with more to do than it has cores."""
 
 
@@ -241,7 +241,7 @@ def _start_envoy(name: str, folder: Path, *, api: int, verifiers: Sequence[int])
     """An Envoy of deploy/gateways before several verifiers."""
     example, (port,), (first, *others) = EXAMPLES[name], free_ports(1), verifiers
     text = (FOLDER / example.program / example.files[0]).read_text()
-    for old, new in {**example.replaced, **_PATIENT}.items():
+    for old, new in {**example.replaced, **PATIENT}.items():
         if old not in text:
             raise LookupError(f"deploy/gateways/envoy no longer says {old!r}: say here what stands for it")
         text = text.replace(old, new.replace(_ONE, _ONE + "".join(_ANOTHER % other for other in others)))
