@@ -52,6 +52,12 @@ class Component:
     def freeze(self) -> None:
         """Stop it in its tracks (SIGSTOP): connections stay open, nothing answers."""
         os.kill(self.pid, signal.SIGSTOP)
+        while not self._is_stopped():  # each of its threads must hear of it
+            time.sleep(0.001)
+
+    def _is_stopped(self) -> bool:
+        threads = Path(f"/proc/{self.pid}/task").iterdir()
+        return all((thread / "stat").read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
 
     def thaw(self) -> None:
         """Let it go on (SIGCONT)."""

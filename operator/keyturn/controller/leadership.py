@@ -65,10 +65,11 @@ async def lead(
     stop: asyncio.Event,
     at_work: Callable[[WorkQueue | None], None],
     has_argo_rollouts: bool,
+    has_products: bool,
 ) -> TermEnd:
     """Work until `stop`, or until the lead is lost; the elector holds the lead already."""
     rt = _runtime(client, settings, installation, elector, has_argo_rollouts=has_argo_rollouts)
-    async with _watching(rt) as (reflectors, watching):
+    async with _watching(rt, has_products=has_products) as (reflectors, watching):
         _take_up_telling(rt, elector)
         rt.queue.start()
         at_work(rt.queue)
@@ -128,12 +129,13 @@ def _note_end(task: asyncio.Task[object], ended: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def _watching(rt: Runtime) -> AsyncIterator[tuple[list[Reflector], list[asyncio.Task[None]]]]:
+async def _watching(rt: Runtime, *, has_products: bool) -> AsyncIterator[tuple[list[Reflector], list[asyncio.Task[None]]]]:
     """The watches, in step with the cluster: nothing is decided before records and Secrets are known."""
-    reflectors = _reflectors(rt)
+    needed, of_products = _reflectors(rt), rt.products.reflectors()
+    reflectors = [*needed, *of_products]
     watching = [asyncio.create_task(reflector.run(), name="watch") for reflector in reflectors]
     try:
-        for reflector in reflectors:
+        for reflector in reflectors if has_products else needed:
             await reflector.synced.wait()
         yield reflectors, watching
     finally:
@@ -235,7 +237,7 @@ def _reflectors(rt: Runtime) -> list[Reflector]:
         for namespace in watched_namespaces(rt.settings) or ("",)
     ]
     uses = rt.uses.reflector(rt.client, namespace=rt.settings.records_namespace)
-    return [records, *credentials, rt.verifiers.reflector(), uses, *rt.products.reflectors()]
+    return [records, *credentials, rt.verifiers.reflector(), uses]
 
 
 def _secrets_path(namespace: str) -> str:

@@ -34,6 +34,10 @@ STATUS_PAUSE: Final = 1.0
 PATIENCE_ROUNDS: Final = 30
 """Rounds after which counts are written even while ApiKeys still wait to be looked at."""
 
+_UNREAD: Final = Waiting(
+    Reason.PRODUCT_UNAVAILABLE, "ApiProducts could not be read yet: is the resource there? kubectl apply --server-side -f crds/"
+)
+
 log = get_logger(__name__)
 
 
@@ -57,6 +61,7 @@ class Products:
         """By product, the ApiKeys that refer to it and how they stand; None: that was not looked at yet."""
         self._product_of: dict[Key, Key] = {}
         self._changed: set[Key] = set()
+        self._synced: list[asyncio.Event] = []
         self._acted_on: dict[Key, tuple[str, int] | None] = {}
 
     def reflectors(self) -> list[Reflector]:
@@ -69,6 +74,7 @@ class Products:
             )
             for namespace in self._namespaces or ("",)
         ]
+        self._synced = [reflector.synced for reflector in products]
         if self._namespaces:
             return products
         labels = CacheSink(self._labels, decode=decode_namespace_labels, on_change=self._namespace_changed)
@@ -87,12 +93,16 @@ class Products:
             return ProductUnknown(Waiting(Reason.PRODUCT_UNAVAILABLE, message))
         entry = self._products.get(where)
         if entry is None:
-            return ProductMissing()
+            return ProductMissing() if self._has_read_all else ProductUnknown(_UNREAD)
         if isinstance(entry.value, UnreadableProduct):
             message = f"ApiProduct {where} cannot be used: {entry.value.message}. Ask its owner to correct it"
             return ProductUnknown(Waiting(Reason.PRODUCT_UNAVAILABLE, message))
         older = await self._older_siblings(apikey, where, entry.value, record=record)
         return ProductFound(entry.value, self._labels_of(apikey.metadata.namespace), older)
+
+    @property
+    def _has_read_all(self) -> bool:
+        return bool(self._synced) and all(synced.is_set() for synced in self._synced)
 
     def note(self, key: Key, status: ApiKeyStatus) -> None:
         """An ApiKey's status says this now."""

@@ -19,9 +19,9 @@ from keyturn.base.log_output import configure_logging, get_logger
 from keyturn.base.probe_server import ProbeServer
 from keyturn.base.settings import Settings
 from keyturn.base.stop_signals import stop_on_signals
-from keyturn.cluster import apiproducts
 from keyturn.cluster.api_errors import NotFound
-from keyturn.cluster.apikeys import collection_path
+from keyturn.cluster.apikeys import API_VERSION, collection_path
+from keyturn.cluster.apiproducts import PLURAL
 from keyturn.cluster.client import Client
 from keyturn.cluster.discovery import serves
 from keyturn.cluster.lease import Elector
@@ -120,17 +120,25 @@ async def _work(client: Client, settings: Settings, health: Health, stop: asynci
         return 4
     await _patiently("Looking for the ApiKey resource", lambda: _wait_for_crds(client, settings))
     installation = await _patiently("Setting up", lambda: set_up(client, settings))
+    products = await _patiently("Looking for the ApiProduct resource", lambda: _has_products(client))
     argo = await _patiently("Looking for Argo Rollouts", lambda: _may_restart_argo_rollouts(client, settings))
     while True:
         health.complaint = None
-        end = await _term(client, settings, installation, health, stop, has_argo_rollouts=argo)
+        end = await _term(client, settings, installation, health, stop, has_argo_rollouts=argo, has_products=products)
         if end is not TermEnd.AGAIN:
             return int(end is TermEnd.STUCK)
         log.info("Stands by again")
 
 
 async def _term(
-    client: Client, settings: Settings, installation: Installation, health: Health, stop: asyncio.Event, *, has_argo_rollouts: bool
+    client: Client,
+    settings: Settings,
+    installation: Installation,
+    health: Health,
+    stop: asyncio.Event,
+    *,
+    has_argo_rollouts: bool,
+    has_products: bool,
 ) -> TermEnd:
     elector = Elector(client, namespace=settings.namespace, name=LEASE_NAME, identity=_identity(), lease_duration=settings.lease_duration)
     elector.notes = lambda: first_notes(elector, settings)
@@ -140,7 +148,16 @@ async def _term(
         health.queue = queue
         metrics.LEADER.set(queue is not None)
 
-    return await lead(client, settings, installation, elector, stop=stop, at_work=at_work, has_argo_rollouts=has_argo_rollouts)
+    return await lead(
+        client,
+        settings,
+        installation,
+        elector,
+        stop=stop,
+        at_work=at_work,
+        has_argo_rollouts=has_argo_rollouts,
+        has_products=has_products,
+    )
 
 
 async def _patiently(doing: str, ask: Callable[[], Awaitable[T]]) -> T:
@@ -157,11 +174,18 @@ async def _patiently(doing: str, ask: Callable[[], Awaitable[T]]) -> T:
 
 async def _wait_for_crds(client: Client, settings: Settings) -> None:
     namespace = next(iter(watched_namespaces(settings)), "")
-    for kind, path in (("ApiKey", collection_path(namespace)), ("ApiProduct", apiproducts.collection_path(namespace))):
-        try:
-            await client.get(path, query={"limit": "1"})
-        except NotFound:
-            raise RetryLater(f"the {kind} resource is missing: kubectl apply --server-side -f crds/") from None
+    try:
+        await client.get(collection_path(namespace), query={"limit": "1"})
+    except NotFound:
+        raise RetryLater("the ApiKey resource is missing: kubectl apply --server-side -f crds/") from None
+
+
+async def _has_products(client: Client) -> bool:
+    """Whether ApiProducts are served: CRDs of an older release have none. Where they come later, their watch finds them."""
+    if await serves(client, API_VERSION, PLURAL):
+        return True
+    log.warning("ApiKeys that refer to an ApiProduct wait: its resource is missing", do="kubectl apply --server-side -f crds/")
+    return False
 
 
 async def _may_restart_argo_rollouts(client: Client, settings: Settings) -> bool:

@@ -107,8 +107,10 @@ def consent_for(apikey: ApiKey, seen: ProductSeen | None, *, record: Record | No
     if isinstance(seen, ProductFound):
         return _of_product(apikey, seen, record=record, settings=settings)
     if isinstance(seen, ProductMissing):
-        message = f"ApiProduct {name} does not exist: create it, or ask its owner. Which there are: keyturn products"
-        return _lost(Waiting(Reason.PRODUCT_UNAVAILABLE, message), held, delay=settings.access_lost_delay)
+        message = f"spec.productRef: ApiProduct {name} does not exist: create it, or ask its owner. Which there are: keyturn products"
+        why = Waiting(Reason.PRODUCT_UNAVAILABLE, message)
+        has_key = record is not None and bool(record.versions)
+        return _lost(why, held, delay=settings.access_lost_delay) if has_key else Consent(held, problem=why, may_mint=False)
     why = seen.why if seen is not None else Waiting(Reason.PRODUCT_UNAVAILABLE, f"ApiProduct {name} was not read yet")
     return Consent(held, problem=why, may_mint=False, is_known=False)
 

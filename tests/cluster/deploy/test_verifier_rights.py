@@ -103,7 +103,7 @@ def test_a_verifier_with_no_more_rights_checks_a_key_and_is_refused_nothing(
     with installed.start_verifier() as verifier:
         verifier.wait_ready()
         wait_until(lambda: verifier.check(token).status == 200, patience=20.0, what="the key to be accepted")
-        assert verifier.check(token.swapcase()).status == 401
+        wait_until(lambda: verifier.check(token.swapcase()).status == 401, patience=20.0, what="an unknown key to be known as such")
         refused = [series for series, count in verifier.metrics().items() if count and 'code="403"' in series]
         verifier.stop()
     assert refused == []
