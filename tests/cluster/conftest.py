@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gen.operator_process import OperatorProcess, unique_name
+from gen.product_owner import Owner
 from gen.team import Api, StartTeam, Team
 from testbed.cluster import ApiFailed, Cluster, wait_until
 from testbed.plane import Plane, bare
@@ -57,6 +58,14 @@ def api(plane: Cluster) -> Iterator[Api]:
 def team(plane: Cluster, api: Api, shared_operator: OperatorProcess, namespace: str) -> Team:
     """A namespace of this test's own on the shared plane."""
     return team_of(plane, api, shared_operator, namespace)
+
+
+@pytest.fixture
+def owner(plane: Cluster, api: Api, namespace: str) -> Iterator[Owner]:
+    own = f"{namespace}-owner"
+    plane.create_namespace(own)
+    yield Owner(api, own)
+    plane.delete_namespace(own)
 
 
 @pytest.fixture(scope="module")

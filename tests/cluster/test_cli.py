@@ -2,78 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gen.apikey_json import Json, overlapping, stalled, steady, version
+from gen.apikey_json import overlapping, stalled, steady, version
+from gen.person import APIKEYS, BIN, Answer, Person
 from keyturn.base.clock import SECOND
-from keyturn.cli.main import run_cli
 from keyturn.cluster.apikeys import list_apikeys
 from keyturn.cluster.client import Client
-from testbed.binaries import search_path
 from testbed.cluster import ApiFailed, Cluster, wait_until
 from testbed.plane import Plane, bare
 
-BIN = Path(sys.executable).parent
-APIKEYS = "/apis/keyturn.dev/v1alpha1/namespaces/{}/apikeys"
 PATIENCE = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a call of the program gave back."""
-
-    code: int
-    out: str
-    err: str
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody with a terminal in one namespace."""
-
-    plane: Cluster
-    namespace: str
-    kubeconfig: Path
-
-    def runs(self, *arguments: str) -> Answer:
-        """Call the program, with the namespace after the arguments; in this process, since loading it takes most of a call's time."""
-        out, err = io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(err):
-            code = run_cli([*arguments, "-n", self.namespace, "--kubeconfig", str(self.kubeconfig)])
-        return Answer(code, out.getvalue(), err.getvalue())
-
-    def calls(self, *command: str) -> Answer:
-        """Call a program as a shell does, with kubectl and keyturn on the PATH."""
-        path = f"{BIN}{os.pathsep}{search_path(['kubectl'])}"
-        environment = {"PATH": path, "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.kubeconfig.parent)}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
-        return Answer(done.returncode, done.stdout, done.stderr)
-
-    def sets_status(self, name: str, status: Json) -> None:
-        """Be the operator for a moment."""
-        self.asks("PATCH", f"{APIKEYS.format(self.namespace)}/{name}/status", {"status": status})
-
-    def reads(self, name: str) -> Any:  # noqa: ANN401 - any object
-        """The stored object."""
-        return self.asks("GET", f"{APIKEYS.format(self.namespace)}/{name}")
-
-    def asks(self, method: str, path: str, body: Json | None = None) -> Any:  # noqa: ANN401 - any object
-        """Past the program under test."""
-        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        return json.loads(self.plane.login.ask(method, path, body=body, content_type=kind))
 
 
 @pytest.fixture(scope="module")
@@ -113,14 +59,7 @@ def reader(plane: Cluster, namespace: str, tmp_path: Path) -> Person:
     plane.kubectl("-n", namespace, "create", "serviceaccount", "reader")
     plane.kubectl("-n", namespace, "create", "role", "reader", "--verb=get,list", "--resource=apikeys.keyturn.dev")
     plane.kubectl("-n", namespace, "create", "rolebinding", "reader", "--role=reader", f"--serviceaccount={namespace}:reader")
-    token = plane.kubectl("-n", namespace, "create", "token", "reader").strip()
-    config = json.loads(plane.kubectl("config", "view", "--raw", "--flatten", "-o", "json"))
-    config["users"] = [{"name": "reader", "user": {"token": token}}]
-    for context in config["contexts"]:
-        context["context"]["user"] = "reader"
-    file = tmp_path / "kubeconfig"
-    file.write_text(json.dumps(config))
-    return Person(plane, namespace, file)
+    return Person(plane, namespace, plane.kubeconfig).as_service_account("reader", of=namespace, folder=tmp_path)
 
 
 def columns(answer: Answer) -> list[list[str]]:

@@ -8,40 +8,13 @@ from typing import Any
 import pytest
 
 from gen.operator_process import OperatorProcess
-from gen.team import APIKEYS, Api, Team
+from gen.product_owner import READ, WRITE, Owner
+from gen.team import Api, Team
 from gen.verifier_process import VerifierProcess
 from testbed.cluster import ApiFailed, Cluster, wait_until
 
 Json = dict[str, Any]
-READ, WRITE = "invoices:read", "invoices:write"
 PATH = "/verify?audience=invoices"
-
-
-class Owner:
-    """The API's owner, in a namespace of his own."""
-
-    def __init__(self, api: Api, namespace: str) -> None:
-        self._api, self.namespace = api, namespace
-        self.path = f"{APIKEYS}/namespaces/{namespace}/apiproducts/invoices"
-
-    def says(self, *, plans: list[Json] | None = None, scopes: tuple[str, ...] = (READ, WRITE), **spec: Any) -> None:  # noqa: ANN401
-        """Make the product exactly so."""
-        wanted = {
-            "audience": "invoices",
-            "scopes": [{"name": scope} for scope in scopes],
-            "plans": plans or [{"name": "basic", "scopes": [READ]}, {"name": "full"}],
-            "defaultPlan": "basic",
-            **spec,
-        }
-        metadata = {"name": "invoices", "namespace": self.namespace}
-        self._api.apply(self.path, {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiProduct", "metadata": metadata, "spec": wanted})
-
-    def withdraws(self) -> None:
-        self._api.delete(self.path)
-
-    def counts(self) -> Json:
-        found = self._api.get(self.path)
-        return (found or {}).get("status", {}).get("keys", {})
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +22,6 @@ def verifier(plane: Cluster, shared_operator: OperatorProcess) -> Iterator[Verif
     records, system = shared_operator.setting("records_namespace"), shared_operator.setting("namespace")
     with VerifierProcess.start(plane, records_namespace=records, namespace=system) as verifier:
         yield verifier.wait_ready()
-
-
-@pytest.fixture
-def owner(plane: Cluster, api: Api, namespace: str) -> Iterator[Owner]:
-    own = f"{namespace}-owner"
-    plane.create_namespace(own)
-    yield Owner(api, own)
-    plane.delete_namespace(own)
 
 
 def asks(owner: Owner, **spec: Any) -> Json:  # noqa: ANN401

@@ -50,9 +50,9 @@ def test_a_wide_table_says_why() -> None:
     status = steady(lastUsedTime=at(days=-1), effective={"plan": "gold"})
     assert listed(apikey(status=status, spec={"secretName": "key"}), wide=True, everywhere=True) == (
         "NAMESPACE   NAME      READY   PRODUCT   VERSION   KEY ID         NEXT ROTATION   AGE    "
-        "SECRET   PLAN   LAST USED   REASON   MESSAGE\n"
+        "SECRET   PLAN   SCOPES   APPROVAL   LAST USED   REASON   MESSAGE\n"
         "team-a      billing   True    -         2         Qm8sT2fLx0Za   in 12d          3d4h   "
-        "key      gold   yesterday   Issued   Version 2 is in force"
+        "key      gold   -        -          yesterday   Issued   Version 2 is in force"
     )
 
 

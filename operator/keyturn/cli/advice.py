@@ -50,6 +50,9 @@ def _waits(key: ApiKeyView, consumers: Sequence[ConsumerView]) -> Iterator[str]:
         condition = key.condition(type_)
         if condition is not None and condition.status == bad:
             yield f"{condition.message} ({condition.reason})"
+    approved = key.condition(ConditionType.APPROVED)
+    if approved is not None and approved.reason == Reason.PENDING_WIDENING:
+        yield f"{approved.message} ({approved.reason})"
     moving = [f"{each.kind}/{each.name}" for each in consumers if each.done is False and each.reason not in _STEPS]
     if moving:
         yield f"New pods of {', '.join(moving)}"

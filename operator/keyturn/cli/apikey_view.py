@@ -40,6 +40,16 @@ class VersionView:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovedView:
+    """What the product's owner lets the key have."""
+
+    plan: str
+    scopes: tuple[str, ...]
+    by: str
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKeyView:
     """What the commands know of an ApiKey. Absent texts are empty."""
 
@@ -51,6 +61,12 @@ class ApiKeyView:
     labels: tuple[tuple[str, str], ...]
     annotations: tuple[tuple[str, str], ...]
     product: str
+    """Name of the product; empty: none."""
+    product_namespace: str
+    """Where the product is; empty without one."""
+    asked_plan: str
+    asked_scopes: tuple[str, ...] | None
+    """None: whatever the plan offers."""
     secret_name: str
     disabled: bool
     rotation: tuple[tuple[str, str], ...]
@@ -63,6 +79,8 @@ class ApiKeyView:
     active_version: int
     key_id: str
     plan: str
+    """The plan in force."""
+    approved: ApprovedView | None
     effective: tuple[tuple[str, str], ...]
     last_rotation_time: datetime | None
     next_rotation_time: datetime | None
@@ -88,6 +106,17 @@ class ApiKeyView:
         return tuple(sorted((each for each in self.versions if each.state == state), key=lambda each: each.number))
 
     @property
+    def full_product(self) -> str:
+        """Namespace/name of the product; empty without one."""
+        return f"{self.product_namespace}/{self.product}" if self.product else ""
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes in force: those that are approved, as far as they are asked for."""
+        approved = self.approved.scopes if self.approved is not None else ()
+        return approved if self.asked_scopes is None else tuple(scope for scope in approved if scope in self.asked_scopes)
+
+    @property
     def is_paused(self) -> bool:
         """Whether the operator leaves it alone."""
         return dict(self.annotations).get(PAUSED_ANNOTATION, "").lower() == "true"
@@ -101,7 +130,7 @@ class ApiKeyView:
 def decode_apikey(raw: Raw) -> ApiKeyView:
     """Read the API server's JSON; what has another shape counts as absent."""
     metadata, spec, status = mapping_of(raw, "metadata"), mapping_of(raw, "spec"), mapping_of(raw, "status")
-    rollout = mapping_of(status, "rollout")
+    rollout, product = mapping_of(status, "rollout"), mapping_of(spec, "productRef")
     return ApiKeyView(
         namespace=text_of(metadata, "namespace"),
         name=text_of(metadata, "name"),
@@ -110,7 +139,10 @@ def decode_apikey(raw: Raw) -> ApiKeyView:
         generation=_number(metadata, "generation"),
         labels=tuple(texts_of(metadata, "labels").items()),
         annotations=tuple(texts_of(metadata, "annotations").items()),
-        product=text_of(mapping_of(spec, "productRef"), "name"),
+        product=text_of(product, "name"),
+        product_namespace=(text_of(product, "namespace") or text_of(metadata, "namespace")) if product else "",
+        asked_plan=text_of(spec, "plan"),
+        asked_scopes=list_of_texts(spec, "scopes"),
         secret_name=text_of(spec, "secretName") or text_of(metadata, "name"),
         disabled=spec.get("disabled") is True,
         rotation=tuple(texts_of(spec, "rotation").items()),
@@ -121,6 +153,7 @@ def decode_apikey(raw: Raw) -> ApiKeyView:
         active_version=_number(status, "activeVersion"),
         key_id=text_of(status, "keyID"),
         plan=text_of(mapping_of(status, "effective"), "plan"),
+        approved=_approved(mapping_of(status, "approved")),
         effective=tuple(texts_of(status, "effective").items()),
         last_rotation_time=_time(status, "lastRotationTime"),
         next_rotation_time=_time(status, "nextRotationTime"),
@@ -139,6 +172,18 @@ def time_of(text: str) -> datetime | None:
         return parse_time(text) if text else None
     except ValueError:
         return None
+
+
+def list_of_texts(raw: Raw, name: str) -> tuple[str, ...] | None:
+    """A list of texts; None if it is absent or something else."""
+    value = raw.get(name)
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else None
+
+
+def _approved(raw: Raw) -> ApprovedView | None:
+    if not raw:
+        return None
+    return ApprovedView(text_of(raw, "plan"), list_of_texts(raw, "scopes") or (), text_of(raw, "by"), _time(raw, "time"))
 
 
 def _condition(raw: Raw) -> ConditionView:

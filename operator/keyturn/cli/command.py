@@ -1,4 +1,4 @@
-"""What the commands share in click's world: examples in the help, options with an optional value, one way to run."""
+"""What the commands share in click's world: examples in the help, options with an optional value or several, one way to run."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ class Example:
 
     purpose: str
     line: str
+
+
+def comma_separated(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Callback of an option that takes `a,b`: each once, in order; None if it was not given."""
+    if value is None:
+        return None
+    found = tuple(dict.fromkeys(word.strip() for word in value.split(",") if word.strip()))
+    if not found:
+        raise click.BadParameter("it names nothing: write one name, or several as a,b", param=parameter)
+    return found
 
 
 class Command(click.Command):

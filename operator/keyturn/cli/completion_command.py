@@ -34,7 +34,7 @@ exec keyturn __complete -- "$@"
 )
 @click.argument("shell", type=click.Choice([*_SHELLS, "kubectl"]))
 def completion(*, shell: str) -> int:
-    """Print a completion script: commands, options, and the names of ApiKeys and namespaces in the cluster.
+    """Print a completion script: commands, options, and the names of ApiKeys, ApiProducts and namespaces in the cluster.
 
     Names are asked for with a deadline of 1.5 s; a cluster that is slower completes nothing.
     """

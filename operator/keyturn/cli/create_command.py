@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from keyturn.cli.command import Command, Example
+from keyturn.cli.command import Command, Example, comma_separated
 from keyturn.cli.deps import Deps, run_with_deps
 from keyturn.cli.exit_code import ExitCode
+from keyturn.cli.name_completion import complete_products_anywhere
 from keyturn.cli.place import Place, with_place
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
         ),
         Example("The same as a file for Git", "keyturn create billing -n team-a --interval 720h --dry-run=client -o yaml > billing.yaml"),
         Example(
+            "A key of an API: it waits until the API's owner approves it",
+            "keyturn create billing -n shop --product billing-api/invoices --plan basic --scopes invoices:read",
+        ),
+        Example(
             "At three in the morning on the first of the month, in a file of its client's own format",
             "keyturn create billing --schedule '0 3 1 * *' --time-zone Europe/Berlin --secret-data 'auth.ini=key=$(API_KEY)'",
         ),
@@ -58,6 +63,14 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 )
 @click.argument("name")
 @with_place()
+@click.option(
+    "--product",
+    metavar="[NAMESPACE/]NAME",
+    shell_complete=complete_products_anywhere,
+    help="The API that the key is for, an ApiProduct. Unset: none, with the default audience and no scopes.",
+)
+@click.option("--plan", metavar="NAME", help="The product's plan to ask for. Unset: its default one.")
+@click.option("--scopes", metavar="NAME,...", callback=comma_separated, help="The scopes to ask for. Unset: all that the plan offers.")
 @click.option("--interval", metavar="DURATION", help="How old a key may become, in h, m and s: 720h. Unset: the platform's, 2160h.")
 @click.option("--schedule", metavar="CRON", help="When rotations are due, instead of --interval: '0 3 1 * *'.")
 @click.option("--time-zone", metavar="ZONE", help="Zone of --schedule, for example Europe/Berlin. Unset: UTC.")
@@ -85,10 +98,14 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 @click.option("--wait", is_flag=True, help="Wait until the Secret holds a key.")
 @click.option("--timeout", metavar="DURATION", default="5m", show_default=True, help="How long --wait waits.")
 def create(*, place: Place, dry_run: str | None, form: str | None, wait: bool, timeout: str, expires: str | None, **wish: object) -> int:
-    """Ask for a new API key. Without options it rotates every ninety days, into a Secret of its own name."""
+    """Ask for a new API key. Without options it rotates every ninety days, into a Secret of its own name.
+
+    With --product it waits until the API's owner approves it, unless the product does so by itself: keyturn products -A.
+    """
     from pydantic import TypeAdapter
 
     from keyturn.base.clock import utc_now
+    from keyturn.cli.apiproduct_view import product_named
     from keyturn.cli.manifest import Wish, expiration_time
     from keyturn.cli.waiting import parse_timeout
 
@@ -98,7 +115,10 @@ def create(*, place: Place, dry_run: str | None, form: str | None, wait: bool, t
         end = expiration_time(expires, now=utc_now()) if expires else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--expires") from None
-    asked = TypeAdapter(Wish).validate_python({**wish, "expiration_time": end})
+    product = product_named(wish["product"], namespace="") if isinstance(wish["product"], str) else None
+    if product is None and (wish["plan"] or wish["scopes"]):
+        raise click.UsageError("--plan and --scopes are a product's to give: name it with --product")
+    asked = TypeAdapter(Wish).validate_python({**wish, "product": product, "expiration_time": end})
     _refuse_mistakes(asked)
     options = Options(place, asked, dry_run or "", form or "", wait, parse_timeout(timeout))
     return run_with_deps(lambda deps: run(options, deps))

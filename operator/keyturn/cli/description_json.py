@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from keyturn.base.clock import format_time
-from keyturn.cli.apikey_view import ApiKeyView, ConditionView, VersionView
+from keyturn.cli.apikey_view import ApiKeyView, ApprovedView, ConditionView, VersionView
 from keyturn.cli.description import Description
 
 Json = dict[str, object]
@@ -55,12 +55,24 @@ def description_json(description: Description) -> Json:
 def _asked(key: ApiKeyView) -> Json:
     return {
         "product": key.product or None,
+        "productNamespace": key.product_namespace or None,
+        "plan": key.plan or None,
+        "scopes": list(key.scopes),
+        "askedPlan": key.asked_plan or None,
+        "askedScopes": list(key.asked_scopes) if key.asked_scopes is not None else None,
+        "approved": _approved(key.approved),
         "rotation": dict(key.rotation),
         "effective": dict(key.effective),
         "expirationTime": _time(key.expiration_time),
         "disabled": key.disabled,
         "paused": key.is_paused,
     }
+
+
+def _approved(approved: ApprovedView | None) -> Json | None:
+    if approved is None:
+        return None
+    return {"plan": approved.plan, "scopes": list(approved.scopes), "by": approved.by, "time": _time(approved.time)}
 
 
 def _version(each: VersionView) -> Json:

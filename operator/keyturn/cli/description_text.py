@@ -8,12 +8,13 @@ from typing import Final
 
 import click
 
+from keyturn.api.v1alpha1.conditions import ConditionType
 from keyturn.base.clock import format_time
 from keyturn.base.version_state import VersionState
 from keyturn.cli.apikey_view import ApiKeyView, ConditionView, VersionView
 from keyturn.cli.description import ConsumerView, Description, EventView, SecretView
 from keyturn.cli.human_time import day_from, due_from, human_length, seen_from
-from keyturn.cli.listing import ready_cell
+from keyturn.cli.listing import approval_cell, ready_cell
 from keyturn.cli.table import Cell, printable, render_table
 
 _STATE_COLORS: Final = {
@@ -49,12 +50,28 @@ def _summary(description: Description, *, now: datetime) -> list[tuple[str, Cell
         ("Ready", _ready(key)),
         ("Key ID", Cell(f"{key.key_id} (version {key.active_version})" if key.key_id else "none yet")),
         ("Secret", _secret(key, description.secret)),
-        ("Product", Cell(key.product or "none: the default audience, no scopes")),
+        *_power(key, now=now),
         ("Rotation", Cell(_rotation(key))),
         ("Next rotation", Cell(_next_rotation(key, now=now))),
         ("Expires", Cell(f"{due_from(now, key.expiration_time)} ({format_time(key.expiration_time)})" if key.expiration_time else "never")),
         ("Last used", Cell(day_from(now, key.last_used_time) if key.last_used_time else "not known")),
         ("Age", Cell(human_length(now - key.created) if key.created else "not known")),
+    ]
+
+
+def _power(key: ApiKeyView, *, now: datetime) -> list[tuple[str, Cell]]:
+    if not key.product:
+        return [("Product", Cell("none: the default audience, no scopes"))]
+    said, approved = key.condition(ConditionType.APPROVED), key.approved
+    since = f", since {_ago(approved.time, now=now)}" if approved is not None and approved.time else ""
+    by = f" (by {approved.by}{since})" if approved is not None and approved.by else ""
+    waits = key.asked_plan if key.asked_plan not in {"", key.plan} else ""
+    beyond = [scope for scope in key.asked_scopes or () if scope not in key.scopes]
+    return [
+        ("Product", Cell(key.full_product)),
+        ("Plan", Cell((key.plan or "none") + (f"; asks for {waits}" if waits else ""))),
+        ("Scopes", Cell((", ".join(key.scopes) or "none") + (f"; asks also for {', '.join(beyond)}" if beyond else ""))),
+        ("Approval", Cell(f"{said.reason}: {said.message}{by}" if said else "not known yet", color=approval_cell(key).color)),
     ]
 
 

@@ -81,18 +81,9 @@ async def run(options: Options, deps: Deps) -> int:
     return code
 
 
-_TRACES: Final = (
-    ("argocd.argoproj.io/tracking-id", "Argo CD"),
-    ("argocd.argoproj.io/instance", "Argo CD"),
-    ("kustomize.toolkit.fluxcd.io/name", "Flux"),
-    ("helm.toolkit.fluxcd.io/name", "Flux"),
-    ("meta.helm.sh/release-name", "Helm"),
-)
-"""Labels and annotations by which GitOps tools know their objects."""
-
-
 def who_may_put_it_back(view: ApiKeyView) -> str:
     """A warning where the object shows that a tool keeps it as Git has it; empty: nothing shows."""
-    marks = dict(view.labels) | dict(view.annotations)
-    tool = next((tool for mark, tool in _TRACES if mark in marks), None)
+    from keyturn.cli.gitops_traces import keeper_by_marks
+
+    tool = keeper_by_marks({*dict(view.labels), *dict(view.annotations)})
     return f"{tool} manages it and may put spec.disabled back: change it in Git as well" if tool else ""

@@ -20,7 +20,7 @@ def without_managed_fields(item: Document) -> Document:
     return {**item, "metadata": {key: value for key, value in mapping_of(item, "metadata").items() if key != "managedFields"}}
 
 
-def render(document: Document, form: str) -> str:
+def render(document: Document | Sequence[Document], form: str) -> str:
     """The text, without its last line end. `form`: json or yaml."""
     if form == "json":
         return json.dumps(document, indent=2, ensure_ascii=False)

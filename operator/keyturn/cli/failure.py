@@ -22,6 +22,11 @@ _NO_SUCH_KIND: Final = (
     "This cluster has no ApiKeys. Install Keyturn, or the resource alone: keyturn crds | kubectl apply --server-side -f -"
 )
 
+_NO_SUCH_PRODUCTS: Final = (
+    "This cluster has no ApiProducts: Keyturn is older than they are. Upgrade it, or the resources alone: "
+    "keyturn crds | kubectl apply --server-side -f -"
+)
+
 _SENTENCES: Final[tuple[tuple[type[KeyturnError], str], ...]] = (
     (NotFound, "{refusal}. To see what there is: keyturn get"),
     (AlreadyExists, "{refusal}. Choose another name, or look at it: keyturn describe"),
@@ -41,6 +46,10 @@ def failure_of(error: KeyturnError) -> Failure:
             return Failure(f"Not allowed: {_refusal(text)}{_hint(error)}", ExitCode.NOT_ALLOWED)
         case Unauthorized():
             return Failure(f"The cluster does not know you: {text}. Log in again, or choose another --context", ExitCode.NOT_ALLOWED)
+        case NotFound() if "apiproducts" in text and "apiproducts.keyturn.dev" not in text:
+            return Failure(_NO_SUCH_PRODUCTS, ExitCode.FAILED)
+        case NotFound() if "apiproducts" in text:
+            return Failure(f"{_refusal(text)}. To see what there is: keyturn products -A", ExitCode.FAILED)
         case NotFound() if "apikeys" in text and "apikeys.keyturn.dev" not in text:
             return Failure(_NO_SUCH_KIND, ExitCode.FAILED)
         case _:

@@ -24,6 +24,7 @@ class Entry:
 
 
 _KEYS: Final = "Keys in the cluster"
+_PRODUCTS: Final = "APIs, and who may use them"
 _OFFLINE: Final = "Without a cluster"
 _PLATFORM: Final = "For the platform"
 
@@ -34,6 +35,9 @@ COMMANDS: Final[dict[str, Entry]] = {
     "rotate": Entry("rotate_command", "Replace keys now; old ones stay valid while their users move", _KEYS),
     "disable": Entry("disable_command", "Have keys refused everywhere until they are enabled again", _KEYS),
     "enable": Entry("disable_command", "Have disabled keys accepted again", _KEYS),
+    "products": Entry("products_command", "List ApiProducts: the APIs that keys are for", _PRODUCTS),
+    "approve": Entry("approve_command", "Let an ApiKey have a plan of an ApiProduct", _PRODUCTS),
+    "whocan": Entry("whocan_command", "Tell who has keys of an ApiProduct", _PRODUCTS),
     "inspect": Entry("inspect_command", "Read a key from standard input and show what is public of it", _OFFLINE),
     "mint": Entry("mint_command", "Make a key that no cluster knows, for tests and imports", _OFFLINE),
     "crds": Entry("crds_command", "Print the CustomResourceDefinitions", _PLATFORM),

@@ -13,7 +13,7 @@ from keyturn.cli.human_time import day_from, due_from, human_length
 from keyturn.cli.table import Cell, render_table
 
 HEADINGS: Final = ("NAME", "READY", "PRODUCT", "VERSION", "KEY ID", "NEXT ROTATION", "AGE")
-WIDE_HEADINGS: Final = ("SECRET", "PLAN", "LAST USED", "REASON", "MESSAGE")
+WIDE_HEADINGS: Final = ("SECRET", "PLAN", "SCOPES", "APPROVAL", "LAST USED", "REASON", "MESSAGE")
 _ORDINARY: Final = {("True", Reason.ISSUED)}
 
 
@@ -42,10 +42,24 @@ def _wide_cells(view: ApiKeyView, *, now: datetime) -> list[Cell]:
     return [
         Cell(view.secret_name),
         Cell(view.plan),
+        Cell(",".join(view.scopes)),
+        approval_cell(view),
         Cell(day_from(now, used), format_time(used)) if used else Cell(""),
         Cell(ready.reason if ready else ""),
         Cell(ready.message if ready else ""),
     ]
+
+
+def approval_cell(view: ApiKeyView) -> Cell:
+    """What the product's owner says: Granted, PendingApproval, AccessLost …; empty without a product."""
+    said = view.condition(ConditionType.APPROVED) if view.product else None
+    if said is None:
+        return Cell("Unknown" if view.product else "", "Unknown" if view.product else "")
+    return Cell(said.reason, color={"True": "green", "False": "red"}.get(said.status, "yellow") if not _waits(said.reason) else "yellow")
+
+
+def _waits(reason: str) -> bool:
+    return reason in {Reason.PENDING_APPROVAL, Reason.PENDING_WIDENING}
 
 
 def ready_cell(view: ApiKeyView, *, with_reason: bool) -> Cell:

@@ -12,6 +12,7 @@ from keyturn.api.rules import explain_invalid
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.base.clock import format_time, parse_time
 from keyturn.base.duration import parse_duration
+from keyturn.base.names import Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,10 @@ class Wish:
 
     name: str
     labels: tuple[tuple[str, str], ...] = ()
+    product: Key | None = None
+    """An empty namespace: the ApiKey's own."""
+    plan: str | None = None
+    scopes: tuple[str, ...] | None = None
     secret_name: str | None = None
     secret_labels: tuple[tuple[str, str], ...] = ()
     secret_data: tuple[tuple[str, str], ...] = ()
@@ -48,6 +53,9 @@ def apikey_manifest(wish: Wish, *, namespace: str) -> dict[str, object]:
         "gracePeriod": wish.grace_period,
     }
     spec = {
+        "productRef": _said({"namespace": wish.product.namespace, "name": wish.product.name}) if wish.product else None,
+        "plan": wish.plan,
+        "scopes": list(wish.scopes or ()),
         "contact": wish.contact,
         "secretName": wish.secret_name,
         "secretTemplate": _said(template),

@@ -1,6 +1,6 @@
 """Waiting for keys: looks at each again and again, tells on standard error what changed, ends when all are done or cannot be.
 
-`verdict_on` decides by one look, pure; `wait_for` looks. Used by `keyturn rotate --wait` and `keyturn create --wait`.
+`verdict_on` decides by one look, pure; `wait_for` looks. Used by the --wait of rotate, create and approve.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 
@@ -38,9 +38,32 @@ _DEFERRED: Final = frozenset(
 """Reasons that speak of a rotation to come, on whatever condition they stand."""
 
 
+class Awaited(Protocol):
+    """Something that an ApiKey will say one day."""
+
+    @property
+    def namespace(self) -> str:
+        """Of the ApiKey."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Of the ApiKey."""
+        ...
+
+    @property
+    def word(self) -> str:
+        """What has then been done: rotated, issued, approved."""
+        ...
+
+    def verdict(self, view: ApiKeyView) -> Look:
+        """Decide by one look, pure."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is waited for: a version above `after_version` that is Active; `until_retired`: and none older alive."""
+    """A version above `after_version` that is Active; `until_retired`: and none older alive."""
 
     namespace: str
     name: str
@@ -48,6 +71,10 @@ class Goal:
     word: str
     """What has then been done: rotated, issued."""
     until_retired: bool = False
+
+    def verdict(self, view: ApiKeyView) -> Look:
+        """As `verdict_on`."""
+        return verdict_on(self, view)
 
 
 class Progress(StrEnum):
@@ -86,14 +113,14 @@ def parse_timeout(text: str) -> timedelta:
         raise click.BadParameter(str(error), param_hint="--timeout") from None
 
 
-async def wait_for(goals: Sequence[Goal], client: Client, deps: Deps, *, timeout: timedelta) -> int:  # noqa: ASYNC109  the person's own
+async def wait_for(goals: Sequence[Awaited], client: Client, deps: Deps, *, timeout: timedelta) -> int:  # noqa: ASYNC109  the person's own
     """Follow all goals at once; print a line of data for each that was reached. Answers the exit code."""
     end = time.monotonic() + timeout.total_seconds()
     codes = await asyncio.gather(*(_follow(goal, client, deps, end=end, timeout=timeout) for goal in goals))
     return max(codes, default=ExitCode.FINE)
 
 
-async def _follow(goal: Goal, client: Client, deps: Deps, *, end: float, timeout: timedelta) -> ExitCode:  # noqa: ASYNC109  as above
+async def _follow(goal: Awaited, client: Client, deps: Deps, *, end: float, timeout: timedelta) -> ExitCode:  # noqa: ASYNC109  as above
     told, pause = "", _FIRST_PAUSE.total_seconds()
     while True:
         look = await _look(goal, client)
@@ -113,9 +140,9 @@ async def _follow(goal: Goal, client: Client, deps: Deps, *, end: float, timeout
         pause = min(pause * _GROWTH, _LONGEST_PAUSE.total_seconds())
 
 
-async def _look(goal: Goal, client: Client) -> Look:
+async def _look(goal: Awaited, client: Client) -> Look:
     try:
-        return verdict_on(goal, decode_apikey(await client.get(object_path(goal.namespace, goal.name))))
+        return goal.verdict(decode_apikey(await client.get(object_path(goal.namespace, goal.name))))
     except (NotFound, Forbidden, Unauthorized) as error:
         return Look(Progress.HOPELESS, failure_of(error).sentence)
     except RetryLater as error:

@@ -12,6 +12,8 @@ from keyturn.api.rules import explain_invalid
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.base.names import Key
 from keyturn.cluster.apikeys import API_VERSION
+from keyturn.cluster.chunks import list_in_chunks
+from keyturn.cluster.client import Client, Json
 from keyturn.cluster.raw import mapping_of, text_of, texts_of
 
 PLURAL: Final = "apiproducts"
@@ -35,7 +37,12 @@ def object_path(where: Key) -> str:
     return f"{collection_path(where.namespace)}/{where.name}"
 
 
-def decode_apiproduct(item: Mapping[str, object]) -> tuple[Key, ApiProduct | UnreadableProduct] | None:
+async def list_apiproducts(client: Client, namespace: str) -> list[Json]:
+    """Those of a namespace; empty: of all. Raises as `Client.get`."""
+    return await list_in_chunks(client, collection_path(namespace))
+
+
+def decode_apiproduct(item: Mapping[str, object]) -> tuple[Key, ApiProduct | UnreadableProduct]:
     """One object of a list or watch. Never raises."""
     metadata = mapping_of(item, "metadata")
     where = Key(text_of(metadata, "namespace"), text_of(metadata, "name"))
