@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from gen.schema_edges import edges
 from gen.spec_values import SPECS, TEMPLATES
-from keyturn.api.crd_generation import generate_crds, structural_schema
+from keyturn.api.crd_generation import crd, generate_crds, structural_schema
 from keyturn.api.resource_kind import ResourceKind
 from keyturn.api.rules import ApiModel, explain_invalid
 from keyturn.api.v1alpha1.apikey import APIKEY, ApiKey, ApiKeyStatus, check_update
@@ -125,6 +125,15 @@ def disagreement(body: Json, answer: tuple[int, Json], *, part: str) -> str | No
     if understood is None or getattr(understood, part) != getattr(model, part):
         return f"{json.dumps(body[part])[:1000]}\n  was stored as {json.dumps(stored.get(part))[:1000]}"
     return None
+
+
+@of_every_kind
+def test_every_word_of_a_crd_is_stored(server: Server, quiet_plane: Cluster, subject: Subject) -> None:
+    """What the API server drops or rewrites Argo CD takes for a change, and writes again without end."""
+    assert server.is_ready()
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{subject.kind.plural}.keyturn.dev"
+    stored = json.loads(quiet_plane.login.ask("GET", path))["spec"]
+    assert stored == {**cast("Json", crd(subject.kind)["spec"]), "conversion": {"strategy": "None"}}
 
 
 @of_every_kind

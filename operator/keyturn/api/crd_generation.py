@@ -85,7 +85,8 @@ def crd(kind: ResourceKind) -> Schema:
         "storage": True,
         "schema": {"openAPIV3Schema": structural_schema(kind)},
         "subresources": {"status": {}},
-        "selectableFields": [{"jsonPath": path} for path in kind.selectable_fields],
+        # An empty list the API server would drop, and Argo CD write again and again.
+        **({"selectableFields": [{"jsonPath": path} for path in kind.selectable_fields]} if kind.selectable_fields else {}),
         "additionalPrinterColumns": [_column(column) for column in kind.columns],
     }
     return {
