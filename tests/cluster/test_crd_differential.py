@@ -24,9 +24,10 @@ from gen.schema_edges import edges
 from gen.spec_values import SPECS, TEMPLATES
 from keyturn.api.crd_generation import crd, generate_crds, structural_schema
 from keyturn.api.resource_kind import ResourceKind
-from keyturn.api.rules import ApiModel, explain_invalid
+from keyturn.api.rules import ApiModel, broken_transitions, explain_invalid
 from keyturn.api.v1alpha1.apikey import APIKEY, ApiKey, ApiKeyStatus, check_update
 from keyturn.api.v1alpha1.apiproduct import APIPRODUCT, ApiProductStatus
+from keyturn.api.v1alpha1.apiproduct_spec import ApiProductSpec
 from keyturn.base.names import CREDENTIAL_TYPE
 from testbed.cluster import Cluster, wait_until
 
@@ -51,6 +52,8 @@ class Subject:
         return {"apiVersion": "keyturn.dev/v1alpha1", "kind": self.kind.kind, "metadata": {"name": name}, "spec": spec}
 
 
+LENGTHS: Final = (None, "1h", "2h")
+OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
 SUBJECTS: Final = (Subject(APIKEY, ApiKeyStatus, {}), Subject(APIPRODUCT, ApiProductStatus, PRODUCT))
 OF_KIND: Final = {subject.kind.kind: subject for subject in SUBJECTS}
 of_every_kind: Final = pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.kind.kind)
@@ -211,6 +214,49 @@ def test_annotations_that_are_too_large_together_are_refused_by_both(server: Ser
     for letter, size, count in product("aä𐍈", (1600, 2133, 3200, 4096), (15, 24, 32)):
         body = apikey({"secretTemplate": {"annotations": {f"note-{number}": letter * size for number in range(count)}}})
         assert disagreement(body, server.create(body), part="spec") is None
+
+
+def corners_of_a_product() -> Iterator[Json]:
+    """Fields that a rule holds together, in combinations on both sides of it."""
+    scopes = ({"name": "invoices:read"}, {"name": "invoices:write"})
+    plans: tuple[Json, ...] = (
+        {},
+        *({"scopes": list(names)} for names in ((), ("invoices:read",), ("nonsense",), ("invoices:read", "invoices:write"))),
+        *({"limits": limits} for limits in ({}, {"burst": 3}, {"requestsPerSecond": 3}, {"requestsPerSecond": 3, "burst": 1})),
+        *({"rotation": dict(zip(("interval", "gracePeriod", "overlapLimit"), each, strict=True))} for each in product(LENGTHS, repeat=3)),
+    )
+    for plan, default, declared in product(plans, (None, "basic", "gold"), (scopes[:1], scopes)):
+        yield {**PRODUCT, "scopes": list(declared), "plans": [{"name": "basic", **plan}], "defaultPlan": default}
+    expressions = [{"key": "tier", "operator": operator, "values": values} for operator in OPERATORS for values in (None, [], ["gold"])]
+    selectors = [
+        None,
+        {},
+        {"matchLabels": {"a": "b"}},
+        {"matchLabels": {"a": "b "}},
+        *({"matchExpressions": [each]} for each in expressions),
+    ]
+    for source, selector in product((None, "Same", "All", "Selector"), selectors):
+        yield {**PRODUCT, "access": {"namespaces": {"from": source, "selector": selector}}}
+
+
+def test_every_rule_of_a_product_is_the_same(server: Server) -> None:
+    bodies = [OF_KIND["ApiProduct"].body(spec) for spec in corners_of_a_product()]
+    assert [text for body in bodies if (text := disagreement(body, server.create(body), part="spec"))] == []
+    taken = [read(body)[0] is not None for body in bodies]
+    assert 50 < taken.count(True) < len(bodies) - 50
+
+
+def test_an_audience_may_not_change_for_either(server: Server) -> None:
+    body = OF_KIND["ApiProduct"].body(PRODUCT, name="audience")
+    status, old = server.create(body, dry=False)
+    assert status == 201
+    before = ApiProductSpec.model_validate(old["spec"])
+    for audience, code in (("invoices", 200), ("elsewhere", 422)):
+        spec = {**old["spec"], "audience": audience, "description": "changed"}
+        status, answer = server.update({**old, "spec": spec}, name="audience")
+        refused = broken_transitions(ApiProductSpec.TRANSITION_RULES, before, ApiProductSpec.model_validate(spec), path="spec")
+        assert (status, len(refused)) == (code, code == 422)
+        assert all(text.partition(": ")[2] in answer["message"] for text in refused)
 
 
 @of_every_kind
