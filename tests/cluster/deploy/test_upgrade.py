@@ -46,6 +46,19 @@ def install_crds(cluster: Cluster, folder: Path) -> None:
     wait_until(lambda: cluster.answers("/apis/keyturn.dev/v1alpha1/apikeys"), patience=30.0, what="the CRDs to be served")
 
 
+@pytest.fixture
+def early() -> Iterator[Team]:
+    """The operator of today over the CRDs of 0.1.0: there are no ApiProducts yet."""
+    with Plane.start(bare()) as plane:
+        install_crds(plane, OLD.crds)
+        for name in ("shop", RECORDS, SYSTEM):
+            plane.create_namespace(name)
+        api = Api(plane.login)
+        with OperatorProcess.start(plane, records_namespace=RECORDS, namespace=SYSTEM) as operator:
+            yield Team(plane, api, "shop", operator.wait_ready(), records_namespace=RECORDS, system_namespace=SYSTEM)
+        api.close()
+
+
 def assert_only_this_key_is_accepted(team: Team, name: str, secret: SecretView) -> None:
     assert team.secret(name).token == secret.token
     assert team.accepted(name) == {secret.key_id}
@@ -80,6 +93,21 @@ def test_what_an_older_release_left_works_on_with_its_crds_with_new_ones_and_bac
     shop.issue("after-the-way-back")
     assert_only_this_key_is_accepted(shop, "billing", fourth)
     rotate(shop, "billing", version=5)
+
+
+def test_a_key_of_a_product_waits_for_the_new_resource_and_the_others_do_not(early: Team) -> None:
+    early.issue("alone")
+    early.apply_apikey("billing", {"productRef": {"name": "invoices"}})
+    early.wait_says("billing", "Stalled", "True", "ProductUnavailable")
+    told = next(each["message"] for each in early.status("billing")["conditions"] if each["type"] == "Stalled")
+    assert "kubectl apply --server-side -f crds/" in told
+    install_crds(early.cluster, CRDS)
+    wait_until(lambda: early.cluster.answers("/apis/keyturn.dev/v1alpha1/apiproducts"), patience=30.0, what="ApiProducts to be served")
+    spec = {"audience": "invoices", "scopes": [{"name": "read"}], "plans": [{"name": "basic"}], "access": {"approval": "Automatic"}}
+    metadata = {"name": "invoices", "namespace": "shop"}
+    path = "/apis/keyturn.dev/v1alpha1/namespaces/shop/apiproducts/invoices"
+    early.api.apply(path, {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiProduct", "metadata": metadata, "spec": spec})
+    early.wait_ready("billing")
 
 
 def test_a_key_that_an_older_release_retained_is_taken_over(shop: Team) -> None:
