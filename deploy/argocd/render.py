@@ -11,6 +11,7 @@ import yaml
 
 HERE: Final = Path(__file__).parent
 KIND: Final = "keyturn.dev_ApiKey"
+PRODUCT: Final = "keyturn.dev_ApiProduct"
 ACTIONS: Final = ("rotate", "disable", "enable")
 PATCH: Final = "argocd-cm.yaml"
 VALUES: Final = "values.yaml"
@@ -29,7 +30,7 @@ _Dumper.add_representer(str, _text)
 
 
 def customizations() -> dict[str, str]:
-    """The entries of argocd-cm that make Argo CD understand ApiKeys."""
+    """The entries of argocd-cm that make Argo CD understand ApiKeys and ApiProducts."""
     prefix = "resource.customizations"
     return {
         f"{prefix}.health.{KIND}": _read("health.lua"),
@@ -40,6 +41,8 @@ def customizations() -> dict[str, str]:
             }
         ),
         f"{prefix}.ignoreResourceUpdates.{KIND}": _read("ignore-resource-updates.yaml"),
+        f"{prefix}.health.{PRODUCT}": _read("health-apiproduct.lua"),
+        f"{prefix}.ignoreResourceUpdates.{PRODUCT}": _yaml({"jsonPointers": ["/status"]}),
     }
 
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable
 from typing import Any
 
-from gen.gitops_situations import SITUATIONS
+from gen.gitops_situations import PRODUCT_SITUATIONS, SITUATIONS
 from testbed.binaries import program
 
 
@@ -19,10 +19,9 @@ def kstatus(objects: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_flux_sees_every_situation_as_it_is() -> None:
-    verdicts = kstatus(each.manifest() for each in SITUATIONS)
-    assert {each.name: said["Status"] for each, said in zip(SITUATIONS, verdicts, strict=True)} == {
-        each.name: each.kstatus for each in SITUATIONS
-    }
+    every = [*SITUATIONS, *PRODUCT_SITUATIONS]
+    verdicts = kstatus(each.manifest() for each in every)
+    assert {each.name: said["Status"] for each, said in zip(every, verdicts, strict=True)} == {each.name: each.kstatus for each in every}
 
 
 def test_flux_passes_on_what_a_person_has_to_do() -> None:

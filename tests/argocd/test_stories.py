@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gen.gitops import SERVER_SIDE, Site, wanted_deployment, wanted_key
+from gen.gitops import SERVER_SIDE, Site, wanted_deployment, wanted_key, wanted_product
 from testbed.argocd import ArgoCD
 
 PATCH = Path(__file__).parents[2] / "deploy" / "argocd" / "argocd-cm.yaml"
@@ -33,6 +33,23 @@ def test_a_workload_of_a_later_wave_starts_once_the_key_is_there(site: Site) -> 
     site.argo.wait(site.name)
     assert team.accepted("billing") == {site.key_id("billing")}
     assert team.workload("Deployment", "web")["status"]["readyReplicas"] == 1
+
+
+def test_a_key_waits_in_its_wave_for_the_approval_of_the_apis_owner(site: Site) -> None:
+    """Suspended is not failed: the sync goes on by itself once the owner's grant is there."""
+    team = site.team
+    path = f"/apis/keyturn.dev/v1alpha1/namespaces/{team.namespace}/apiproducts/invoices"
+    asked = {"productRef": {"name": "invoices"}}
+    site.deploy(wanted_product(), wanted_key(spec=asked), wanted_deployment())
+    site.argo.wait_operation(site.name, "waiting for healthy state of keyturn.dev/ApiKey/billing")
+    team.wait_says("billing", "Approved", "False", "PendingApproval")
+    assert team.api.get(f"/apis/apps/v1/namespaces/{team.namespace}/deployments/web") is None
+    grant = {"namespace": team.namespace, "apiKey": "billing", "plan": "basic"}
+    team.api.merge(path, {"spec": {"access": {"grants": [grant]}}})
+    site.argo.wait(site.name)
+    assert team.accepted("billing") == {site.key_id("billing")}
+    site.argo.refresh(site.name, kind="hard")
+    assert team.api.ask("GET", path)["spec"]["access"]["grants"] == [grant], "Git says nothing of grants, and leaves them"
 
 
 def test_a_secret_in_the_way_is_shown_as_degraded_until_it_is_gone(site: Site) -> None:

@@ -65,6 +65,13 @@ def wanted_key(name: str = "billing", spec: Mapping[str, object] | None = None, 
     return {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKey", "metadata": metadata, "spec": dict(spec or {})}
 
 
+def wanted_product(name: str = "invoices", *, wave: int = -1) -> Json:
+    """An ApiProduct as it stands in Git, which says nothing of grants."""
+    metadata: Json = {"name": name, "annotations": {WAVE: str(wave)}}
+    spec = {"audience": name, "scopes": [{"name": "invoices:read"}], "plans": [{"name": "basic"}]}
+    return {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiProduct", "metadata": metadata, "spec": spec}
+
+
 def wanted_deployment(name: str = "web", *, replicas: int = 1, wave: int = 1) -> Json:
     """A Deployment that uses the key `billing`, with one pod annotation of its own, as the page on Argo CD advises."""
     manifest = workload("Deployment", name, replicas=replicas)

@@ -15,7 +15,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script it has to find its neighbours
 
 from gen.lifecycle import HOUR, KEY, NOW, active, apikey, observed, ours, pending, record, retiring, rollout, staged, tombstone
-from gen.products import READ, consumer, found, grant, product
+from gen.products import OWNER, READ, consumer, found, grant, product
 from keyturn.api.v1alpha1.apikey import status_to_json
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.keys.record import Limits
@@ -24,6 +24,7 @@ from keyturn.lifecycle.consent import ProductMissing
 from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.observed import ForeignSecret, NoSecret, Observed
 from keyturn.lifecycle.plan import Waiting
+from keyturn.lifecycle.product_status import KeyStanding, product_status
 
 TESTDATA: Final = Path(__file__).parents[2] / "deploy" / "argocd" / "testdata"
 GENERATION: Final = 3
@@ -110,9 +111,47 @@ SITUATIONS: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class ProductSituation:
+    """The same for an ApiProduct: `seen` by the operator or not yet, changed since or not."""
+
+    name: str
+    argocd: str
+    kstatus: str
+    seen: bool = True
+    changed_since: bool = False
+    stalled: bool = False
+    """No operator of today says so: what a later one may say of a product must not look healthy."""
+
+    def manifest(self) -> dict[str, Any]:
+        """The ApiProduct as the API server gives it out."""
+        of = product(grants=[grant()])
+        told = product_status(of, (KeyStanding.READY, KeyStanding.PENDING), now=NOW).model_dump(
+            mode="json", by_alias=True, exclude_none=True
+        )
+        if self.stalled:
+            told["conditions"].append({**told["conditions"][0], "type": "Stalled", "reason": "Unusable", "message": "It cannot be used"})
+        return {
+            "apiVersion": "keyturn.dev/v1alpha1",
+            "kind": "ApiProduct",
+            "metadata": {"name": "invoices", "namespace": OWNER, "generation": 1 + self.changed_since},
+            "spec": of.spec.model_dump(mode="json", by_alias=True, exclude_unset=True),
+            **({"status": told} if self.seen else {}),
+        }
+
+
+PRODUCT_SITUATIONS: Final = (
+    ProductSituation("product-not-seen-yet", "Progressing", "Current", seen=False),
+    ProductSituation("product-ready", "Healthy", "Current"),
+    ProductSituation("product-changed", "Progressing", "InProgress", changed_since=True),
+    ProductSituation("product-stalled", "Degraded", "Failed", stalled=True),
+)
+
+
 def files() -> dict[str, str]:
     """Every file of deploy/argocd/testdata by name."""
-    return {f"{each.name}.yaml": yaml.safe_dump(each.manifest(), sort_keys=False, width=140) for each in SITUATIONS}
+    every = (*SITUATIONS, *PRODUCT_SITUATIONS)
+    return {f"{each.name}.yaml": yaml.safe_dump(each.manifest(), sort_keys=False, width=140) for each in every}
 
 
 if __name__ == "__main__":
