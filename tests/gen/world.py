@@ -14,6 +14,7 @@ from enum import Enum
 from functools import lru_cache
 
 from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeyStatus
+from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
 from keyturn.base.names import Key
 from keyturn.base.settings import Settings
 from keyturn.base.version_state import Cause, VersionState
@@ -24,12 +25,15 @@ from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.observed import GoodRecord, NoRecord, NoSecret, Observed, OurSecret
 from keyturn.lifecycle.old_key_use import NOBODY_REPORTS, KeyUse, ReplicaLife, ReplicaUse
 from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Step
+from keyturn.lifecycle.revocation_hit import RevocationHit, hit_on
 from keyturn.lifecycle.rotation_timing import effective_rotation
 from keyturn.lifecycle.versions import delivered
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = Key("shop", "billing")
 INSTALLATION = "0123456789abcdef"
+BY_INTENT = ("MinVersion", "Expired", "ApiKeyDeleted", "OldRecordRestored", "Leaked", "Revoked")
+"""Ends that do not wait for the Secret to hold another key."""
 
 
 class Luck(Enum):
@@ -122,6 +126,12 @@ class World:
     tampered: bool = False
     """Somebody wrote to record or Secret behind the operators' backs since the last rest."""
     complaints: list[str] = field(default_factory=list)
+    revocations: list[ApiKeyRevocation] = field(default_factory=list)
+    asked: list[tuple[datetime, frozenset[str]]] = field(default_factory=list)
+    """When revocations were created, deleted ones too, and of which key IDs; none: of all that there were."""
+    born: dict[str, datetime] = field(default_factory=dict)
+    revoked: set[str] = field(default_factory=set)
+    """Key IDs that a revocation ended. No verifier may ever be told to accept one again."""
     reports: Reports = Reports.NONE
     last_use: dict[str, datetime] = field(default_factory=dict)
     """When clients last used each key ID."""
@@ -151,9 +161,21 @@ class World:
             settings=self.settings,
             installation=INSTALLATION,
             held=frozenset(actor.held.items()),
+            revocations=self._hits(record) if isinstance(record, Record) else (),
             use=self._use_seen(record) if isinstance(record, Record) else NOBODY_REPORTS,
             announced_serial=actor.announced,
         )
+
+    def revoke(self, spec: dict[str, object]) -> None:
+        """Security creates an ApiKeyRevocation. The API server's clock is the world's, and cuts the time to whole seconds."""
+        created = self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        metadata = {"name": f"leak-{len(self.revocations)}", "uid": "r", "generation": 1, "creationTimestamp": created}
+        self.asked.append((self.now, frozenset(map(str, spec.get("keyIDs", ())))))  # type: ignore[call-overload]
+        self.revocations.append(ApiKeyRevocation.model_validate({"metadata": metadata, "spec": {"reason": "Leaked", **spec}}))
+
+    def _hits(self, record: Record) -> tuple[RevocationHit, ...]:
+        found = (hit_on(each, record) for each in self.revocations)
+        return tuple(hit for hit in found if hit is not None)
 
     def use_old_key(self) -> None:
         """A client that has not moved is still let in."""
@@ -222,7 +244,7 @@ class World:
                 raise AssertionError("there are no workloads here")
 
     def _stage(self, actor: Actor, step: Stage) -> None:
-        key_id = f"key{next(self.minted)}"
+        key_id = f"key{next(self.minted):04}"
         entry = VersionEntry(
             number=step.number,
             key_id=key_id,
@@ -232,6 +254,7 @@ class World:
             cause=step.cause,
         )
         actor.held[step.number] = key_id
+        self.born[key_id] = self.now
         highest = max(step.base.highest, step.number)
         record = replace(step.base, versions=(*step.base.versions, entry), highest=highest, change=Change.STAGED, ended_time=None)
         self._save(actor, record, create=step.create)
@@ -343,9 +366,18 @@ class World:
         if grave.reason == "Superseded" and not self._was_quiet(after, entry):
             self.complaints.append(f"{entry.key_id} was retired while it was in use, or while nobody knew")
         self.died[entry.key_id] = grave.reason
+        if grave.reason in ("Leaked", "Revoked"):
+            self.revoked.add(entry.key_id)
+            self._check_revocation(entry)
+
+    def _check_revocation(self, entry: VersionEntry) -> None:
+        """Clocks here are off by four seconds at most, and a creation's time is cut to seconds."""
+        born = self.born.get(entry.key_id, self.now) - timedelta(seconds=10)
+        if not any(entry.key_id in key_ids or (not key_ids and created >= born) for created, key_ids in self.asked):
+            self.complaints.append(f"{entry.key_id} was revoked, and is the successor of what was meant")
 
     def _was_quiet(self, after: Record, entry: VersionEntry) -> bool:
-        by_intent = after.active is not None and after.active.cause is Cause.MIN_VERSION
+        by_intent = after.active is not None and after.active.cause in (Cause.MIN_VERSION, Cause.REPLACED)
         if by_intent or self.reports is Reports.NONE:
             return True
         last = self.last_use.get(entry.key_id)
@@ -367,7 +399,7 @@ class World:
             self.complaints.append("R5: more than two delivered versions are accepted")
         if isinstance(secret, StoredSecret) and secret.intact and not self.tampered and self.exists:
             accepted = {entry.key_id for entry in record.versions}
-            ended_by_intent = self.died.get(secret.key_id) in ("MinVersion", "Expired", "ApiKeyDeleted", "OldRecordRestored")
+            ended_by_intent = self.died.get(secret.key_id) in BY_INTENT
             if secret.key_id not in accepted and not ended_by_intent:
                 self.complaints.append(f"the Secret holds {secret.key_id}, which no verifier accepts")
 

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from gen.world import Actor, Luck, Reports, Stored, StoredSecret, World
+from gen.world import KEY, Actor, Luck, Reports, Stored, StoredSecret, World
 from keyturn.base.settings import Settings
 from keyturn.keys.record import Record
 from keyturn.lifecycle.decide import decide
@@ -126,6 +126,24 @@ class LifeCycle(RuleBasedStateMachine):
             case _:
                 return {}
 
+    @rule(mode=st.sampled_from(["Immediate", "Replace"]), by=st.sampled_from(["keyIDs", "apiKeyRef", "match"]), seconds=st.integers(0, 70))
+    def key_is_revoked(self, mode: str, by: str, seconds: int) -> None:
+        record = self.world.record.value if self.world.record else None
+        known = [entry.key_id for entry in record.versions] if isinstance(record, Record) else []
+        end = {"replaceWithin": f"{seconds}s"} if mode == "Replace" else {}
+        match by:
+            case "keyIDs" if known:
+                self.world.revoke({"mode": mode, **end, "keyIDs": known[-1:]})
+            case "apiKeyRef":
+                self.world.revoke({"mode": mode, **end, "apiKeyRef": {"namespace": KEY.namespace, "name": KEY.name}})
+            case _:
+                self.world.revoke({"mode": mode, **end, "match": {"namespace": KEY.namespace}})
+
+    @precondition(lambda self: self.world.revocations)
+    @rule(data=st.data())
+    def revocation_is_deleted(self, data: st.DataObject) -> None:
+        self.world.revocations.remove(data.draw(st.sampled_from(self.world.revocations)))
+
     @rule()
     def apikey_is_deleted_or_comes_back(self) -> None:
         if not self.world.exists:
@@ -182,6 +200,16 @@ class LifeCycle(RuleBasedStateMachine):
     def nothing_breaks_a_law(self) -> None:
         assert self.world.complaints == []
 
+    def _no_revoked_key_lives(self) -> None:
+        """Neither what is revoked now, nor what ever was; mode Replace has had its time."""
+        record = self.world.record.value if self.world.record else None
+        if not isinstance(record, Record):
+            return
+        live = {entry.key_id for entry in record.versions}
+        assert not live & self.world.revoked or self.with_attacks
+        meant = {key_id for each in self.world.revocations for key_id in each.spec.key_ids or ()}
+        assert not live & meant
+
     def teardown(self) -> None:
         world, actor = self.world, self.actors[0]
         for each in self.actors:
@@ -191,6 +219,7 @@ class LifeCycle(RuleBasedStateMachine):
         assert world.complaints == []
         world.check_laws()
         assert world.complaints == []
+        self._no_revoked_key_lives()
         before = world.writes
         world.look(actor)
         assert decide(world.observed(actor)).steps == ()

@@ -15,10 +15,11 @@ import yaml
 
 from keyturn.api.resource_kind import Column, ResourceKind
 from keyturn.api.v1alpha1.apikey import APIKEY
+from keyturn.api.v1alpha1.apikeyrevocation import APIKEYREVOCATION
 from keyturn.api.v1alpha1.apiproduct import APIPRODUCT
 from keyturn.base.names import GROUP
 
-KINDS: Final = (APIKEY, APIPRODUCT)
+KINDS: Final = (APIKEY, APIPRODUCT, APIKEYREVOCATION)
 VERSION: Final = "v1alpha1"
 
 _HEADER: Final = "# Made by `make crds` from operator/keyturn/api. Edit the models there, not this file.\n"

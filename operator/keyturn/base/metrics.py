@@ -49,6 +49,11 @@ DEAD_REASONS: Final = (
     "Expired",
     "ApiKeyDeleted",
     "OldRecordRestored",
+    "Leaked",
+    "OwnerLeft",
+    "PolicyViolation",
+    "HoneytokenHit",
+    "Other",
 )
 """Why a version ends, as lifecycle/ words it in the record's tombstones."""
 STEP_RESULTS: Final = ("done", "conflict", "failed")

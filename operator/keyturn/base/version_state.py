@@ -46,5 +46,7 @@ class Cause(StrEnum):
     """`spec.minVersion` ended the version before."""
     REVOKED = "Revoked"
     """The version before was revoked."""
+    REPLACED = "Replaced"
+    """The version before is revoked, and lives on until its consumers have moved to this one."""
     OTHER = "Other"
     """A reason that only a newer operator knows."""

@@ -109,6 +109,10 @@ class Record:
     """None: the verifiers' default."""
     access_lost_time: datetime | None = None
     """Since when the product does not let the key have anything; None: it does, or there is no product."""
+    revoked_before: datetime | None = None
+    """Everything minted before then that was to be revoked, is."""
+    revoked_through: int = 0
+    """The highest number when that was so: a later version is a successor, whatever its minter's clock said."""
 
     def version(self, number: int) -> VersionEntry | None:
         """The live version of that number."""

@@ -100,6 +100,8 @@ def _record_fields(record: Record) -> _Fields:
         "endedTime": _time_text(record.ended_time),
         "limits": None if record.limits is None else _limits_fields(record.limits),
         "accessLostTime": _time_text(record.access_lost_time),
+        "revokedBefore": _time_text(record.revoked_before),
+        "revokedThrough": record.revoked_through or None,
     }
 
 
@@ -189,6 +191,8 @@ def _read_record(fields: _Fields) -> Record:
         ended_time=_time_or_none(fields, "endedTime"),
         limits=_read_limits(fields),
         access_lost_time=_time_or_none(fields, "accessLostTime"),
+        revoked_before=_time_or_none(fields, "revokedBefore"),
+        revoked_through=_number_or_none(fields, "revokedThrough") or 0,
     )
 
 

@@ -16,7 +16,7 @@ from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import MINUTE
 from keyturn.base.errors import UserMustAct
 from keyturn.keys.record import Record
-from keyturn.lifecycle import issuing, overlap, power, rotation
+from keyturn.lifecycle import issuing, overlap, power, revocation, rotation
 from keyturn.lifecycle.consent import Consent, consent_for
 from keyturn.lifecycle.deletion import decide_for_gone_apikey
 from keyturn.lifecycle.observed import BadRecord, GoodRecord, Observed
@@ -43,6 +43,7 @@ RULES: Final[tuple[Rule, ...]] = (
     issuing.secret_is_ahead_of_the_record,
     issuing.secret_holds_a_staged_version,
     issuing.secret_lost_the_key,
+    revocation.replacement_was_ordered,
     issuing.staged_version_is_on_its_way,
     issuing.secret_was_rendered_from_another_template,
     issuing.fingerprint_moved,
@@ -61,6 +62,11 @@ def decide(seen: Observed) -> Plan:
 
 
 def _decide(seen: Observed) -> Plan:
+    plan = revocation.revocation_acts(seen) or _decide_the_rest(seen)
+    return plan if plan.steps else replace(plan, look_again_time=_earliest(plan.look_again_time, revocation.next_end(seen)))
+
+
+def _decide_the_rest(seen: Observed) -> Plan:
     if seen.apikey is None:
         return decide_for_gone_apikey(seen)
     untold = _untold(seen)
@@ -136,7 +142,7 @@ def _with_alarms(case: Situation, plan: Plan) -> Plan:
     """Whatever rule answered: look again when a version or the key ends, and say what else stands in the way."""
     if plan.steps:
         return plan
-    ends = [entry.not_after for entry in case.retiring] + [case.record.expiration_time if case.record.versions else None]
+    ends = [case.record.expiration_time if case.record.versions else None]
     ends += [issuing.contest_look_time(case), power.refusal_time(case.record, case.consent)]
     future = [end for end in ends if end is not None and end > case.now]
     stalled = plan.stalled or power.min_version_problem(case) or case.problem or case.consent.problem or issuing.contest(case)

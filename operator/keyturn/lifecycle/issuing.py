@@ -17,6 +17,7 @@ from keyturn.lifecycle.credential_secret import DRIFTED, keeps_previous, templat
 from keyturn.lifecycle.observed import REFUSAL_RECHECK, ForeignSecret, NoRecord, NoSecret, Observed, OurSecret, UnreadableSecret
 from keyturn.lifecycle.plan import Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Waiting
 from keyturn.lifecycle.power import shortest_overlap, with_power, with_requests
+from keyturn.lifecycle.revocation import ended_by_revocation
 from keyturn.lifecycle.situation import Situation
 from keyturn.lifecycle.versions import activate, bury, delivered
 
@@ -260,7 +261,8 @@ def there_is_no_key(case: Situation) -> Plan | None:
         return Plan(stalled=expired(expiration))
     if case.problem is not None:
         return Plan(stalled=case.problem)
-    cause = Cause.REVOKED if case.record.highest and case.retiring else Cause.ISSUED
+    revoked = ended_by_revocation(case.record) is not None or (case.record.highest and case.retiring)
+    cause = Cause.REVOKED if revoked else Cause.ISSUED
     return Plan((Stage(case.next_number, cause, with_requests(case.record, case.apikey)),))
 
 

@@ -18,6 +18,7 @@ from keyturn.lifecycle.consent import ProductSeen
 from keyturn.lifecycle.contest import EditsUndone
 from keyturn.lifecycle.old_key_use import NOBODY_REPORTS, KeyUse
 from keyturn.lifecycle.plan import Waiting
+from keyturn.lifecycle.revocation_hit import RevocationHit
 from keyturn.lifecycle.rollout_memory import RolloutFacts
 
 REFUSAL_RECHECK: Final = 30 * SECOND
@@ -131,6 +132,8 @@ class Observed:
     """(version, key ID) of the staged versions whose plaintext this process holds."""
     product: ProductSeen | None = None
     """Of the ApiProduct that the spec refers to; None: there is no productRef, or nothing was read yet."""
+    revocations: tuple[RevocationHit, ...] = ()
+    """Those that concern the record, carried out already or not."""
     use: KeyUse = NOBODY_REPORTS
     """What verifiers report."""
     rollout: RolloutFacts | None = None

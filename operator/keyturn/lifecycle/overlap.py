@@ -16,6 +16,7 @@ from keyturn.keys.record import Record, VersionEntry
 from keyturn.lifecycle.observed import REFUSAL_RECHECK, Observed
 from keyturn.lifecycle.old_key_use import reason_to_wait
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Waiting
+from keyturn.lifecycle.revocation_hit import revoked_by
 from keyturn.lifecycle.rollout import new_pod_cutoff, participants, pending_workloads, targets_of, workloads_to_annotate
 from keyturn.lifecycle.rollout_memory import RolloutFacts, RolloutMemory
 from keyturn.lifecycle.rollout_progress import is_stalled, next_look_time, rollout_summary
@@ -24,6 +25,9 @@ from keyturn.lifecycle.versions import bury
 
 WORKLOADS_AFTER: Final = 10 * SECOND
 """A rollout that takes longer is looked at workload by workload, to say what holds it up; a short one by its pods alone."""
+
+ENDS_BY_INTENT: Final = frozenset({Cause.MIN_VERSION, Cause.REPLACED})
+"""Causes of a version whose predecessor somebody wants to be gone."""
 
 
 class Look(Enum):
@@ -119,7 +123,15 @@ def workloads_use_the_old_key(case: Situation) -> Plan | None:
             return Plan(waits_for=waits, stalled=refused, look_again_time=look if limit is None else min(look, limit))
     if case.seen.clock_is_off:
         return None
-    return Plan((SaveRecord(bury_retired(case.record, switch.retiring, reason="Superseded", now=case.now)),))
+    return Plan((SaveRecord(_without_the_old_version(case, switch.retiring)),))
+
+
+def _without_the_old_version(case: Situation, old: VersionEntry) -> Record:
+    """It retires, or a revocation that let its consumers move is carried out."""
+    hit = revoked_by(case.record, old, case.seen.revocations, default=case.seen.settings.replace_within)
+    if hit is None:
+        return bury_retired(case.record, old, reason="Superseded", now=case.now)
+    return replace(bury(case.record, old, state=VersionState.REVOKED, reason=hit.reason, now=case.now), change=Change.REVOKED)
 
 
 def _annotations(case: Situation, switch: Switch) -> Plan | None:
@@ -175,9 +187,9 @@ def grace_is_over(case: Situation, switch: Switch) -> Violation | None:
 def old_key_is_quiet(case: Situation, switch: Switch) -> Violation | None:
     """Where verifiers report use, they have the last word: who still uses the old key is not cut off before notAfter.
 
-    Not for a version that minVersion ended: that is an end by intent.
+    Not for a version that minVersion or a revocation ended: that is an end by intent.
     """
-    if switch.active.cause is Cause.MIN_VERSION:
+    if switch.active.cause in ENDS_BY_INTENT:
         return None
     return reason_to_wait(
         case.seen.use,
@@ -189,8 +201,8 @@ def old_key_is_quiet(case: Situation, switch: Switch) -> Violation | None:
 
 
 def _promised_until(case: Situation, switch: Switch) -> datetime:
-    """Up to when the old key is kept for its own sake. One that minVersion ended is promised nothing: only its consumers are waited for."""
-    if switch.active.cause is Cause.MIN_VERSION and rolls_out(case):
+    """Up to when the old key is kept for its own sake. One ended by intent is promised nothing: only its consumers are waited for."""
+    if switch.active.cause in ENDS_BY_INTENT and rolls_out(case):
         return switch.switch_time
     return switch.switch_time + case.timing.grace_period
 

@@ -52,7 +52,8 @@ def bury(record: Record, *entries: VersionEntry, state: VersionState, reason: st
 def activate(record: Record, number: int, *, secret: SecretFingerprint, not_after: datetime, now: datetime) -> Record:
     """The credential Secret holds `number`: make it Active, what was Active Retiring until `not_after`, bury older orphans.
 
-    A Retiring version keeps the notAfter it has: it never grows. An orphan with a higher number must stay (R3); a notAfter marks it.
+    A notAfter that is there never grows: a Retiring version keeps it, and so does an Active one
+    that a revocation gave an end. An orphan with a higher number must stay (R3); a notAfter marks it.
     """
     orphans = tuple(e for e in record.in_state(VersionState.STAGED) if e.number < number)
     record = bury(record, *orphans, state=VersionState.RETIRED, reason="NeverDelivered", now=now)
@@ -64,7 +65,7 @@ def _after_switch(entry: VersionEntry, number: int, *, not_after: datetime, now:
     if entry.number == number:
         return replace(entry, state=VersionState.ACTIVE, active_time=now)
     if entry.state is VersionState.ACTIVE:
-        return replace(entry, state=VersionState.RETIRING, not_after=not_after)
+        return replace(entry, state=VersionState.RETIRING, not_after=min(not_after, entry.not_after or not_after))
     if entry.state is VersionState.STAGED:
         return replace(entry, not_after=entry.not_after or not_after)
     return entry

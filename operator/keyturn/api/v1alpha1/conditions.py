@@ -28,6 +28,8 @@ class ConditionType(StrEnum):
     """The replaced key is still accepted beside the new one."""
     ROLLOUT_COMPLETE = "RolloutComplete"
     """Every workload that uses the Secret runs with the active version."""
+    COMPLETE = "Complete"
+    """Of an ApiKeyRevocation: every key version that it means is dead, and every live verifier knows."""
 
 
 class Reason(StrEnum):
@@ -119,6 +121,18 @@ class Reason(StrEnum):
 
     ACCEPTS_KEYS = "AcceptsKeys"
     """Ready: of an ApiProduct; ApiKeys may refer to it. All is well."""
+
+    # Of an ApiKeyRevocation
+    REVOKING = "Revoking"
+    """Complete, Reconciling: keys that are meant are still accepted. They end within moments; if it lasts, look at the operator's log."""
+    REPLACING = "Replacing"
+    """Complete, Reconciling: the keys are being replaced, and end once their consumers have moved, at most at the time in the message."""
+    VERIFIERS_BEHIND = "VerifiersBehind"
+    """Complete, Reconciling: the keys are dead, and a verifier has not confirmed that it refuses them. Look at the pods in the message."""
+    REVOKED = "Revoked"
+    """Complete: every key that is meant is dead, and every live verifier refuses it. For good."""
+    NOTHING_TO_REVOKE = "NothingToRevoke"
+    """Complete: no living key is meant. If that is a surprise, compare the key IDs: status.unknownKeyIDs are in no record."""
 
     # The spec cannot be done
     INVALID_SPEC = "InvalidSpec"

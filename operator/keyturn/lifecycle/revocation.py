@@ -1,0 +1,89 @@
+"""What ApiKeyRevocations do to a record, and the rule that brings the successor. Pure.
+
+A revocation is carried out by writing the ledger, at once and whatever else is the case with the ApiKey: Immediate ends the versions
+that it means, Replace writes their notAfter. From then on the record alone says so: deleting the revocation, or applying anything
+again, gives nothing back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from keyturn.api.v1alpha1.apikeyrevocation import RevocationReason
+from keyturn.base.version_state import Cause, VersionState
+from keyturn.keys.record import DeadEntry, Record, VersionEntry
+from keyturn.lifecycle.observed import GoodRecord, Observed
+from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Stage
+from keyturn.lifecycle.power import with_requests
+from keyturn.lifecycle.revocation_hit import RevocationHit, revoked_by
+from keyturn.lifecycle.situation import Situation
+from keyturn.lifecycle.versions import bury
+
+REVOCATION_GONE: Final = "Revoked"
+"""Reason of a tombstone whose revocation was deleted before the version's time was up."""
+_REASONS: Final = frozenset({*map(str, RevocationReason), REVOCATION_GONE})
+
+
+def revocation_acts(seen: Observed) -> Plan | None:
+    """The emergency brake: no pause, no mistake in a spec and no missing ApiKey keeps alive what was revoked."""
+    if not isinstance(seen.record, GoodRecord):
+        return None
+    after = _after_revocations(seen, seen.record.record)
+    return None if after is None else Plan((SaveRecord(after),))
+
+
+def _after_revocations(seen: Observed, record: Record) -> Record | None:
+    """The record as the revocations want it; None: they want nothing of it."""
+    default, after, change = seen.settings.replace_within, record, Change.UPDATED
+    for entry in record.versions:
+        hit = revoked_by(record, entry, seen.revocations, default=default)
+        end = hit.end(default=default) if hit is not None else None
+        if (hit is not None and end is None) or _is_over(seen, entry, end):
+            reason = hit.reason if hit is not None else REVOCATION_GONE
+            after, change = bury(after, entry, state=VersionState.REVOKED, reason=reason, now=seen.now), Change.REVOKED
+        elif end is not None and (entry.not_after is None or entry.not_after > end):
+            after = _with_end(after, entry, end)
+    return None if after is record else replace(_noted(after, record, seen.revocations), change=change)
+
+
+def _is_over(seen: Observed, entry: VersionEntry, end: datetime | None) -> bool:
+    """Whether the time of a version that is being replaced is up. What wrote its notAfter may have been deleted since."""
+    is_being_replaced = end is not None or entry.state is VersionState.ACTIVE
+    ends = [end, entry.not_after] if is_being_replaced else []
+    return not seen.clock_is_off and any(each is not None and each <= seen.now for each in ends)
+
+
+def _with_end(record: Record, entry: VersionEntry, end: datetime) -> Record:
+    return replace(record, versions=tuple(replace(each, not_after=end) if each == entry else each for each in record.versions))
+
+
+def _noted(after: Record, before: Record, hits: tuple[RevocationHit, ...]) -> Record:
+    """Whatever is minted from now on is a successor, whatever the clock of its minter says."""
+    latest = max((hit.minted_before for hit in hits if hit.minted_before is not None), default=None)
+    if latest is None or (before.revoked_before is not None and latest <= before.revoked_before):
+        return after
+    return replace(after, revoked_before=latest, revoked_through=before.highest)
+
+
+def next_end(seen: Observed) -> datetime | None:
+    """When the next version ends that has an end."""
+    versions = seen.record.record.versions if isinstance(seen.record, GoodRecord) else ()
+    return min((end for entry in versions if (end := entry.not_after) is not None and end > seen.now), default=None)
+
+
+def replacement_was_ordered(case: Situation) -> Plan | None:
+    """An Active version with an end of its own is being replaced. Windows, spacing and pacer are not asked."""
+    active = case.active
+    if active is None or active.not_after is None or case.wanted_staged is not None:
+        return None
+    if case.problem is not None or case.retiring:
+        return None
+    return Plan((Stage(case.next_number, Cause.REPLACED, with_requests(case.record, case.apikey)),))
+
+
+def ended_by_revocation(record: Record) -> DeadEntry | None:
+    """The tombstone written last, where a revocation wrote it."""
+    last = max(record.dead, key=lambda entry: (entry.end_time, entry.number), default=None)
+    return last if last is not None and last.state is VersionState.REVOKED and last.reason in _REASONS else None

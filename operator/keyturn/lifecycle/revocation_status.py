@@ -1,0 +1,133 @@
+"""What an ApiKeyRevocation's status says: `revocation x records -> status`. Pure. Before it: `controller/revocations.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Final
+
+from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation, ApiKeyRevocationStatus
+from keyturn.api.v1alpha1.condition import Condition, ConditionStatus
+from keyturn.api.v1alpha1.conditions import ConditionType, Reason
+from keyturn.base.clock import SECOND, format_time
+from keyturn.base.duration import format_duration
+from keyturn.base.version_state import VersionState
+from keyturn.keys.record import Record
+from keyturn.lifecycle.revocation_hit import RevocationHit, hit_on, is_hit
+
+UNKNOWN_SHOWN: Final = 100
+NAMES_SHOWN: Final = 3
+
+Answer = tuple[ConditionStatus, Reason, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStanding:
+    """How far a revocation is with one record."""
+
+    known: frozenset[str] = frozenset()
+    """Of its keyIDs, those that the record knows."""
+    live: int = 0
+    """Versions that it means and that are not dead yet."""
+    ended: int = 0
+    """Versions that it means and that are dead."""
+    end: datetime | None = None
+    """When the last of the live ones ends; None: at once."""
+
+
+def standing_in(revocation: ApiKeyRevocation, record: Record) -> RecordStanding | None:
+    """How far it is with a record; None: the record is none of its business."""
+    hit = hit_on(revocation, record)
+    if hit is None:
+        return None
+    live = [entry for entry in record.versions if is_hit(hit, entry, record)]
+    ends = [entry.not_after for entry in live if entry.not_after is not None]
+    return RecordStanding(hit.key_ids, len(live), _ended(hit, record), max(ends) if hit.replaces and ends else None)
+
+
+def _ended(hit: RevocationHit, record: Record) -> int:
+    if hit.key_ids:
+        return sum(entry.key_id in hit.key_ids for entry in record.dead)
+    return sum(
+        entry.state is VersionState.REVOKED and entry.reason == hit.reason and entry.number <= record.revoked_through
+        for entry in record.dead
+    )
+
+
+def is_complete(revocation: ApiKeyRevocation) -> bool:
+    """Whether its status says that everything is done. Dead stays dead: it need not be looked at again."""
+    status = revocation.status
+    if status is None or status.observed_generation != revocation.metadata.generation:
+        return False
+    return any(each.type == ConditionType.COMPLETE and each.status == ConditionStatus.TRUE for each in status.conditions)
+
+
+def revocation_status(
+    revocation: ApiKeyRevocation, standings: Sequence[RecordStanding], *, behind: Sequence[str], now: datetime
+) -> ApiKeyRevocationStatus:
+    """The whole status as it should read now. `behind`: verifiers that may still accept what is dead."""
+    asked = revocation.spec.key_ids or ()
+    known = frozenset[str]().union(*(standing.known for standing in standings))
+    unknown = tuple(key_id for key_id in asked if key_id not in known)
+    answer = _answer(standings, unknown=len(unknown), behind=behind)
+    done = answer[0] is ConditionStatus.TRUE
+    generation = revocation.metadata.generation
+    return ApiKeyRevocationStatus(
+        observed_generation=generation,
+        revoked_versions=sum(standing.ended for standing in standings),
+        unknown_key_ids=unknown[:UNKNOWN_SHOWN] or None,
+        latency=_latency(revocation, now) if done and any(standing.ended for standing in standings) else None,
+        conditions=tuple(_conditions(revocation, answer, now=now)),
+    )
+
+
+def _answer(standings: Sequence[RecordStanding], *, unknown: int, behind: Sequence[str]) -> Answer:
+    live, ended = sum(standing.live for standing in standings), sum(standing.ended for standing in standings)
+    ends = [standing.end for standing in standings if standing.end is not None]
+    if live and ends:
+        message = f"{live} key versions live on until their consumers have moved, at most until {format_time(max(ends))}"
+        return ConditionStatus.FALSE, Reason.REPLACING, message
+    if live:
+        return ConditionStatus.FALSE, Reason.REVOKING, f"{live} key versions are about to end"
+    if behind:
+        shown = ", ".join(sorted(behind)[:NAMES_SHOWN])
+        message = f"The keys are dead, and {len(behind)} verifiers have not confirmed that they refuse them: {shown}. Look at their pods"
+        return ConditionStatus.FALSE, Reason.VERIFIERS_BEHIND, message
+    missing = f"; {unknown} of keyIDs are in no record" if unknown else ""
+    if not ended:
+        return ConditionStatus.TRUE, Reason.NOTHING_TO_REVOKE, f"No living key version is meant{missing}"
+    return ConditionStatus.TRUE, Reason.REVOKED, f"{ended} key versions are dead, and every live verifier knows{missing}"
+
+
+def _conditions(revocation: ApiKeyRevocation, answer: Answer, *, now: datetime) -> list[Condition]:
+    """kstatus waits for as long as Reconciling is there."""
+    status, reason, message = answer
+    told = [(ConditionType.COMPLETE, status)]
+    if status is not ConditionStatus.TRUE:
+        told.append((ConditionType.RECONCILING, ConditionStatus.TRUE))
+    before = {each.type: each for each in revocation.status.conditions} if revocation.status is not None else {}
+    return [
+        Condition(
+            type=kind,
+            status=is_so,
+            reason=reason,
+            message=message,
+            observed_generation=revocation.metadata.generation,
+            last_transition_time=_since(before.get(kind), is_so, now=now),
+        )
+        for kind, is_so in told
+    ]
+
+
+def _since(before: Condition | None, status: ConditionStatus, *, now: datetime) -> datetime:
+    return before.last_transition_time if before is not None and before.status == status else now.replace(microsecond=0)
+
+
+def _latency(revocation: ApiKeyRevocation, now: datetime) -> str | None:
+    """In whole seconds, rounded up: a creationTimestamp has no more."""
+    created = revocation.metadata.creation_timestamp
+    if created is None:
+        return None
+    return format_duration(timedelta(seconds=max(1, ceil((now - created) / SECOND))))
