@@ -78,7 +78,10 @@ SWITCHES: list[tuple[Json, Json]] = [
     ({"image": {"pullPolicy": "Always"}}, in_both("containers[0].imagePullPolicy", "Always")),
     ({"imagePullSecrets": [{"name": "regcred"}]}, in_both("imagePullSecrets[0].name", "regcred")),
     ({"recordsNamespace": {"create": False}}, {"Namespace keyturn-verifiers": None}),
-    ({"crds": {"install": False}}, {f"CustomResourceDefinition {name}.keyturn.dev": None for name in ("apikeys", "apiproducts")}),
+    (
+        {"crds": {"install": False}},
+        {f"CustomResourceDefinition {name}.keyturn.dev": None for name in ("apikeys", "apiproducts", "apikeyrevocations")},
+    ),
     ({"rbac": {"aggregateToDefaultRoles": False}}, {"ClusterRole keyturn-view": None, "ClusterRole keyturn-edit": None}),
     ({"serviceAccount": {"create": False}}, {f"ServiceAccount {SYSTEM}/keyturn-operator": None}),
     (

@@ -13,6 +13,7 @@ import pytest
 from gen.operator_process import OperatorProcess, unique_name
 from gen.product_owner import Owner
 from gen.team import Api, StartTeam, Team
+from keyturn.api.crd_generation import KINDS
 from testbed.cluster import ApiFailed, Cluster, wait_until
 from testbed.plane import Plane, bare
 
@@ -23,13 +24,13 @@ CRDS = Path(__file__).parents[2] / "crds"
 
 def install_crds(cluster: Cluster) -> None:
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
-    wait_until(lambda: _serves_apikeys(cluster), patience=20.0, what="the CRDs to be served")
+    wait_until(lambda: _serves_all(cluster), patience=20.0, what="the CRDs to be served")
 
 
-def _serves_apikeys(cluster: Cluster) -> bool:
+def _serves_all(cluster: Cluster) -> bool:
     """Shortly after its CRD was accepted a resource is not found, then too many requests: its storage is being set up."""
     try:
-        return cluster.answers("/apis/keyturn.dev/v1alpha1/apikeys")
+        return all(cluster.answers(f"/apis/keyturn.dev/v1alpha1/{kind.plural}") for kind in KINDS)
     except ApiFailed as failure:
         if failure.status != HTTPStatus.TOO_MANY_REQUESTS:
             raise

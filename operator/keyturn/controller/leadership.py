@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
@@ -23,6 +24,7 @@ from keyturn.cluster.credential_secrets import CREDENTIAL_SELECTOR, CredentialMe
 from keyturn.cluster.lease import Elector
 from keyturn.cluster.record_secrets import RECORD_SELECTOR, RecordSecrets, StoredRecord, decode_stored_record
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
+from keyturn.controller.apikey.observe import read_record
 from keyturn.controller.apikey.reconcile import reconcile
 from keyturn.controller.audit import AuditLog
 from keyturn.controller.handlers import run_kopf
@@ -30,6 +32,7 @@ from keyturn.controller.installation import Installation
 from keyturn.controller.key_use import KeyUses
 from keyturn.controller.probes import measure_no_term, measure_queue, measure_verifiers
 from keyturn.controller.products import Products
+from keyturn.controller.revocations import Revocations
 from keyturn.controller.rights import watched_namespaces
 from keyturn.controller.runtime import Memory, Runtime
 from keyturn.controller.sweep import sweep_forever
@@ -43,6 +46,18 @@ NO_LEASE_YET: Final = timedelta(minutes=10)
 TOLD_THROUGH_NOTE: Final = "keyturn.dev/told-through"
 
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the start found in the cluster."""
+
+    has_argo_rollouts: bool
+    """They are there, and may be restarted."""
+    has_products: bool
+    """ApiProducts are served."""
+    follows_revocations: bool
+    """ApiKeyRevocations may be read."""
 
 
 class TermEnd(Enum):
@@ -64,12 +79,12 @@ async def lead(
     *,
     stop: asyncio.Event,
     at_work: Callable[[WorkQueue | None], None],
-    has_argo_rollouts: bool,
-    has_products: bool,
+    found: Found,
 ) -> TermEnd:
     """Work until `stop`, or until the lead is lost; the elector holds the lead already."""
-    rt = _runtime(client, settings, installation, elector, has_argo_rollouts=has_argo_rollouts)
-    async with _watching(rt, has_products=has_products) as (reflectors, watching):
+    rt = _runtime(client, settings, installation, elector)
+    rt.has_argo_rollouts, rt.follows_revocations = found.has_argo_rollouts, found.follows_revocations
+    async with _watching(rt, has_products=found.has_products) as (reflectors, watching):
         _take_up_telling(rt, elector)
         rt.queue.start()
         at_work(rt.queue)
@@ -101,6 +116,7 @@ async def _work(
         *(_start(reflector.went_back.wait(), "went-back", ended) for reflector in reflectors),
         _start(rt.verifiers.run(), "verifiers", ended),
         _start(rt.products.keep_status(), "products", ended),
+        _start(rt.revocations.keep(), "revocations", ended),
         _start(sweep_forever(rt, namespaces=namespaces), "sweep", ended),
     ]
     for watch in watching:
@@ -132,10 +148,12 @@ def _note_end(task: asyncio.Task[object], ended: asyncio.Event) -> None:
 async def _watching(rt: Runtime, *, has_products: bool) -> AsyncIterator[tuple[list[Reflector], list[asyncio.Task[None]]]]:
     """The watches, in step with the cluster: nothing is decided before records and Secrets are known."""
     needed, of_products = _reflectors(rt), rt.products.reflectors()
-    reflectors = [*needed, *of_products]
+    # Not waited for: at an upgrade the resource may not be served yet, and what it says is acted on whenever it comes.
+    of_revocations = [rt.revocations.reflector()] if rt.follows_revocations else []
+    reflectors = [*needed, *of_products, *of_revocations]
     watching = [asyncio.create_task(reflector.run(), name="watch") for reflector in reflectors]
     try:
-        for reflector in reflectors if has_products else needed:
+        for reflector in [*needed, *of_products] if has_products else needed:
             await reflector.synced.wait()
         yield reflectors, watching
     finally:
@@ -145,7 +163,7 @@ async def _watching(rt: Runtime, *, has_products: bool) -> AsyncIterator[tuple[l
         rt.audit.close()
 
 
-def _runtime(client: Client, settings: Settings, installation: Installation, elector: Elector, *, has_argo_rollouts: bool) -> Runtime:
+def _runtime(client: Client, settings: Settings, installation: Installation, elector: Elector) -> Runtime:
     rt = Runtime(
         settings=settings,
         clock=utc_now,
@@ -159,7 +177,6 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         pacer=RotationPacer.of(settings),
         audit=AuditLog(settings.audit_log),
         is_leading=elector.is_leading,
-        has_argo_rollouts=has_argo_rollouts,
         memory=Memory(announced_before=_announced_before(elector, settings)),
     )
     rt.queue = WorkQueue(
@@ -171,6 +188,14 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         namespaces=watched_namespaces(settings),
         wake=lambda key: _wake(rt, key),
         is_busy=lambda: rt.queue.stats.depth > 0,
+        clock=rt.clock,
+    )
+    rt.revocations = Revocations(
+        client,
+        records=rt.records,
+        read=lambda key: read_record(rt, key),
+        wake=rt.queue.add,
+        live=lambda: rt.verifiers.live,
         clock=rt.clock,
     )
     rt.uses = KeyUses(wake=lambda key, at: _wake(rt, key, at=at), lives=lambda: rt.verifiers.lives(rt.clock()), clock=rt.clock)

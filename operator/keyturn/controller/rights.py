@@ -17,12 +17,18 @@ _LEASES: Final = "coordination.k8s.io"
 def needed_rights(settings: Settings) -> tuple[Right, ...]:
     """Every verb on every resource, in the namespaces where it is used."""
     tenants = (right for namespace in _scopes(settings) for right in _in_tenants(namespace))
-    return (*tenants, *_of_namespaces(settings), *_among_records(settings.records_namespace), *_at_home(settings))
+    return (*tenants, *_of_the_cluster(settings), *_among_records(settings.records_namespace), *_at_home(settings))
 
 
 def argo_rights(settings: Settings) -> tuple[Right, ...]:
     """What restarting Argo Rollouts needs besides, where there are any."""
     return tuple(Right(verb, "argoproj.io", "rollouts", namespace=scope) for scope in _scopes(settings) for verb in ("list", "patch"))
+
+
+def revocation_rights() -> tuple[Right, ...]:
+    """What following ApiKeyRevocations needs."""
+    reading = tuple(Right(verb, GROUP, "apikeyrevocations") for verb in ("list", "watch"))
+    return (*reading, Right("patch", GROUP, "apikeyrevocations", "status"))
 
 
 def watched_namespaces(settings: Settings) -> tuple[str, ...]:
@@ -47,9 +53,9 @@ def _in_tenants(namespace: str) -> list[Right]:
     return rights
 
 
-def _of_namespaces(settings: Settings) -> list[Right]:
-    """ApiProducts admit namespaces by their labels. They are cluster-scoped: who manages only some may not read them."""
-    return [] if watched_namespaces(settings) else [Right(verb, "", "namespaces") for verb in ("list", "watch")]
+def _of_the_cluster(settings: Settings) -> list[Right]:
+    """ApiProducts admit namespaces by their labels; ApiKeyRevocations are about all. Who manages only some namespaces may have neither."""
+    return [] if watched_namespaces(settings) else [*(Right(verb, "", "namespaces") for verb in ("list", "watch")), *revocation_rights()]
 
 
 def _among_records(namespace: str) -> list[Right]:

@@ -27,9 +27,9 @@ from keyturn.cluster.discovery import serves
 from keyturn.cluster.lease import Elector
 from keyturn.cluster.permissions import missing_rights
 from keyturn.controller.installation import Installation, set_up
-from keyturn.controller.leadership import TermEnd, first_notes, lead
+from keyturn.controller.leadership import Found, TermEnd, first_notes, lead
 from keyturn.controller.probes import queue_complaint
-from keyturn.controller.rights import LEASE_NAME, argo_rights, needed_rights, watched_namespaces
+from keyturn.controller.rights import LEASE_NAME, argo_rights, needed_rights, revocation_rights, watched_namespaces
 from keyturn.controller.workqueue import WorkQueue
 
 FIRST_PAUSE: Final = 0.5
@@ -122,9 +122,10 @@ async def _work(client: Client, settings: Settings, health: Health, stop: asynci
     installation = await _patiently("Setting up", lambda: set_up(client, settings))
     products = await _patiently("Looking for the ApiProduct resource", lambda: _has_products(client))
     argo = await _patiently("Looking for Argo Rollouts", lambda: _may_restart_argo_rollouts(client, settings))
+    revocations = await _patiently("Asking for permissions", lambda: _may_follow_revocations(client))
     while True:
         health.complaint = None
-        end = await _term(client, settings, installation, health, stop, has_argo_rollouts=argo, has_products=products)
+        end = await _term(client, settings, installation, health, stop, found=Found(argo, products, revocations))
         if end is not TermEnd.AGAIN:
             return int(end is TermEnd.STUCK)
         log.info("Stands by again")
@@ -137,8 +138,7 @@ async def _term(
     health: Health,
     stop: asyncio.Event,
     *,
-    has_argo_rollouts: bool,
-    has_products: bool,
+    found: Found,
 ) -> TermEnd:
     elector = Elector(client, namespace=settings.namespace, name=LEASE_NAME, identity=_identity(), lease_duration=settings.lease_duration)
     elector.notes = lambda: first_notes(elector, settings)
@@ -148,16 +148,7 @@ async def _term(
         health.queue = queue
         metrics.LEADER.set(queue is not None)
 
-    return await lead(
-        client,
-        settings,
-        installation,
-        elector,
-        stop=stop,
-        at_work=at_work,
-        has_argo_rollouts=has_argo_rollouts,
-        has_products=has_products,
-    )
+    return await lead(client, settings, installation, elector, stop=stop, at_work=at_work, found=found)
 
 
 async def _patiently(doing: str, ask: Callable[[], Awaitable[T]]) -> T:
@@ -195,6 +186,14 @@ async def _may_restart_argo_rollouts(client: Client, settings: Settings) -> bool
     missing = await missing_rights(client, argo_rights(settings))
     for sentence in missing:
         log.warning("Argo Rollouts are left alone", problem=sentence)
+    return not missing
+
+
+async def _may_follow_revocations(client: Client) -> bool:
+    """Whether ApiKeyRevocations may be read. They are cluster-scoped: who manages only some namespaces may have no right to them."""
+    missing = await missing_rights(client, revocation_rights())
+    for sentence in missing:
+        log.warning("ApiKeyRevocations are not followed", problem=sentence)
     return not missing
 
 

@@ -28,6 +28,7 @@ from keyturn.controller.census import Census
 from keyturn.controller.installation import Installation
 from keyturn.controller.key_use import KeyUses
 from keyturn.controller.products import Products
+from keyturn.controller.revocations import Revocations
 from keyturn.controller.verifiers import Verifiers
 from keyturn.controller.workqueue import WorkQueue
 from keyturn.keys.record import Record, SecretFingerprint
@@ -224,11 +225,13 @@ class Runtime:
     audit: AuditLog
     is_leading: Callable[[], bool]
     has_argo_rollouts: bool = False
+    follows_revocations: bool = True
     memory: Memory = field(default_factory=Memory)
     queue: WorkQueue = field(init=False)
     verifiers: Verifiers = field(init=False)
     uses: KeyUses = field(init=False)
     products: Products = field(init=False)
+    revocations: Revocations = field(init=False)
 
     def __copy__(self) -> Self:
         """Kopf copies the memo for every object; there is one runtime."""

@@ -28,6 +28,7 @@ from keyturn.controller.apikey.manifest import compact_apikey
 from keyturn.controller.apikey.refusals import explain_refusal
 from keyturn.controller.apikey.secret_view import see_secret
 from keyturn.controller.runtime import ParsedApiKey, Runtime
+from keyturn.keys.record import Record
 from keyturn.keys.record_signing import Damaged, Forged, Genuine, TooNew, UnknownSigner, verify_record
 from keyturn.lifecycle.consent import ProductSeen, ProductUnknown
 from keyturn.lifecycle.decide import decide, situation
@@ -69,6 +70,7 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
         record_mark=RecordMark(stored.uid, stored.resource_version) if stored is not None else None,
         verifiers=rt.verifiers.live,
         held=frozenset((token.number, token.plaintext.key_id) for token in rt.memory.held.get(key, {}).values()),
+        revocations=rt.revocations.of(record.record) if isinstance(record, GoodRecord) else (),
         use=rt.uses.of(key, record.record) if isinstance(record, GoodRecord) else NOBODY_REPORTS,
         rollout=rt.memory.rollouts.get(key),
         pacer_time=rt.pacer_time(key.namespace, now),
@@ -127,6 +129,13 @@ async def _see_product(rt: Runtime, apikey: ApiKey | None, record: RecordSeen) -
         return await rt.products.see(apikey, record.record if isinstance(record, GoodRecord) else None)
     except Forbidden as refused:
         return ProductUnknown(explain_refusal(refused))
+
+
+def read_record(rt: Runtime, key: Key) -> Record | None:
+    """The record as the watch last showed it; None: there is none, or none to believe."""
+    stored = rt.records.get(key)
+    seen = _see_record(rt, key, stored) if stored is not None else None
+    return seen.record if isinstance(seen, GoodRecord) else None
 
 
 def _see_record(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> RecordSeen:

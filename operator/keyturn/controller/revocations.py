@@ -1,0 +1,205 @@
+"""ApiKeyRevocations as their watch shows them, whom they concern, and their status. For `apikey/observe.py`.
+
+Belongs to one term and one event loop. What a revocation does to a key decides `lifecycle/revocation.py`; here the key is woken, and
+the status follows the records and what verifiers say they have in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
+from keyturn.base.clock import Clock
+from keyturn.base.errors import KeyturnError
+from keyturn.base.log_output import get_logger
+from keyturn.base.names import Key
+from keyturn.cluster.api_errors import NotFound
+from keyturn.cluster.apikeyrevocations import COLLECTION_PATH, decode_revocation, object_path
+from keyturn.cluster.cache import Cache, Entry
+from keyturn.cluster.client import Client
+from keyturn.cluster.merge_patch import merge_patch
+from keyturn.cluster.raw import resource_version_of, uid_of
+from keyturn.cluster.record_secrets import StoredRecord
+from keyturn.cluster.watch import CacheSink, Collection, Reflector
+from keyturn.keys.record import Record
+from keyturn.lifecycle.barrier import verifiers_behind
+from keyturn.lifecycle.observed import LiveVerifier
+from keyturn.lifecycle.revocation_hit import RevocationHit, hit_on
+from keyturn.lifecycle.revocation_status import RecordStanding, is_complete, revocation_status, standing_in
+
+ROUND: Final = 0.2
+"""Seconds between two looks at what is not complete."""
+BREATH: Final = 100
+"""Records between two chances for everything else that this event loop does."""
+# No text in a record can look like this: a quotation mark inside of one has a backslash before it.
+_KEY_IDS: Final = re.compile(rb'"keyID":"([A-Za-z0-9]+)"')
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far one revocation is."""
+
+    scanned: int = -1
+    """Every record up to this resource version was looked at."""
+    standings: dict[Key, RecordStanding] = field(default_factory=dict)
+    unconfirmed: dict[Key, int] = field(default_factory=dict)
+    """Records without a live version that is meant, by the resource version that verifiers must have applied."""
+
+
+class Revocations:
+    """`read`: a record, believed. `wake`: look at this key now, also where its ApiKey is gone. `live`: the verifiers to wait for."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        records: Cache[StoredRecord],
+        read: Callable[[Key], Record | None],
+        wake: Callable[[Key], None],
+        live: Callable[[], tuple[LiveVerifier, ...]],
+        clock: Clock,
+    ) -> None:
+        self._client, self._records, self._read = client, records, read
+        self._wake, self._live, self._clock = wake, live, clock
+        self._all = Cache[ApiKeyRevocation]()
+        self._indexed: dict[str, ApiKeyRevocation] = {}
+        self._by_key_id: dict[str, set[str]] = {}
+        self._by_apikey: dict[Key, set[str]] = {}
+        self._matching: set[str] = set()
+        self._unfinished: dict[str, _Progress] = {}
+        self._changed = asyncio.Event()
+
+    def reflector(self) -> Reflector:
+        """The watch that feeds this."""
+        sink = CacheSink(self._all, decode=decode_revocation, on_change=self._take)
+        return Reflector(self._client, Collection(COLLECTION_PATH, from_cache=False), sink=sink)
+
+    def of(self, record: Record) -> tuple[RevocationHit, ...]:
+        """The revocations that concern a record."""
+        names = set(self._matching) | self._by_apikey.get(Key(record.namespace, record.name), set())
+        for entry in record.versions:
+            names |= self._by_key_id.get(entry.key_id, set())
+        hits = (hit_on(self._indexed[name], record) for name in sorted(names))
+        return tuple(hit for hit in hits if hit is not None)
+
+    async def keep(self) -> None:
+        """Wake whom a revocation concerns, and write how far each is, again and again, until cancelled."""
+        while True:
+            self._changed.clear()
+            for name in tuple(self._unfinished):
+                try:
+                    await self._follow(name)
+                except KeyturnError as error:
+                    log.warning("The status of an ApiKeyRevocation was not written", revocation=name, problem=str(error))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ROUND if self._unfinished else None):
+                    await self._changed.wait()
+
+    def _take(self, where: Key) -> None:
+        """A revocation is there, different or gone."""
+        entry, name = self._all.get(where), where.name
+        self._unindex(name)
+        if entry is None:
+            self._unfinished.pop(name, None)
+            return
+        self._index(name, entry.value)
+        if is_complete(entry.value):
+            self._unfinished.pop(name, None)
+        else:
+            self._unfinished.setdefault(name, _Progress())
+            self._changed.set()
+
+    def _index(self, name: str, revocation: ApiKeyRevocation) -> None:
+        self._indexed[name] = revocation
+        ref = revocation.spec.api_key_ref
+        for key_id in revocation.spec.key_ids or ():
+            self._by_key_id.setdefault(key_id, set()).add(name)
+        if ref is not None:
+            self._by_apikey.setdefault(Key(ref.namespace, ref.name), set()).add(name)
+        if revocation.spec.match is not None:
+            self._matching.add(name)
+
+    def _unindex(self, name: str) -> None:
+        revocation = self._indexed.pop(name, None)
+        if revocation is None:
+            return
+        ref = revocation.spec.api_key_ref
+        for key_id in revocation.spec.key_ids or ():
+            self._by_key_id[key_id].discard(name)
+        if ref is not None:
+            self._by_apikey[Key(ref.namespace, ref.name)].discard(name)
+        self._matching.discard(name)
+
+    async def _follow(self, name: str) -> None:
+        """One look at a revocation that is not complete."""
+        entry, progress = self._all.get(Key("", name)), self._unfinished.get(name)
+        if entry is None or progress is None:
+            return
+        await self._look_at_records(entry.value, progress)
+        live = self._live()
+        behind: set[str] = set()
+        for key, version in tuple(progress.unconfirmed.items()):
+            late = verifiers_behind(live, key.record_name, version)
+            behind |= set(late)
+            if not late:
+                del progress.unconfirmed[key]
+        await self._write_status(entry, progress, behind=tuple(behind))
+
+    async def _look_at_records(self, revocation: ApiKeyRevocation, progress: _Progress) -> None:
+        """At those that changed since the last look; at first, at all."""
+        if self._records.newest <= progress.scanned:
+            return
+        changed = [(key, entry) for key, entry in self._records.entries().items() if entry.resource_version > progress.scanned]
+        for number, (key, entry) in enumerate(changed, start=1):
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+            if _may_concern(revocation, key, entry.value.data):
+                self._look_at(revocation, progress, key)
+            progress.scanned = max(progress.scanned, entry.resource_version)
+
+    def _look_at(self, revocation: ApiKeyRevocation, progress: _Progress, key: Key) -> None:
+        entry, record = self._records.get(key), self._read(key)  # both as of now: a newer one may have come meanwhile
+        standing = standing_in(revocation, record) if record is not None else None
+        if standing is None or entry is None:
+            return
+        before = progress.standings.get(key)
+        progress.standings[key] = standing
+        if standing.live:
+            progress.unconfirmed.pop(key, None)
+            self._wake(key)
+        elif before is None or before.live:
+            progress.unconfirmed[key] = entry.resource_version
+
+    async def _write_status(self, entry: Entry[ApiKeyRevocation], progress: _Progress, *, behind: tuple[str, ...]) -> None:
+        revocation = entry.value
+        status = revocation_status(revocation, tuple(progress.standings.values()), behind=behind, now=self._clock())
+        wanted, held = status.model_dump(mode="json", by_alias=True, exclude_none=True), revocation.status
+        patch = merge_patch(held.model_dump(mode="json", by_alias=True, exclude_none=True) if held is not None else {}, wanted)
+        if not patch:
+            return
+        name = revocation.metadata.name
+        with suppress(NotFound):  # it was deleted meanwhile
+            answer = await self._client.patch_merge(f"{object_path(name)}/status", {"metadata": {"uid": entry.uid}, "status": patch})
+            self._keep(answer)
+
+    def _keep(self, answer: Mapping[str, object]) -> None:
+        decoded = decode_revocation(answer)
+        if decoded is not None and self._all.put(*decoded, resource_version_of(answer), uid_of(answer)):
+            self._take(decoded[0])
+
+
+def _may_concern(revocation: ApiKeyRevocation, key: Key, data: bytes) -> bool:
+    """Whether a record is worth decoding: most are not, and there may be a hundred thousand."""
+    spec = revocation.spec
+    if spec.key_ids is not None:
+        return not {key_id.decode() for key_id in _KEY_IDS.findall(data)}.isdisjoint(spec.key_ids)
+    if spec.api_key_ref is not None:
+        return key == Key(spec.api_key_ref.namespace, spec.api_key_ref.name)
+    return spec.match is not None and spec.match.namespace in (None, key.namespace)
