@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gen.operator_process import OperatorProcess, unique_name
-from gen.team import APIKEYS, Api, StartTeam, Team
+from gen.team import APIKEYS, Api, StartTeam, Team, workload
 from gen.verifier_process import VerifierProcess
 from testbed.cluster import ApiFailed, Cluster, wait_until
 
@@ -87,6 +87,21 @@ def test_a_leaked_key_is_refused_at_once_and_its_consumer_has_another(team: Team
     assert (status(verifier, old.token), team.states("billing")) == (401, {1: "Revoked", 2: "Active"})
     assert {each.key_id: each.reason for each in team.record("billing").dead} == {old.key_id: "Leaked"}
     team.wait_event("billing", "Warning/Revoked")
+
+
+def test_workloads_that_read_the_leaked_key_are_restarted(team: Team, security: Security) -> None:
+    team.issue("billing")
+    team.start(workload("Deployment", "web"))
+    before = set(team.pods("web"))
+    security.wait_says(security.revokes(ref(team)), "True", "Revoked")
+    team.wait_ready("billing", version=2)
+    team.wait_until(lambda: team.pods("web") and not before & set(team.pods("web")), about="billing", what="the old pods are gone")
+    annotations = team.workload("Deployment", "web")["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {"rollout.keyturn.dev/billing": team.secret("billing").key_id}
+    team.wait_says("billing", "RolloutComplete", "True", "RolloutComplete")
+    marks = team.marks("billing")
+    team.annotate_apikey("billing", "team.example.com/note", "look again")
+    assert team.marks("billing")[1:] == marks[1:]
 
 
 def test_with_replace_the_new_key_comes_first(team: Team, security: Security, verifier: VerifierProcess) -> None:

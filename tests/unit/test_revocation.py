@@ -23,14 +23,17 @@ from gen.lifecycle import (
     rollout,
     staged,
     tombstone,
+    view_of_old_deployment,
 )
 from gen.revocations import THIS, hits, revocation
 from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation, ApiKeyRevocationStatus
+from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import DeadEntry, Record
-from keyturn.lifecycle.decide import decide
+from keyturn.lifecycle.decide import decide, situation
 from keyturn.lifecycle.observed import NoSecret, Observed
-from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Stage
+from keyturn.lifecycle.overlap import Look, look_wanted
+from keyturn.lifecycle.plan import Annotate, Change, Plan, SaveRecord, Stage
 from keyturn.lifecycle.revocation import revocation_acts
 from keyturn.lifecycle.revocation_status import RecordStanding, is_complete, revocation_status, standing_in
 
@@ -134,6 +137,41 @@ def test_minted_before_a_time_to_come_does_not_mean_what_comes() -> None:
     ledger = record(active(1, ago=timedelta(0)))
     later = replace(ledger.versions[0], staged_time=NOW + SECOND)
     assert decide(seen_with(replace(ledger, versions=(later,)), revocation(spec))).steps == ()
+
+
+# ------------------------------------------------------------------------------------------------ consumers, after Immediate
+
+
+def reissued(*, ago: timedelta = timedelta(minutes=1)) -> Record:
+    """A ledger whose first version was revoked, and whose successor is in the Secret."""
+    orphan = DeadEntry(2, "key2", NOW, VersionState.RETIRED, "NeverDelivered", Cause.REVOKED)
+    dead = DeadEntry(1, "key1", NOW - HOUR, VersionState.REVOKED, "Leaked", Cause.ISSUED)
+    return record(active(3, ago=ago, cause=Cause.REVOKED), dead=(dead, orphan))
+
+
+def test_whoever_read_the_dead_key_is_restarted() -> None:
+    old = rollout(pending(), version=3, view=view_of_old_deployment())
+    assert decide(seen_with(reissued(), rollout=old)).steps == (Annotate("Deployment", "web", "web-uid", "key3"),)
+
+
+def test_a_rollout_that_lasts_is_told_and_one_that_is_complete_is_over() -> None:
+    waits = decide(seen_with(reissued(), rollout=rollout(pending(), version=3))).waits_for
+    assert waits is not None
+    assert waits.reason == Reason.ROLLOUT_IN_PROGRESS
+    assert decide(seen_with(reissued(), rollout=rollout(version=3))).waits_for is None
+
+
+def test_workloads_are_looked_for_after_a_pause_until_they_have_moved_and_not_for_ever() -> None:
+    def look(ledger: Record, **more: object) -> Look:
+        seen = seen_with(ledger, **more)
+        assert seen.apikey is not None
+        return look_wanted(situation(seen, apikey=seen.apikey, record=ledger))
+
+    assert look(reissued(ago=SECOND)) is Look.NOTHING
+    assert look(reissued()) is Look.EVERYTHING
+    assert look(reissued(), rollout=rollout(version=3)) is Look.NOTHING
+    assert look(reissued(ago=8 * 24 * HOUR)) is Look.NOTHING
+    assert look(reissued(), of=apikey({"rollout": {"policy": "Disabled"}})) is Look.NOTHING
 
 
 # ------------------------------------------------------------------------------------------------ Replace

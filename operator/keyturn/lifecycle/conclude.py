@@ -24,7 +24,7 @@ from keyturn.keys.record import DeadEntry, Record, VersionEntry
 from keyturn.lifecycle.consent import Consent, consent_for
 from keyturn.lifecycle.decide import situation
 from keyturn.lifecycle.observed import GoodRecord, Observed
-from keyturn.lifecycle.overlap import current_switch, rolls_out
+from keyturn.lifecycle.overlap import current_rollout, rolls_out
 from keyturn.lifecycle.pause import status_while_paused
 from keyturn.lifecycle.plan import Plan, Waiting
 from keyturn.lifecycle.readiness import conditions_of
@@ -122,7 +122,7 @@ def _dead(entry: DeadEntry) -> VersionStatus:
 
 
 def _rollout(case: Situation) -> RolloutStatus | None:
-    switch = current_switch(case.record)
+    switch = current_rollout(case)
     if switch is None or not rolls_out(case):
         return None
     facts = case.seen.rollout

@@ -44,6 +44,7 @@ class Switch:
 
     active: VersionEntry
     retiring: VersionEntry
+    """The version before; Revoked: a revocation ended it, and only its consumers are left to be moved."""
     switch_time: datetime
 
 
@@ -55,16 +56,30 @@ def current_switch(record: Record) -> Switch | None:
     return Switch(active=active, retiring=retiring[-1], switch_time=active.active_time)
 
 
+def current_rollout(case: Situation) -> Switch | None:
+    """The switch whose consumers may not have moved yet: that of an overlap, or one that a revocation left without."""
+    switch, active = current_switch(case.record), case.active
+    if switch is not None or active is None or active.active_time is None or active.cause is not Cause.REVOKED:
+        return switch
+    revoked = [entry for entry in case.record.dead if entry.state is VersionState.REVOKED and entry.number < active.number]
+    if not revoked or not rolls_out(case) or case.now >= active.active_time + case.timing.overlap_limit:
+        return None
+    dead = revoked[-1]
+    before = VersionEntry(dead.number, dead.key_id, "", VersionState.REVOKED, staged_time=dead.end_time, cause=dead.cause)
+    return Switch(active=active, retiring=before, switch_time=active.active_time)
+
+
 def look_wanted(case: Situation) -> Look:
     """What must be read before `decide` can judge the rollout: usually nothing."""
-    switch, facts = current_switch(case.record), case.seen.rollout
+    switch, facts = current_rollout(case), case.seen.rollout
     if switch is None or is_paused(case.apikey) or not rolls_out(case) or case.now < _rollout_start(case.seen, switch):
         return Look.NOTHING
     memory = facts.memory if facts is not None and facts.memory.key_id == switch.active.key_id else None
     if memory is None:
         return Look.EVERYTHING
     if memory.complete:
-        over = grace_is_over(case, switch) is None and old_key_is_quiet(case, switch) is None
+        is_dead = switch.retiring.state.is_dead
+        over = not is_dead and grace_is_over(case, switch) is None and old_key_is_quiet(case, switch) is None
         return Look.PODS if over else Look.NOTHING
     started = _rollout_start(case.seen, switch)
     if case.now < next_look_time(now=memory.look_time, started=started):
@@ -74,7 +89,7 @@ def look_wanted(case: Situation) -> Look:
 
 def remember(case: Situation, view: RolloutView) -> RolloutFacts | None:
     """Judge a view just read, and keep the judgement for the reconciles that do not look."""
-    switch = current_switch(case.record)
+    switch = current_rollout(case)
     if switch is None:
         return None
     targets, key_id = targets_of(case.apikey), switch.active.key_id
@@ -105,7 +120,7 @@ def bury_retired(record: Record, *entries: VersionEntry, reason: str, now: datet
 
 def workloads_use_the_old_key(case: Situation) -> Plan | None:
     """Annotate what still runs with the old key; when nothing does and grace is over, the old version retires."""
-    switch = current_switch(case.record)
+    switch = current_rollout(case)
     if switch is None:
         return None
     steps = _annotations(case, switch)
@@ -115,13 +130,14 @@ def workloads_use_the_old_key(case: Situation) -> Plan | None:
     if unseen is not None:
         look = case.now + REFUSAL_RECHECK
         return Plan(waits_for=unseen, stalled=unseen, look_again_time=look if limit is None else min(look, limit))
-    for policy in MAY_RETIRE:
+    is_dead = switch.retiring.state.is_dead
+    for policy in MOVED if is_dead else MAY_RETIRE:
         violated = policy(case, switch)
         if violated is not None:
             waits, look = violated
             refused = case.seen.rollout.refused if case.seen.rollout is not None else None
             return Plan(waits_for=waits, stalled=refused, look_again_time=look if limit is None else min(look, limit))
-    if case.seen.clock_is_off:
+    if case.seen.clock_is_off or is_dead:
         return None
     return Plan((SaveRecord(_without_the_old_version(case, switch.retiring)),))
 
@@ -167,7 +183,7 @@ def rollout_is_complete(case: Situation, switch: Switch) -> Violation | None:
     summary = rollout_summary(facts.memory.pending, total=facts.memory.total)
     look = next_look_time(now=facts.memory.look_time, started=start)
     if is_stalled(started=start, now=case.now, stall_timeout=stall_timeout(case)):
-        return Waiting(Reason.ROLLOUT_STALLED, f"{summary}. The old key is kept until {_limit(switch)}; see kubectl rollout status"), look
+        return Waiting(Reason.ROLLOUT_STALLED, f"{summary}. The old key is {_fate(switch)}; see kubectl rollout status"), look
     return Waiting(Reason.ROLLOUT_IN_PROGRESS, summary), look
 
 
@@ -207,7 +223,8 @@ def _promised_until(case: Situation, switch: Switch) -> datetime:
     return switch.switch_time + case.timing.grace_period
 
 
-MAY_RETIRE: Final[tuple[RetirePolicy, ...]] = (consumers_had_time_to_settle, rollout_is_complete, grace_is_over, old_key_is_quiet)
+MOVED: Final[tuple[RetirePolicy, ...]] = (consumers_had_time_to_settle, rollout_is_complete)
+MAY_RETIRE: Final[tuple[RetirePolicy, ...]] = (*MOVED, grace_is_over, old_key_is_quiet)
 
 
 def rolls_out(case: Situation) -> bool:
@@ -230,5 +247,7 @@ def _cutoff(seen: Observed, switch: Switch) -> datetime:
     return new_pod_cutoff(switch_time=switch.switch_time, settle=seen.settings.settle)
 
 
-def _limit(switch: Switch) -> str:
-    return format_time(switch.retiring.not_after) if switch.retiring.not_after else "its end"
+def _fate(switch: Switch) -> str:
+    if switch.retiring.state.is_dead:
+        return "dead"
+    return f"kept until {format_time(switch.retiring.not_after) if switch.retiring.not_after else 'its end'}"

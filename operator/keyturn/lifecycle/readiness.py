@@ -9,7 +9,7 @@ from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.lifecycle.consent import AUTOMATIC, Consent
 from keyturn.lifecycle.issuing import secret_holds
 from keyturn.lifecycle.observed import ForeignSecret, Observed, UnreadableSecret
-from keyturn.lifecycle.overlap import current_switch, rolls_out
+from keyturn.lifecycle.overlap import current_rollout, current_switch, rolls_out
 from keyturn.lifecycle.plan import Plan, Waiting
 from keyturn.lifecycle.rollout_progress import rollout_summary
 from keyturn.lifecycle.situation import Situation
@@ -120,7 +120,7 @@ def _previous(plan: Plan, case: Situation | None) -> Answer:
 
 
 def _rollout(plan: Plan, case: Situation | None) -> Answer:
-    switch = current_switch(case.record) if case is not None else None
+    switch = current_rollout(case) if case is not None else None
     if case is None or switch is None:
         return "True", Reason.NO_PREVIOUS_VERSION, "No rollout is under way"
     if not rolls_out(case):

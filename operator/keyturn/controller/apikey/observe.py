@@ -44,7 +44,7 @@ from keyturn.lifecycle.observed import (
     UnreadableSecret,
 )
 from keyturn.lifecycle.old_key_use import NOBODY_REPORTS
-from keyturn.lifecycle.overlap import Look, look_wanted, remember
+from keyturn.lifecycle.overlap import Look, current_rollout, look_wanted, remember
 from keyturn.lifecycle.rollout import targets_of
 from keyturn.lifecycle.situation import Situation
 
@@ -175,7 +175,7 @@ async def _with_rollout(rt: Runtime, seen: Observed) -> Observed:
     case = situation(seen, apikey=seen.apikey, record=seen.record.record)
     look = look_wanted(case)
     if look is Look.NOTHING:
-        if not case.retiring:
+        if current_rollout(case) is None:
             rt.memory.rollouts.pop(seen.key, None)
         return seen
     blind = replace(seen, rollout=None)
