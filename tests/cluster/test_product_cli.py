@@ -165,7 +165,7 @@ def test_an_owner_approves_without_a_right_to_see_the_tenants(approver: Person, 
     assert approver.runs("rotate", "billing").code == 4
     told = json.loads(approver.runs_in(owner.namespace, "whocan", "invoices", "-o", "json").out)
     assert [(key["name"], key["exists"], key["grant"]) for key in told["keys"]] == [("billing", False, {"plan": "basic", "scopes": [READ]})]
-    assert len(told["notSeen"]) == 3
+    assert (len(told["notSeen"]), told["sameAudience"]) == (4, None)
 
 
 def test_a_grant_may_come_before_its_key_and_says_what_else_is_missing(person: Person, team: Team, owner: Owner, api: Api) -> None:
@@ -196,13 +196,24 @@ def test_an_owner_sees_his_products_and_who_uses_them(person: Person, team: Team
     stored = json.loads(person.runs_in(owner.namespace, "products", "-o", "json").out)
     assert [item["metadata"]["name"] for item in stored["items"]] == ["invoices"]
     answer = person.runs_in(owner.namespace, "whocan", "invoices")
-    assert answer.err == f"ApiProduct {owner.namespace}/invoices admits all namespaces\n"
+    assert answer.err.splitlines()[0] == f"ApiProduct {owner.namespace}/invoices admits all namespaces"
     assert [line.split("\t") for line in answer.out.splitlines()] == [
         [team.namespace, "billing", "True", "basic", READ, "Granted", "", "basic"],
         [team.namespace, "waiting", "False", "", "", "PendingApproval", "", ""],
     ]
     nothing = person.runs("products")
     assert nothing == Answer(0, "", f"There are no ApiProducts in namespace {team.namespace}: look everywhere with -A\n")
+
+
+def test_another_namespace_that_names_the_audience_is_warned_of(person: Person, team: Team, owner: Owner, api: Api) -> None:
+    owner.says(audience=f"of-{owner.namespace}")
+    rival = Owner(api, team.namespace)
+    rival.says(audience=f"of-{owner.namespace}")
+    told = person.runs_in(owner.namespace, "whocan", "invoices").err
+    assert f"Warning: audience of-{owner.namespace} is also named by {team.namespace}/invoices: keys of it pass" in told
+    both = " and ".join(sorted([f"{owner.namespace}/invoices", f"{team.namespace}/invoices"]))
+    assert f"Warning: audience of-{owner.namespace} is named by {both}: keys of each pass" in person.runs_everywhere("products").err
+    assert person.runs_in(owner.namespace, "products").err == ""
 
 
 def test_the_shell_completes_names_of_products(person: Person, owner: Owner) -> None:

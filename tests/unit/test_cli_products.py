@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -22,7 +23,7 @@ from keyturn.cli.description_text import render_description
 from keyturn.cli.failure import failure_of
 from keyturn.cli.gitops_traces import keeper_of
 from keyturn.cli.product_access import ProductAccess, access_json, holders_of, render_holders
-from keyturn.cli.product_listing import render_products
+from keyturn.cli.product_listing import render_products, shared_audiences
 from keyturn.cli.waiting import Look, Progress
 from keyturn.cluster.api_errors import NotFound
 
@@ -206,6 +207,16 @@ def test_products_are_listed_for_people_and_for_a_pipe() -> None:
     assert piped == "invoices\tinvoices\tbasic,full\tManual\tall namespaces\t12\t1\t0\t2026-11-21T08:00:00Z"
 
 
+def test_an_audience_that_two_namespaces_name_is_noticed() -> None:
+    """A gateway asks for an audience: a tenant who may create products could name the one of somebody else."""
+    same = decode_product_view(STORED)
+    sibling, rival = replace(same, name="invoices-v2"), replace(same, namespace="shop")
+    assert shared_audiences([same, sibling, replace(rival, audience="other")]) == []
+    assert shared_audiences([same, rival]) == [
+        "audience invoices is named by billing-api/invoices and shop/invoices: keys of each pass where a gateway asks for it"
+    ]
+
+
 def test_who_may_approve_is_mixed_where_plans_differ() -> None:
     mixed = {"spec": {"plans": [{"name": "a", "approval": "Automatic"}, {"name": "b"}]}}
     assert decode_product_view(mixed).approval == "Mixed"
@@ -240,10 +251,12 @@ def test_holders_are_keys_and_grants_together() -> None:
         "team-a      young     Unknown   -       -               Unknown    -           -\n"
         "team-b      other     -         -       -               NoApiKey   -           full"
     )
-    told = access_json(ProductAccess(view, holders, None, ("a thing",)))
+    told = access_json(ProductAccess(view, holders, None, (Key("shop", "invoices"),), ("a thing",)))
     assert list(told) == [
-        "apiVersion", "kind", "namespace", "name", "audience", "approval", "admits", "admittedNamespaces", "keys", "notSeen",
+        "apiVersion", "kind", "namespace", "name", "audience", "approval", "admits", "admittedNamespaces", "sameAudience",
+        "keys", "notSeen",
     ]  # fmt: skip
+    assert told["sameAudience"] == ["shop/invoices"]
     keys_told = told["keys"]
     assert isinstance(keys_told, list)
     assert [list(each) == list(keys_told[0]) for each in keys_told] == [True] * 3

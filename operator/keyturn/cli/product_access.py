@@ -37,6 +37,8 @@ class ProductAccess:
     holders: tuple[Holder, ...]
     admitted: tuple[str, ...] | None
     """The namespaces that are admitted, by name; None: every one, or they may not be listed."""
+    same_audience: tuple[Key, ...] | None
+    """Other products that name the audience: keys of theirs pass at the same gateways. None: they may not be listed."""
     not_seen: tuple[str, ...]
 
 
@@ -64,6 +66,7 @@ def access_json(access: ProductAccess) -> dict[str, object]:
         "approval": product.approval,
         "admits": product.admitted,
         "admittedNamespaces": list(access.admitted) if access.admitted is not None else None,
+        "sameAudience": [str(key) for key in access.same_audience] if access.same_audience is not None else None,
         "keys": [_holder_json(holder) for holder in access.holders],
         "notSeen": list(access.not_seen),
     }

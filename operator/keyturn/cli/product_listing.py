@@ -30,6 +30,17 @@ def render_products(views: Sequence[ApiProductView], *, now: datetime, wide: boo
     return render_table(headings, rows, for_terminal=for_terminal)
 
 
+def shared_audiences(views: Sequence[ApiProductView]) -> list[str]:
+    """A sentence for each audience that several namespaces name: gateways ask for the audience alone."""
+    found = []
+    for audience in dict.fromkeys(view.audience for view in views):
+        claiming = [view.key for view in views if view.audience == audience]
+        if len({key.namespace for key in claiming}) > 1:
+            names = " and ".join(map(str, claiming))
+            found.append(f"audience {audience} is named by {names}: keys of each pass where a gateway asks for it")
+    return found
+
+
 def _cells(view: ApiProductView, *, now: datetime) -> list[Cell]:
     counts = dict(view.keys)
     pending = counts.get("pending", 0)

@@ -11,7 +11,7 @@ from keyturn.cli.apiproduct_view import ApiProductView, decode_product_view, sel
 from keyturn.cli.product_access import ProductAccess, holders_of
 from keyturn.cluster.api_errors import Forbidden
 from keyturn.cluster.apikeys import list_apikeys
-from keyturn.cluster.apiproducts import object_path
+from keyturn.cluster.apiproducts import list_apiproducts, object_path
 from keyturn.cluster.chunks import list_in_chunks
 from keyturn.cluster.client import METADATA_LIST, Client, Json
 from keyturn.cluster.raw import mapping_of, text_of
@@ -23,7 +23,8 @@ async def read_product_access(client: Client, where: Key) -> ProductAccess:
     product, not_seen = decode_product_view(raw), list[str]()
     apikeys = await _referring(client, product, not_seen)
     admitted = await _admitted(client, where, raw, not_seen)
-    return ProductAccess(product, holders_of(product, map(decode_apikey, apikeys)), admitted, tuple(not_seen))
+    rivals = await _same_audience(client, product, not_seen)
+    return ProductAccess(product, holders_of(product, map(decode_apikey, apikeys)), admitted, rivals, tuple(not_seen))
 
 
 async def _referring(client: Client, product: ApiProductView, not_seen: list[str]) -> list[Json]:
@@ -39,6 +40,15 @@ async def _referring(client: Client, product: ApiProductView, not_seen: list[str
         except Forbidden:
             not_seen.append(f"ApiKeys of namespace {namespace}: your role does not allow it")
     return found
+
+
+async def _same_audience(client: Client, product: ApiProductView, not_seen: list[str]) -> tuple[Key, ...] | None:
+    try:
+        every = map(decode_product_view, await list_apiproducts(client, ""))
+    except Forbidden:
+        not_seen.append("ApiProducts of all namespaces, which may name the same audience: your role does not allow it")
+        return None
+    return tuple(other.key for other in every if other.audience == product.audience and other.key != product.key)
 
 
 async def _admitted(client: Client, where: Key, raw: Json, not_seen: list[str]) -> tuple[str, ...] | None:

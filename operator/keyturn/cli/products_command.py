@@ -34,6 +34,7 @@ def products(*, place: Place, form: str | None) -> int:
     """List ApiProducts: audience, plans, who approves, who is admitted, and how their ApiKeys stand.
 
     READY counts ApiKeys whose key is accepted, PENDING those that wait for the product's owner, DISABLED those whose key is refused.
+    With -A it warns of an audience that products of several namespaces name: keys of each pass where a gateway asks for it.
     A terminal gets a table. A pipe gets one product a line, with tabs between the columns, times in RFC 3339 and no headings.
     """
     return run_with_deps(lambda deps: run(Options(place, form or ""), deps))
@@ -44,17 +45,18 @@ async def run(options: Options, deps: Deps) -> int:
     from keyturn.cli.apikey_access import namespace_of
     from keyturn.cli.apiproduct_view import decode_product_view
     from keyturn.cli.documents import as_list, render, without_managed_fields
-    from keyturn.cli.product_listing import render_products
+    from keyturn.cli.product_listing import render_products, shared_audiences
     from keyturn.cluster.apiproducts import list_apiproducts
 
     async with await deps.connect(options.place) as client:
         namespace = namespace_of(client, options.place)
         items = await list_apiproducts(client, namespace)
+    views = [decode_product_view(item) for item in items]
     if options.form in {"json", "yaml"}:
         deps.console.data(render(as_list([without_managed_fields(item) for item in items]), options.form))
     elif items:
         table = render_products(
-            [decode_product_view(item) for item in items],
+            views,
             now=deps.clock(),
             wide=options.form == "wide",
             everywhere=options.place.everywhere,
@@ -64,4 +66,6 @@ async def run(options: Options, deps: Deps) -> int:
     else:
         where = f"in namespace {namespace}: look everywhere with -A" if namespace else "in the cluster"
         deps.console.say(f"There are no ApiProducts {where}")
+    for sentence in shared_audiences(views):
+        deps.console.warn(sentence)
     return ExitCode.FINE

@@ -64,6 +64,9 @@ async def run(options: Options, deps: Deps) -> int:
         deps.console.data(render_holders(access.holders, now=deps.clock(), for_terminal=deps.console.is_terminal))
     else:
         deps.console.say("No ApiKey refers to it")
+    if access.same_audience:
+        others = ", ".join(map(str, access.same_audience))
+        deps.console.warn(f"audience {access.product.audience} is also named by {others}: keys of it pass where a gateway asks for it")
     for sentence in access.not_seen:
         deps.console.warn(f"not seen: {sentence}")
     return ExitCode.FINE
