@@ -24,7 +24,7 @@ GENERATED := build/generated
 WITH_DEPLOY := PYTHONPATH=deploy $(BIN)/python
 WRITE_CRDS := $(BIN)/python -m keyturn.api.crd_generation
 WRITE_REFERENCE := $(BIN)/python -m keyturn.cli.reference_pages
-WRITE_CHART := $(BIN)/python -m keyturn.cli.chart_files crds charts/keyturn
+WRITE_CHART := $(BIN)/python -m keyturn.cli.chart_files crds deploy/policies charts/keyturn
 WRITE_DIAGRAM := $(BIN)/python -m keyturn.cli.state_diagram
 WRITE_ARGOCD := $(BIN)/python deploy/argocd/render.py
 
@@ -201,7 +201,7 @@ crds: $(READY) ## Make crds/ anew from operator/keyturn/api
 	@$(WRITE_CRDS) crds
 
 .PHONY: chart
-chart: $(READY) ## Make anew what the Helm chart has from elsewhere: version, CRDs, settings, descriptions, tables
+chart: $(READY) ## Make anew what the Helm chart has from elsewhere: version, CRDs, policies, settings, descriptions, tables
 	@$(WRITE_CHART) charts/keyturn docs/reference
 
 .PHONY: argocd

@@ -38,6 +38,8 @@ WITHOUT_CLUSTER: Json = {
 
 MADE_BY_CREATE_NAMESPACE = "Namespace keyturn-system"
 """`helm install --create-namespace` makes it: a release cannot hold the namespace that it is kept in."""
+MADE_BY_EVERY_CLUSTER = "ServiceAccount keyturn-verifiers/default"
+"""Helm would own it, delete it with the release, and find it again as somebody else's. `kubectl apply` takes it as it finds it."""
 HELMS_LABELS = ("helm.sh/chart", "app.kubernetes.io/managed-by", "app.kubernetes.io/instance", "app.kubernetes.io/version")
 RESTARTS_PODS = "checksum/settings"
 """Where kustomize gives the ConfigMap a name made from its content, which is cut off here."""
@@ -51,7 +53,8 @@ def kustomized(folder: Path) -> dict[str, Json]:
 
 def comparable(objects: Iterable[Json]) -> dict[str, Json]:
     named = by_name(objects)
-    named.pop(MADE_BY_CREATE_NAMESPACE, None)
+    for name in (MADE_BY_CREATE_NAMESPACE, MADE_BY_EVERY_CLUSTER):
+        named.pop(name, None)
     for each in named.values():
         for label in HELMS_LABELS:
             each["metadata"].get("labels", {}).pop(label, None)

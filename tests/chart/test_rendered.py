@@ -33,6 +33,11 @@ POD = f"{OPERATOR}: spec.template.spec"
 CONTAINER = f"{POD}.containers[0]"
 PODS = (POD, f"{VERIFIER}: spec.template.spec")
 SELECTOR = {"app.kubernetes.io/name": "keyturn", "app.kubernetes.io/component": "operator"}
+OF_THE_OPERATOR = {
+    *("keyturn-operator-secrets", "keyturn-operator-workloads", "keyturn-operator-objects"),
+    *("keyturn-reserved-types", "keyturn-records"),
+}
+"""The policies that tell the operator from others."""
 SPREAD = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
 
 
@@ -77,7 +82,10 @@ SWITCHES: list[tuple[Json, Json]] = [
     ({"image": {"tag": "7", "digest": "sha256:" + "0" * 64}}, in_both("containers[0].image", "keyturn@sha256:" + "0" * 64)),
     ({"image": {"pullPolicy": "Always"}}, in_both("containers[0].imagePullPolicy", "Always")),
     ({"imagePullSecrets": [{"name": "regcred"}]}, in_both("imagePullSecrets[0].name", "regcred")),
-    ({"recordsNamespace": {"create": False}}, {"Namespace keyturn-verifiers": None}),
+    (
+        {"recordsNamespace": {"create": False}},
+        {"Namespace keyturn-verifiers": None, "ResourceQuota keyturn-verifiers/keyturn-no-pods": None},
+    ),
     (
         {"crds": {"install": False}},
         {f"CustomResourceDefinition {name}.keyturn.dev": None for name in ("apikeys", "apiproducts", "apikeyrevocations")},
@@ -145,8 +153,11 @@ def test_the_service_account_has_one_name_everywhere(default: dict[str, Json]) -
     account = f"ServiceAccount {SYSTEM}/"
     assert changes.pop(account + "keyturn-operator") is None
     assert changes.pop(account + "robot")["metadata"]["name"] == "robot"
-    bindings = [name for name in default if "Binding" in name and "keyturn-operator" in name]
-    assert changes == {f"{POD}.serviceAccountName": "robot", **{f"{name}: subjects[0].name": "robot" for name in bindings}}
+    bindings = [name for name in default if "RoleBinding" in name and "keyturn-operator" in name]
+    policies = {name for name in changes if name.startswith("ValidatingAdmissionPolicy ")}
+    assert {name.partition(":")[0].split()[1] for name in policies} == OF_THE_OPERATOR, "test_policies.py looks into them"
+    rest = {name: value for name, value in changes.items() if name not in policies}
+    assert rest == {f"{POD}.serviceAccountName": "robot", **{f"{name}: subjects[0].name": "robot" for name in bindings}}
 
 
 def test_a_common_label_is_on_every_object_and_pod(default: dict[str, Json]) -> None:

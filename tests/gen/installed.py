@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import yaml
 
+from gen.fence import ACCOUNT, RECORDS, SYSTEM, missing_in_the_fence
 from gen.operator_process import OperatorProcess
 from gen.team import Api, Team
 from gen.verifier_process import VerifierProcess
@@ -26,9 +27,6 @@ Json = dict[str, Any]
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 EVERYWHERE: Final = DEPLOY
 NAMESPACED: Final = DEPLOY / "namespaced"
-SYSTEM: Final = "keyturn-system"
-RECORDS: Final = "keyturn-verifiers"
-ACCOUNT: Final = "keyturn-operator"
 VERIFIER: Final = "keyturn-verifier"
 RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
 
@@ -44,10 +42,11 @@ class Installed:
 
     @classmethod
     def install(cls, plane: Plane, folder: Path, *, scratch: Path) -> Installed:
-        """As the administrator does it, but for the other variant's binding, which goes."""
-        plane.kubectl("delete", "clusterrolebinding", ACCOUNT, "--ignore-not-found")
+        """As the administrator does it, but for the other variant's bindings, which go. Ends when every policy is in force."""
+        plane.kubectl("delete", "clusterrolebinding", ACCOUNT, f"{ACCOUNT}-namespaces", "--ignore-not-found")
         plane.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(folder))
         wait_until(lambda: serves_apikeys(plane), patience=20.0, what="the CRDs to be served")
+        wait_until(lambda: missing_in_the_fence(plane.login) == [], patience=20.0, what="every policy to be in force")
         return cls(plane, rendered(plane, folder), log_in(plane, scratch))
 
     @property

@@ -1,7 +1,7 @@
-"""What the Helm chart has from elsewhere: `python -m keyturn.cli.chart_files CRDS CHART TARGET PAGES`, which `make chart` runs.
+"""What the Helm chart has from elsewhere: `python -m keyturn.cli.chart_files CRDS POLICIES CHART TARGET PAGES`, which `make chart` runs.
 
-Version from the package, CRDs from crds/, the schema of `settings` and `verifier.settings` from the models of both processes, every
-description from the comments in values.yaml. The rest of charts/keyturn is written by hand.
+Version from the package, CRDs from crds/, admission policies from deploy/policies/, the schema of `settings` and `verifier.settings` from
+the models of both processes, every description from the comments in values.yaml. The rest of charts/keyturn is written by hand.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _TABLE: Final = """
 """
 
 
-def write_chart_files(*, crds: Path, chart: Path, target: Path, pages: Path) -> None:
+def write_chart_files(*, crds: Path, policies: Path, chart: Path, target: Path, pages: Path) -> None:
     """Write every generated file of the chart into `target`, and the page of values into `pages`; the same input gives the same bytes."""
     values = (chart / "values.yaml").read_text(encoding="utf-8")
     comments = value_comments(values)
@@ -71,10 +71,17 @@ def write_chart_files(*, crds: Path, chart: Path, target: Path, pages: Path) -> 
         target / "README.md": _README + _table(values, comments),
         pages / "chart-values.md": _PAGE + _table(values, comments),
         **{target / "files" / "crds" / file.name: file.read_text(encoding="utf-8") for file in crds.glob("*.yaml")},
+        **{target / "files" / "policies" / file.name: file.read_text(encoding="utf-8") for file in _resources(policies)},
     }
     for path, text in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def _resources(folder: Path) -> list[Path]:
+    """What kustomize takes from a folder."""
+    kustomization = cast("Json", yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8")))
+    return [folder / name for name in kustomization["resources"]]
 
 
 def with_version(text: str, wanted: str) -> str:
@@ -150,4 +157,4 @@ def _values(mapping: Json, above: ValuePath = ()) -> Iterator[tuple[ValuePath, o
 
 
 if __name__ == "__main__":
-    write_chart_files(**dict(zip(("crds", "chart", "target", "pages"), map(Path, sys.argv[1:]), strict=True)))
+    write_chart_files(**dict(zip(("crds", "policies", "chart", "target", "pages"), map(Path, sys.argv[1:]), strict=True)))

@@ -7,6 +7,7 @@ from copy import deepcopy
 
 import pytest
 
+from gen.fence import WHO_BREAKS_GLASS
 from gen.installed import ACCOUNT, EVERYWHERE, RBAC, SYSTEM, Installed
 from gen.operator_process import OperatorProcess, unique_name
 from gen.team import Api, Team, workload
@@ -101,7 +102,8 @@ def test_the_old_key_is_kept_while_consumers_may_not_be_listed(
 def test_a_secret_that_may_not_be_read_is_said_and_not_replaced(team: Team, installed: Installed, api: Api, take_right: TakeRight) -> None:
     before = team.issue("billing", LONG)
     take_right("get", "secrets")
-    team.api.merge(team.secret_path("billing"), {"data": {"extra": "eA=="}})
+    patch = ("patch", "secret", "billing", "--patch", '{"data": {"extra": "eA=="}}')
+    team.cluster.kubectl("-n", team.namespace, *WHO_BREAKS_GLASS, *patch)
     told = team.wait_says("billing", "Stalled", "True", "PermissionMissing")
     assert f"get secrets {team.namespace}/billing: 403" in told["message"]
     assert team.says("billing", "Ready") == ("Unknown", "PermissionMissing")
