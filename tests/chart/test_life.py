@@ -19,6 +19,7 @@ from testbed.cluster import wait_until
 from testbed.plane import Plane
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/apikeys.keyturn.dev"
+ALL_CRDS = tuple(f"{name}.keyturn.dev" for name in ("apikeys", "apiproducts", "apikeyrevocations"))
 OPERATOR = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/keyturn-operator"
 SHORT = {"rotation": {"gracePeriod": "1s"}}
 
@@ -37,7 +38,7 @@ def team(release: Release, plane: Plane, api: Api, old: Path, tmp_path: Path) ->
         team = Team(plane, api, "team-a", operator, records_namespace=RECORDS, system_namespace=SYSTEM)
         yield team
     release.run("uninstall", "--ignore-not-found")
-    plane.kubectl("delete", "crd", "apikeys.keyturn.dev", "--wait=true", "--timeout=60s")
+    plane.kubectl("delete", "crd", *ALL_CRDS, "--wait=true", "--timeout=60s")
 
 
 @pytest.fixture
