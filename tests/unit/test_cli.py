@@ -46,6 +46,11 @@ USED_WRONGLY: Final = (
     (["enable", "billing", "-A"], "A name means one namespace: give -n instead of -A"),
     (["rotate", "billing", "--wait", "--dry-run"], "--wait and --dry-run exclude each other: a dry run rotates nothing"),
     (["rotate", "billing", "--timeout", "5"], "'5' is not a duration: write hours, minutes, seconds"),
+    (["revoke", "--reason", "Leaked"], "Say which keys: names, or --key-id, or --all, --product and --minted-before"),
+    (["revoke", "billing", "--key-id", "Qm8sT2fLx0Za", "--reason", "Leaked"], "exactly one of the three"),
+    (["revoke", "billing", "-A", "--reason", "Leaked"], "A name means one namespace: give -n instead of -A"),
+    (["revoke", "billing"], "Missing option '--reason'"),
+    (["revoke", "billing", "--reason", "Leaked", "--wait", "--dry-run"], "--wait and --dry-run exclude each other: a dry run revokes"),
     (["create"], "Missing argument 'NAME'."),
     (["create", "billing", "--interval", "30d"], "spec.rotation.interval: must be a duration in h, m and s"),
     (["create", "billing", "--interval", "720h", "--schedule", "0 3 1 * *"], "spec.rotation: interval and schedule exclude each other"),
@@ -308,8 +313,9 @@ def test_the_environment_sets_what_no_option_does(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_crds_are_the_files_of_the_repository() -> None:
-    files = sorted((ROOT / "crds").glob("*.yaml"))
-    assert list(yaml.safe_load_all(crds_yaml())) == [yaml.safe_load(file.read_text()) for file in files]
+    files = {file.name: yaml.safe_load(file.read_text()) for file in (ROOT / "crds").glob("*.yaml")}
+    printed = list(yaml.safe_load_all(crds_yaml()))
+    assert {f"keyturn.dev_{crd['spec']['names']['plural']}.yaml": crd for crd in printed} == files
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "kubectl"])

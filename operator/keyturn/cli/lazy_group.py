@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "rotate": Entry("rotate_command", "Replace keys now; old ones stay valid while their users move", _KEYS),
     "disable": Entry("disable_command", "Have keys refused everywhere until they are enabled again", _KEYS),
     "enable": Entry("disable_command", "Have disabled keys accepted again", _KEYS),
+    "revoke": Entry("revoke_command", "End keys for good: leaked ones, those of who left", _KEYS),
     "products": Entry("products_command", "List ApiProducts: the APIs that keys are for", _PRODUCTS),
     "approve": Entry("approve_command", "Let an ApiKey have a plan of an ApiProduct", _PRODUCTS),
     "whocan": Entry("whocan_command", "Tell who has keys of an ApiProduct", _PRODUCTS),

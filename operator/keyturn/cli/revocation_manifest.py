@@ -1,0 +1,91 @@
+"""ApiKeyRevocations from the options of `keyturn revoke`, checked by the same model that the operator reads them with. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from keyturn.api.rules import explain_invalid
+from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
+
+NAME_LENGTH: Final = 63
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Which keys, as the person said it: names of a namespace, or key IDs, or all that fits the rest."""
+
+    names: tuple[str, ...] = ()
+    key_ids: tuple[str, ...] = ()
+    namespace: str = ""
+    product: str = ""
+    minted_before: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Why and how."""
+
+    reason: str
+    mode: str = "Immediate"
+    replace_within: str = ""
+    note: str = ""
+    requested_by: str = ""
+
+
+def revocation_manifests(target: Target, order: Order, *, now: datetime) -> list[dict[str, object]]:
+    """The objects to POST: one for each name, otherwise one. Their names tell reason, target and time."""
+    how = {
+        "mode": order.mode,
+        "replaceWithin": order.replace_within,
+        "reason": order.reason,
+        "note": order.note,
+        "requestedBy": order.requested_by,
+    }
+    said = {field: value for field, value in how.items() if value}
+    return [
+        {
+            "apiVersion": "keyturn.dev/v1alpha1",
+            "kind": "ApiKeyRevocation",
+            "metadata": {"name": _name(order.reason, about, now)},
+            "spec": {**which, **said},
+        }
+        for about, which in _parts(target)
+    ]
+
+
+def _parts(target: Target) -> Iterator[tuple[str, Mapping[str, object]]]:
+    if target.names:
+        for name in target.names:
+            yield f"{target.namespace}-{name}", {"apiKeyRef": {"namespace": target.namespace, "name": name}}
+        return
+    if target.key_ids:
+        yield target.key_ids[0], {"keyIDs": list(target.key_ids)}
+        return
+    namespace, _, product = target.product.rpartition("/")
+    match = {
+        "productRef": {"namespace": namespace or target.namespace, "name": product} if product else None,
+        "namespace": target.namespace,
+        "mintedBefore": target.minted_before,
+    }
+    yield product or target.namespace or "keys", {"match": {field: value for field, value in match.items() if value}}
+
+
+def _name(reason: str, about: str, now: datetime) -> str:
+    head = re.sub("[^a-z0-9]+", "-", f"{reason}-{about}".lower()).strip("-")
+    time = f"{now:%Y%m%d-%H%M%S}"
+    return f"{head[: NAME_LENGTH - len(time) - 1].strip('-')}-{time}"
+
+
+def revocation_mistakes(manifest: Mapping[str, object]) -> list[str]:
+    """What the API server would refuse, a line each; empty: nothing."""
+    try:
+        ApiKeyRevocation.model_validate(manifest)
+    except ValidationError as invalid:
+        return explain_invalid(invalid)
+    return []

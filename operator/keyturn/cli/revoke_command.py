@@ -1,0 +1,209 @@
+"""`keyturn revoke`: pulls the emergency brake by an ApiKeyRevocation, or shows first what it would end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from keyturn.cli.command import Command, Example
+from keyturn.cli.deps import Deps, run_with_deps
+from keyturn.cli.exit_code import ExitCode
+from keyturn.cli.name_completion import complete_names
+from keyturn.cli.place import Place, with_place
+
+if TYPE_CHECKING:
+    from keyturn.cli.documents import Document
+    from keyturn.cli.revocation_manifest import Order, Target
+    from keyturn.cluster.client import Client
+
+REASONS: Final = ("Leaked", "Superseded", "OwnerLeft", "PolicyViolation", "HoneytokenHit", "Other")
+_PAUSE: Final = 0.25
+_WHICH: Final = "Say which keys: names, or --key-id, or --all, --product and --minted-before; exactly one of the three"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to revoke, and what to say of it."""
+
+    place: Place
+    target: Target
+    order: Order
+    every: bool = False
+    """All keys of a namespace, or of all."""
+    dry_run: bool = False
+    form: str = ""
+    """json, yaml; empty: a sentence."""
+    wait: bool = False
+    timeout: timedelta = timedelta(minutes=5)
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        Example("What would end, and who uses it; changes nothing", "keyturn revoke billing -n team-a --reason Leaked --dry-run"),
+        Example("One key leaked; until every verifier refuses it", "keyturn revoke billing -n team-a --reason Leaked --wait"),
+        Example("By key ID, as in a scanner's report", "keyturn revoke --key-id Qm8sT2fLx0Za --reason Leaked"),
+        Example(
+            "Without an outage: consumers have an hour to move",
+            "keyturn revoke --product apis/invoices --mode Replace --replace-within 1h --reason Superseded",
+        ),
+        Example(
+            "Everything minted before the backup leaked, as a file for Git",
+            "keyturn revoke --minted-before 2027-01-31T18:00:00Z --reason Leaked --dry-run -o yaml > leaked.yaml",
+        ),
+    ],
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_names)
+@with_place(everywhere=True)
+@click.option("--key-id", "key_ids", metavar="ID", multiple=True, help="A key version by its public key ID, wherever it is; repeatable.")
+@click.option("--all", "every", is_flag=True, help="All keys of the namespace; with -A, of all namespaces.")
+@click.option("--product", metavar="[NAMESPACE/]NAME", help="All keys of an ApiProduct; with -n, those in that namespace.")
+@click.option("--minted-before", metavar="TIME", help="Only versions minted before then: 2027-01-31T18:00:00Z.")
+@click.option("--reason", type=click.Choice(REASONS), required=True, help="Stands in records, Events and the audit log for good.")
+@click.option("--note", metavar="TEXT", help="For people: what happened, and where to read on.")
+@click.option(
+    "--mode",
+    type=click.Choice(["Immediate", "Replace"]),
+    default="Immediate",
+    show_default=True,
+    help="Immediate: refused at once. Replace: refused when the consumers have moved to the new key.",
+)
+@click.option("--replace-within", metavar="DURATION", help="With --mode Replace: refused by then at the latest. Unset: the platform's, 1h.")
+@click.option("--dry-run", is_flag=True, help="Show which versions would end and who uses them; with -o, the object. Change nothing.")
+@click.option("-o", "--output", "form", type=click.Choice(["yaml", "json"]), help="Print the object instead of a sentence.")
+@click.option("--wait", is_flag=True, help="Wait until the keys are dead and every live verifier refuses them.")
+@click.option("--timeout", metavar="DURATION", default="5m", show_default=True, help="How long --wait waits.")
+def revoke(  # noqa: PLR0913  click passes each option
+    *,
+    names: tuple[str, ...],
+    place: Place,
+    key_ids: tuple[str, ...],
+    every: bool,
+    product: str | None,
+    minted_before: str | None,
+    dry_run: bool,
+    form: str | None,
+    wait: bool,
+    timeout: str,
+    **order: str | None,
+) -> int:
+    """End keys for good: a key leaked, its owner left.
+
+    Keys that end are replaced: their Secrets get new ones, and workloads restart. Deleting the revocation gives nothing back.
+    """
+    from keyturn.cli.revocation_manifest import Order, Target
+    from keyturn.cli.selection import names_of
+    from keyturn.cli.waiting import parse_timeout
+
+    matches = every or product or minted_before
+    if sum(map(bool, (names, key_ids, matches))) != 1:
+        raise click.UsageError(_WHICH)
+    if names and place.everywhere:
+        raise click.UsageError("A name means one namespace: give -n instead of -A")
+    if wait and dry_run:
+        raise click.UsageError("--wait and --dry-run exclude each other: a dry run revokes nothing")
+    target = Target(names=names_of(names), key_ids=key_ids, product=product or "", minted_before=minted_before or "")
+    asked = Order(**{field: value or "" for field, value in order.items()})
+    options = Options(place, target, asked, every, dry_run, form or "", wait, parse_timeout(timeout))
+    return run_with_deps(lambda deps: run(options, deps))
+
+
+async def run(options: Options, deps: Deps) -> int:
+    """Show, or create and say so; wait where asked."""
+    from keyturn.cli.revocation_manifest import revocation_manifests, revocation_mistakes
+
+    async with await deps.connect(options.place) as client:
+        target = _in_place(options, client)
+        manifests = revocation_manifests(target, options.order, now=deps.clock())
+        mistakes = [mistake for manifest in manifests for mistake in revocation_mistakes(manifest)]
+        if mistakes:
+            for mistake in mistakes:
+                deps.console.complain(f"Nothing was revoked: {mistake}")
+            return ExitCode.USED_WRONGLY
+        if options.dry_run:
+            return await _show(manifests, options, client, deps)
+        codes = [await _create(manifest, options, client, deps) for manifest in manifests]
+        return max(codes)
+
+
+def _in_place(options: Options, client: Client) -> Target:
+    """The namespace counts where it was named, and for names and --all also where the kubeconfig names it."""
+    from dataclasses import replace
+
+    target, place = options.target, options.place
+    wanted = "" if place.everywhere else place.namespace or ""
+    if target.names or (options.every and not place.everywhere) or (target.product and "/" not in target.product):
+        wanted = wanted or client.namespace
+    return replace(target, namespace="" if target.key_ids else wanted)
+
+
+async def _show(manifests: list[dict[str, object]], options: Options, client: Client, deps: Deps) -> int:
+    from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
+    from keyturn.cli.blast_radius import losses, losses_table, with_workloads
+    from keyturn.cluster.apikeys import list_apikeys
+
+    if options.form:
+        _print(manifests, options, deps)
+        return ExitCode.FINE
+    apikeys = await list_apikeys(client, options.place.namespace or "" if options.target.names else "")
+    found = [loss for each in manifests for loss in losses(ApiKeyRevocation.model_validate(each), apikeys, now=deps.clock())]
+    if found:
+        deps.console.data(losses_table(await with_workloads(client, found), for_terminal=deps.console.is_terminal))
+    ending = "end at once" if options.order.mode == "Immediate" else "end when their consumers have moved"
+    deps.console.say(f"{len(found)} key versions would {ending} (dry run). Keys that outlived their ApiKey are not shown")
+    return ExitCode.FINE
+
+
+def _print(documents: list[dict[str, object]], options: Options, deps: Deps) -> None:
+    from keyturn.cli.documents import as_list, render, without_managed_fields
+
+    shown: list[Document] = [without_managed_fields(each) for each in documents]
+    deps.console.data(render(shown[0] if len(shown) == 1 else as_list(shown), options.form))
+
+
+async def _create(manifest: dict[str, object], options: Options, client: Client, deps: Deps) -> ExitCode:
+    from keyturn.base.errors import KeyturnError
+    from keyturn.cli.failure import failure_of
+    from keyturn.cluster.apikeyrevocations import COLLECTION_PATH
+    from keyturn.cluster.raw import mapping_of, text_of
+
+    name = text_of(mapping_of(manifest, "metadata"), "name")
+    try:
+        answer = dict(await client.post(COLLECTION_PATH, manifest))
+    except KeyturnError as error:
+        failure = failure_of(error)
+        deps.console.complain(f"apikeyrevocation/{name}: {failure.sentence}")
+        return failure.code
+    if options.form:
+        _print([answer], options, deps)
+    else:
+        deps.console.data(f"apikeyrevocation/{name} created")
+    return await _wait(name, options, client, deps) if options.wait else ExitCode.FINE
+
+
+async def _wait(name: str, options: Options, client: Client, deps: Deps) -> ExitCode:
+    import asyncio
+    import time
+
+    from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
+    from keyturn.cluster.apikeyrevocations import object_path
+    from keyturn.lifecycle.revocation_status import is_complete
+
+    end, told = time.monotonic() + options.timeout.total_seconds(), ""
+    while True:
+        seen = ApiKeyRevocation.model_validate(await client.get(object_path(name)))
+        said = next((each.message for each in seen.status.conditions if each.type == "Complete"), "") if seen.status else ""
+        if is_complete(seen):
+            took = f", {seen.status.latency} after its creation" if seen.status is not None and seen.status.latency else ""
+            deps.console.data(f"apikeyrevocation/{name} complete: {said}{took}")
+            return ExitCode.FINE
+        if time.monotonic() >= end:
+            deps.console.complain(f"apikeyrevocation/{name} is not complete: {said or 'waits for the operator'}")
+            return ExitCode.FAILED
+        if said != told:
+            told = said
+            deps.console.say(f"apikeyrevocation/{name}: {told}")
+        await asyncio.sleep(_PAUSE)

@@ -1,0 +1,101 @@
+"""`keyturn revoke` against a real API server and operator: what it shows, what it creates, what it waits for."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Any
+
+import pytest
+import yaml
+
+from gen.team import APIKEYS, Team, workload
+from keyturn.cli.main import run_cli
+
+Json = dict[str, Any]
+
+
+class Shell:
+    """Security's terminal."""
+
+    def __init__(self, team: Team) -> None:
+        self.team = team
+        self.code, self.out, self.err = 0, "", ""
+
+    def runs(self, *arguments: str) -> str:
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            self.code = run_cli(["revoke", *arguments, "--kubeconfig", str(self.team.cluster.kubeconfig)])
+        self.out, self.err = out.getvalue(), err.getvalue()
+        return self.out
+
+    def revocations(self) -> list[Json]:
+        return self.team.api.ask("GET", f"{APIKEYS}/apikeyrevocations")["items"]
+
+
+@pytest.fixture
+def shell(team: Team) -> Iterator[Shell]:
+    shell = Shell(team)
+    before = {each["metadata"]["name"] for each in shell.revocations()}
+    yield shell
+    for each in shell.revocations():
+        if each["metadata"]["name"] not in before:
+            team.api.delete(f"{APIKEYS}/apikeyrevocations/{each['metadata']['name']}")
+
+
+def test_a_dry_run_shows_what_would_end_and_who_uses_it_and_changes_nothing(shell: Shell) -> None:
+    team = shell.team
+    old = team.issue("billing")
+    team.start(workload("Deployment", "web"))
+    before = len(shell.revocations())
+    told = shell.runs("billing", "-n", team.namespace, "--reason", "Leaked", "--dry-run")
+    assert told.rstrip("\n").split("\t") == [team.namespace, "billing", "1", old.key_id, "Active", "", "", "deployment/web"]
+    assert (shell.code, shell.err.split(".")[0]) == (0, "1 key versions would end at once (dry run)")
+    assert shell.runs("--key-id", old.key_id, "--reason", "Leaked", "--dry-run") == told
+    assert shell.runs("--all", "-n", team.namespace, "--reason", "Leaked", "--dry-run") == told
+    assert shell.runs("--product", f"{team.namespace}/none", "--reason", "Leaked", "--dry-run") == ""
+    assert len(shell.revocations()) == before
+    assert team.states("billing") == {1: "Active"}
+
+
+def test_what_it_prints_for_git_can_be_applied(shell: Shell) -> None:
+    team = shell.team
+    old = team.issue("billing")
+    printed = shell.runs("--key-id", old.key_id, "--reason", "Leaked", "--note", "in a log", "--dry-run", "-o", "yaml")
+    revocation = yaml.safe_load(printed)
+    assert revocation["spec"] == {"keyIDs": [old.key_id], "mode": "Immediate", "reason": "Leaked", "note": "in a log"}
+    team.api.ask("POST", f"{APIKEYS}/apikeyrevocations", revocation)
+    team.wait_ready("billing", version=2)
+    assert team.states("billing")[1] == "Revoked"
+
+
+def test_it_revokes_and_waits_until_every_verifier_knows(shell: Shell) -> None:
+    team = shell.team
+    for name in ("first", "second"):
+        team.issue(name)
+    lines = shell.runs("first", "apikey/second", "-n", team.namespace, "--reason", "OwnerLeft", "--wait").splitlines()
+    assert shell.code == 0
+    assert [line.split(":")[0].split(" ")[1] for line in lines] == ["created", "complete", "created", "complete"]
+    assert "1 key versions are dead, and every live verifier knows" in lines[1]
+    assert lines[1].endswith("after its creation")
+    assert [team.states(name)[1] for name in ("first", "second")] == ["Revoked", "Revoked"]
+    assert {entry.reason for entry in team.record("first").dead if entry.number == 1} == {"OwnerLeft"}
+
+
+def test_a_wrong_time_ends_with_2_and_nothing_is_created(shell: Shell) -> None:
+    before = len(shell.revocations())
+    shell.runs("--minted-before", "yesterday", "--reason", "Leaked")
+    assert (shell.code, "spec.match.mintedBefore: must be a date and time" in shell.err) == (2, True)
+    shell.runs("billing", "-n", shell.team.namespace, "--replace-within", "1h", "--reason", "Leaked")
+    assert (shell.code, "replaceWithin belongs to mode Replace" in shell.err) == (2, True)
+    assert len(shell.revocations()) == before
+
+
+def test_json_is_one_object_for_one_revocation_and_a_list_for_several(shell: Shell) -> None:
+    namespace = shell.team.namespace
+    one = json.loads(shell.runs("a", "-n", namespace, "--reason", "Other", "--dry-run", "-o", "json"))
+    several = json.loads(shell.runs("a", "b", "-n", namespace, "--reason", "Other", "--dry-run", "-o", "json"))
+    assert one["spec"]["apiKeyRef"] == {"namespace": namespace, "name": "a"}
+    assert [each["spec"]["apiKeyRef"]["name"] for each in several["items"]] == ["a", "b"]
