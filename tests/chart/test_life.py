@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gen.chart import CHART, CURRENT, HelmFailed, Json, Release, helm_command, older_chart, rendered_chart
+from gen.chart import CHART, CURRENT, HelmFailed, Json, Release, helm_command, older_chart, remove_crds, rendered_chart
 from gen.installed import ACCOUNT, RBAC, RECORDS, SYSTEM, Installed, assert_nothing_was_refused, log_in, serves_apikeys
 from gen.operator_process import OperatorProcess, unique_name
 from gen.team import Api, Team
@@ -19,7 +19,6 @@ from testbed.cluster import wait_until
 from testbed.plane import Plane
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/apikeys.keyturn.dev"
-ALL_CRDS = tuple(f"{name}.keyturn.dev" for name in ("apikeys", "apiproducts", "apikeyrevocations"))
 OPERATOR = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/keyturn-operator"
 SHORT = {"rotation": {"gracePeriod": "1s"}}
 
@@ -38,7 +37,7 @@ def team(release: Release, plane: Plane, api: Api, old: Path, tmp_path: Path) ->
         team = Team(plane, api, "team-a", operator, records_namespace=RECORDS, system_namespace=SYSTEM)
         yield team
     release.run("uninstall", "--ignore-not-found")
-    plane.kubectl("delete", "crd", *ALL_CRDS, "--wait=true", "--timeout=60s")
+    remove_crds(plane)
 
 
 @pytest.fixture

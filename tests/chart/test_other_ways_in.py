@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gen.chart import CHART, HelmFailed, Json, Release, helm
+from gen.chart import CHART, HelmFailed, Json, Release, helm, remove_crds
 from gen.installed import EVERYWHERE, NAMESPACED, RECORDS, SYSTEM
 from testbed.plane import Plane
 
@@ -60,7 +60,7 @@ def jane(plane: Plane) -> Iterator[tuple[str, ...]]:
         plane.kubectl("-n", namespace, "create", "rolebinding", JANE, "--clusterrole=cluster-admin", f"--user={JANE}")
     yield ("--kube-as-user", JANE)
     plane.kubectl("delete", "namespace", SYSTEM, RECORDS, "--wait=true", "--timeout=60s")
-    plane.kubectl("delete", "crd", "apikeys.keyturn.dev", "--wait=true", "--timeout=60s")
+    remove_crds(plane)
 
 
 def test_without_rights_on_the_cluster_one_is_told_what_to_set_and_then_can_install(plane: Plane, jane: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gen.chart import CURRENT, Json, Release, older_chart
+from gen.chart import CURRENT, Json, Release, older_chart, remove_crds
 from gen.installed import RECORDS, SYSTEM
 from testbed.cluster import Cluster
 
@@ -53,4 +53,4 @@ def test_real_pods_serve_keys_from_install_to_uninstall(node: Cluster, product_i
     assert token(node, "billing") == key, "nothing on the way rotated it, and it stays"
     assert f"{TEAM}.billing" in node.kubectl("-n", RECORDS, "get", "secrets", "-o", "name")
     node.kubectl("delete", "namespace", TEAM, SYSTEM, RECORDS, "--timeout=90s")
-    node.kubectl("delete", "crd", "apikeys.keyturn.dev", "--timeout=60s")
+    remove_crds(node)

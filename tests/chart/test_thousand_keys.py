@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gen.chart import Release, rendered_chart
+from gen.chart import Release, remove_crds, rendered_chart
 from gen.installed import RECORDS, SYSTEM, Installed, log_in, serves_apikeys
 from gen.team import Api, Team
 from testbed.cluster import wait_until
@@ -31,7 +31,7 @@ def test_nothing_hangs_when_all_goes_with_a_thousand_keys(release: Release, plan
         release.run("uninstall", "--wait")
     assert secrets(plane, "team-a") == secrets(plane, RECORDS) == KEYS, "every key is still there, and accepted"
     plane.kubectl("delete", "namespace", "team-a", "team-b", SYSTEM, RECORDS, "--timeout=300s")
-    plane.kubectl("delete", "crd", "apikeys.keyturn.dev", "--timeout=60s")
+    remove_crds(plane)
 
 
 def create(team: Team) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gen.chart import CURRENT, Json, Release
+from gen.chart import CURRENT, Json, Release, remove_crds
 from gen.installed import RECORDS, SYSTEM, VERIFIER
 from testbed.cluster import Cluster, wait_until
 from testbed.node import NodePlane
@@ -113,7 +113,7 @@ def site(node: NodePlane, product_image: Path) -> Iterator[Site]:
     yield Site(node, node.forward(address, 8080))
     release.run("uninstall", "--wait")
     node.kubectl("delete", "namespace", TEAM, SYSTEM, RECORDS, "--timeout=120s")
-    node.kubectl("delete", "crd", "apikeys.keyturn.dev", "--timeout=60s")
+    remove_crds(node)
 
 
 def test_the_pods_run_as_their_own_user_and_can_write_only_their_snapshot(site: Site) -> None:

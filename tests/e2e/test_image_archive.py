@@ -150,6 +150,9 @@ def test_all_of_its_bytecode_is_there_and_never_checked(image: Unpacked) -> None
     assert len(sources) > 1000
 
 
+EXTRAS = ("operator", "verifier", "jwt", "cli")
+
+
 def installed(image: Unpacked) -> dict[str, PathDistribution]:
     found = [PathDistribution(folder) for folder in (image.root / PACKAGES).glob("*.dist-info")]
     return {re.sub(r"[-_.]+", "-", str(each.metadata["Name"])).lower(): each for each in found}
@@ -166,12 +169,12 @@ def needs(distribution: PathDistribution, extras: tuple[str, ...]) -> set[str]:
     }
 
 
-def test_it_has_the_packages_that_operator_and_command_need_and_no_others(image: Unpacked) -> None:
+def test_it_has_the_packages_that_operator_verifier_and_command_need_and_no_others(image: Unpacked) -> None:
     there = installed(image)
     wanted: set[str] = {"keyturn"}
     more = set(wanted)
     while more:
-        more = {name for each in more for name in needs(there[each], ("operator", "cli") if each == "keyturn" else ("",))} - wanted
+        more = {name for each in more for name in needs(there[each], EXTRAS if each == "keyturn" else ("",))} - wanted
         wanted |= more
     assert set(there) == wanted
 

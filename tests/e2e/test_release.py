@@ -87,7 +87,7 @@ def test_the_manifests_run_the_image_of_this_version(clone: Path, tmp_path: Path
     assert release(clone, tmp_path / "dist", "manifests", "crds").returncode == 0
     objects = list(yaml.safe_load_all((tmp_path / "dist" / "keyturn.yaml").read_text()))
     images = [each["image"] for item in objects if item["kind"] == "Deployment" for each in item["spec"]["template"]["spec"]["containers"]]
-    assert images == [f"keyturn:{project_version(ROOT)}"]
+    assert images == [f"keyturn:{project_version(ROOT)}"] * 2, "operator and verifier"
     crds = list(yaml.safe_load_all((tmp_path / "dist" / "keyturn-crds.yaml").read_text()))
     assert [each["metadata"]["name"] for each in crds] == [
         each["metadata"]["name"] for each in objects if each["kind"] == "CustomResourceDefinition"

@@ -40,6 +40,9 @@ class HelmFailed(Exception):
     """Helm did not end with 0; the message is what it complained about."""
 
 
+CRDS: Final = tuple(sorted((CHART / "files" / "crds").glob("*.yaml")))
+
+
 def helm(*arguments: str, kubeconfig: Path = NOWHERE, values: Json | None = None) -> str:
     """Run helm, by default without any cluster, and give back what it printed; raise HelmFailed with its complaint."""
     done = subprocess.run(
@@ -100,6 +103,12 @@ def older_chart(folder: Path, *, version: str = "0.0.9") -> Path:
         del crd["spec"]["versions"][0]["additionalPrinterColumns"][-1]
         file.write_text(yaml.safe_dump(crd))
     return chart
+
+
+def remove_crds(cluster: Cluster) -> None:
+    """What an uninstall leaves, so that any version may be installed after it."""
+    crds = [f"customresourcedefinition/{file.name.removeprefix('keyturn.dev_').removesuffix('.yaml')}.keyturn.dev" for file in CRDS]
+    cluster.kubectl("delete", *crds, "--ignore-not-found", "--wait=true", "--timeout=60s")
 
 
 def made(kind: str, api: str, spec: Json, *, name: str = ACCOUNT, labels: Json | None = None) -> Json:
