@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from gen.installed import NAMESPACED, Installed, assert_nothing_was_refused
+from gen.installed import ACCOUNT, NAMESPACED, SYSTEM, Installed, assert_nothing_was_refused
 from gen.operator_process import OperatorProcess, unique_name
-from gen.team import Api, Team, workload
+from gen.team import APIKEYS, Api, Team, workload
 from testbed.plane import Plane
 
+API_VERSION = {"apiVersion": "keyturn.dev/v1alpha1"}
 SHORT = {"rotation": {"gracePeriod": "1s"}}
 
 
@@ -42,6 +43,25 @@ def test_a_key_is_issued_rotated_rolled_out_and_revoked(team: Team) -> None:
     assert annotations == {f"rollout.keyturn.dev/{key}": team.secret(key).key_id}
     team.delete_apikey(key)
     team.wait_until(lambda: team.states(key) == {1: "Retired", 2: "Revoked"}, about=key, what="the key is revoked")
+
+
+def test_revocations_are_left_out_with_a_warning_until_their_role_is_bound(
+    installed: Installed, plane: Plane, api: Api, operator: OperatorProcess
+) -> None:
+    assert "ApiKeyRevocations are not followed" in operator.messages()
+    team, key = installed.team(api, operator, "team-a"), unique_name("key")
+    old = team.issue(key, SHORT)
+    name, role = unique_name("leak"), "keyturn-operator-revocations"
+    path = f"{APIKEYS}/apikeyrevocations/{name}"
+    spec = {"keyIDs": [old.key_id], "reason": "Leaked"}
+    api.ask("POST", path.rpartition("/")[0], {"kind": "ApiKeyRevocation", **API_VERSION, "metadata": {"name": name}, "spec": spec})
+    plane.kubectl("create", "clusterrolebinding", role, f"--clusterrole={role}", f"--serviceaccount={SYSTEM}:{ACCOUNT}")
+    operator.kill()
+    operator.restart()
+    operator.wait_ready()
+    team.wait_until(lambda: team.states(key).get(1) == "Revoked", about=key, what="the key is revoked")
+    plane.kubectl("delete", "clusterrolebinding", role)
+    api.delete(path)
 
 
 def test_a_deletion_that_nobody_saw_is_found(installed: Installed, api: Api, operator: OperatorProcess) -> None:
