@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 
 from gen.team import APIKEYS, Team, workload
 from keyturn.cli.main import run_cli
+from keyturn.keys.token_format import SECRET_LENGTH, format_token
 
 Json = dict[str, Any]
 
@@ -24,10 +26,10 @@ class Shell:
         self.team = team
         self.code, self.out, self.err = 0, "", ""
 
-    def runs(self, *arguments: str) -> str:
+    def runs(self, *arguments: str, command: str = "revoke") -> str:
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err):
-            self.code = run_cli(["revoke", *arguments, "--kubeconfig", str(self.team.cluster.kubeconfig)])
+            self.code = run_cli([command, *arguments, "--kubeconfig", str(self.team.cluster.kubeconfig)])
         self.out, self.err = out.getvalue(), err.getvalue()
         return self.out
 
@@ -52,7 +54,7 @@ def test_a_dry_run_shows_what_would_end_and_who_uses_it_and_changes_nothing(shel
     before = len(shell.revocations())
     told = shell.runs("billing", "-n", team.namespace, "--reason", "Leaked", "--dry-run")
     assert told.rstrip("\n").split("\t") == [team.namespace, "billing", "1", old.key_id, "Active", "", "", "deployment/web"]
-    assert (shell.code, shell.err.split(".")[0]) == (0, "1 key versions would end at once (dry run)")
+    assert (shell.code, shell.err.split(".")[0]) == (0, "1 key version would end at once (dry run)")
     assert shell.runs("--key-id", old.key_id, "--reason", "Leaked", "--dry-run") == told
     assert shell.runs("--all", "-n", team.namespace, "--reason", "Leaked", "--dry-run") == told
     assert shell.runs("--product", f"{team.namespace}/none", "--reason", "Leaked", "--dry-run") == ""
@@ -78,7 +80,7 @@ def test_it_revokes_and_waits_until_every_verifier_knows(shell: Shell) -> None:
     lines = shell.runs("first", "apikey/second", "-n", team.namespace, "--reason", "OwnerLeft", "--wait").splitlines()
     assert shell.code == 0
     assert [line.split(":")[0].split(" ")[1] for line in lines] == ["created", "complete", "created", "complete"]
-    assert "1 key versions are dead, and every live verifier knows" in lines[1]
+    assert "1 key version ended for good, and every live verifier knows" in lines[1]
     assert lines[1].endswith("after its creation")
     assert [team.states(name)[1] for name in ("first", "second")] == ["Revoked", "Revoked"]
     assert {entry.reason for entry in team.record("first").dead if entry.number == 1} == {"OwnerLeft"}
@@ -99,3 +101,41 @@ def test_json_is_one_object_for_one_revocation_and_a_list_for_several(shell: She
     several = json.loads(shell.runs("a", "b", "-n", namespace, "--reason", "Other", "--dry-run", "-o", "json"))
     assert one["spec"]["apiKeyRef"] == {"namespace": namespace, "name": "a"}
     assert [each["spec"]["apiKeyRef"]["name"] for each in several["items"]] == ["a", "b"]
+
+
+def found(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    """Somebody pipes a key in."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{token}\n".encode())))
+
+
+def test_a_key_that_somebody_found_is_revoked_and_never_shown(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = shell.team
+    old = team.issue("billing")
+    records = ("--records-namespace", team.records_namespace)
+    found(monkeypatch, old.token)
+    told = shell.runs("--dry-run", *records, command="leak")
+    assert told.split("\t")[:4] == [team.namespace, "billing", "1", old.key_id]
+    assert team.states("billing") == {1: "Active"}
+    found(monkeypatch, old.token)
+    assert "complete" in shell.runs("--wait", "--note", "in a log", *records, command="leak")
+    assert (shell.code, shell.err.splitlines()[0]) == (0, f"Key ID {old.key_id} is that of ApiKey {team.namespace}/billing")
+    assert old.token[-20:] not in told + shell.out + shell.err + json.dumps(shell.revocations())
+    assert team.states("billing")[1] == "Revoked"
+
+
+def test_another_key_under_a_known_key_id_revokes_nothing(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = shell.team
+    old = team.issue("billing")
+    found(monkeypatch, format_token("kt", key_id=old.key_id, secret="0" * SECRET_LENGTH))
+    shell.runs("--records-namespace", team.records_namespace, command="leak")
+    assert (shell.code, shell.out) == (1, "")
+    assert "this is not the key it was issued: nothing was revoked" in shell.err
+    assert team.states("billing") == {1: "Active"}
+
+
+def test_what_is_no_key_is_not_sent_anywhere(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, "hunter2")
+    shell.runs(command="leak")
+    assert (shell.code, "This is no key of Keyturn's" in shell.err) == (1, True)
+    shell.runs("kt_on_the_command_line", command="leak")
+    assert (shell.code, "stays in the shell's history" in shell.err) == (2, True)

@@ -15,9 +15,9 @@ from keyturn.cli.console import Console
 if TYPE_CHECKING:
     from keyturn.keys.token_format import Fault
 
-_ON_THE_COMMAND_LINE: Final = (
+ON_THE_COMMAND_LINE: Final = (
     "A key on the command line stays in the shell's history and shows in ps: pipe it in, as in keyturn inspect < FILE, "
-    "or start keyturn inspect and paste it"
+    "or start the command without one and paste it"
 )
 _LONGEST: Final = 4096
 
@@ -48,9 +48,9 @@ def inspect(*, refused: tuple[str, ...], form: str | None) -> int:
     The key itself is never shown, and no cluster is asked: `keyturn get -A --key-id ID` says whose it is. Exit code 1: not a key.
     """
     if refused:
-        raise click.UsageError(_ON_THE_COMMAND_LINE)
+        raise click.UsageError(ON_THE_COMMAND_LINE)
     console = Console.of_process()
-    return run(Options(as_json=form == "json"), console, text=_read())
+    return run(Options(as_json=form == "json"), console, text=read_key())
 
 
 def run(options: Options, console: Console, *, text: str) -> int:
@@ -71,11 +71,12 @@ def run(options: Options, console: Console, *, text: str) -> int:
             if options.as_json:
                 console.data(json.dumps({"valid": False, "fault": fault.value}, indent=2))
             else:
-                console.complain(_explained(fault, is_empty=not text.strip()))
+                console.complain(explained(fault, is_empty=not text.strip()))
             return 1
 
 
-def _explained(fault: Fault, *, is_empty: bool) -> str:
+def explained(fault: Fault, *, is_empty: bool) -> str:
+    """What is wrong with a text that is no key."""
     from keyturn.keys.token_format import Fault
 
     if is_empty:
@@ -85,7 +86,8 @@ def _explained(fault: Fault, *, is_empty: bool) -> str:
     return "This is no key of Keyturn's: one is <prefix>_ and 61 letters and digits, on one line"
 
 
-def _read() -> str:
+def read_key() -> str:
+    """Standard input, or what a person pastes and nobody sees."""
     if sys.stdin.isatty():
         return str(click.prompt("Paste the key (it is not shown)", hide_input=True, err=True, default="", show_default=False))
     return sys.stdin.buffer.read(_LONGEST).decode("utf-8", "replace")

@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "disable": Entry("disable_command", "Have keys refused everywhere until they are enabled again", _KEYS),
     "enable": Entry("disable_command", "Have disabled keys accepted again", _KEYS),
     "revoke": Entry("revoke_command", "End keys for good: leaked ones, those of who left", _KEYS),
+    "leak": Entry("leak_command", "Revoke a key that somebody found, read from standard input", _KEYS),
     "products": Entry("products_command", "List ApiProducts: the APIs that keys are for", _PRODUCTS),
     "approve": Entry("approve_command", "Let an ApiKey have a plan of an ApiProduct", _PRODUCTS),
     "whocan": Entry("whocan_command", "Tell who has keys of an ApiProduct", _PRODUCTS),

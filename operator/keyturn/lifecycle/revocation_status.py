@@ -87,10 +87,10 @@ def _answer(standings: Sequence[RecordStanding], *, unknown: int, behind: Sequen
     live, ended = sum(standing.live for standing in standings), sum(standing.ended for standing in standings)
     ends = [standing.end for standing in standings if standing.end is not None]
     if live and ends:
-        message = f"{live} key versions live on until their consumers have moved, at most until {format_time(max(ends))}"
+        message = f"{counted(live)} will end once all consumers have moved, at the latest at {format_time(max(ends))}"
         return ConditionStatus.FALSE, Reason.REPLACING, message
     if live:
-        return ConditionStatus.FALSE, Reason.REVOKING, f"{live} key versions are about to end"
+        return ConditionStatus.FALSE, Reason.REVOKING, f"{counted(live)} will end within moments"
     if behind:
         shown = ", ".join(sorted(behind)[:NAMES_SHOWN])
         message = f"The keys are dead, and {len(behind)} verifiers have not confirmed that they refuse them: {shown}. Look at their pods"
@@ -98,7 +98,12 @@ def _answer(standings: Sequence[RecordStanding], *, unknown: int, behind: Sequen
     missing = f"; {unknown} of keyIDs are in no record" if unknown else ""
     if not ended:
         return ConditionStatus.TRUE, Reason.NOTHING_TO_REVOKE, f"No living key version is meant{missing}"
-    return ConditionStatus.TRUE, Reason.REVOKED, f"{ended} key versions are dead, and every live verifier knows{missing}"
+    return ConditionStatus.TRUE, Reason.REVOKED, f"{counted(ended)} ended for good, and every live verifier knows{missing}"
+
+
+def counted(versions: int) -> str:
+    """So many key versions, in words."""
+    return f"{versions} key version{'' if versions == 1 else 's'}"
 
 
 def _conditions(revocation: ApiKeyRevocation, answer: Answer, *, now: datetime) -> list[Condition]:
