@@ -49,6 +49,9 @@ ROLLOUT_CRD: Final[Json] = {
 """As far as the fence looks at it."""
 
 
+ROLLOUT: Final[Json] = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout"}
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """One thing to try with the token, and by what it is refused."""
@@ -185,6 +188,7 @@ ON_WORKLOADS: Final = [
         for kind, path in KINDS.items()
         if kind != "DaemonSet"
     ),
+    patches("gives a Rollout something beside its spec", BY_WORKLOADS, f"{KINDS['Rollout']}/web", {"extra": {"image": "evil:1"}}),
     patches(
         "gives a Deployment another image by JSON patch", BY_WORKLOADS, f"{KINDS['Deployment']}/web",
         [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "evil:1"}], content_type=JSON_PATCH,
@@ -229,6 +233,19 @@ ELSEWHERE: Final = [
 ]  # fmt: skip
 
 PROBES: Final = (*ON_SECRETS, *ON_WORKLOADS, *ELSEWHERE)
+WITH_MORE_RIGHTS: Final = [
+    Probe("deletes a foreign Secret", BY_SECRETS, "DELETE", FOREIGN),
+    Probe("deletes a credential", BY_SECRETS, "DELETE", OWN),
+    Probe("deletes all Secrets of a namespace", BY_SECRETS, "DELETE", SECRET),
+    Probe("replaces a foreign Secret", BY_SECRETS, "PUT", FOREIGN, secret("foreign", labels=OURS)),
+    *(Probe(f"deletes a {kind}", BY_WORKLOADS, "DELETE", f"{path}/web") for kind, path in KINDS.items()),
+    creates("creates a Rollout", BY_WORKLOADS, KINDS["Rollout"], {**ROLLOUT, "metadata": {"name": "new"}, "spec": {}}),
+    Probe("deletes another's ConfigMap", BY_OBJECTS, "DELETE", f"/api/v1/namespaces/{VICTIM}/configmaps/kube-root-ca.crt"),
+    Probe("deletes its own ConfigMap", BY_OBJECTS, "DELETE", f"/api/v1/namespaces/{SYSTEM}/configmaps/keyturn-verification-keys"),
+    patches("changes another's ConfigMap", BY_OBJECTS, f"/api/v1/namespaces/{VICTIM}/configmaps/kube-root-ca.crt", {"data": {"a": "b"}}),
+    creates("creates a Lease elsewhere", BY_OBJECTS, LEASES.format(VICTIM), {"metadata": {"name": ACCOUNT}}),
+]
+"""What RBAC refuses too, as things are: should somebody give the operator more rights one day, the policies still stand."""
 ITS_ANNOTATION: Final = {"spec": {"template": {"metadata": {"annotations": {"rollout.keyturn.dev/billing": "k"}}}}}
 OWN_ACTIONS: Final = [
     creates("creates a credential", "", SECRET, credential("fresh")),

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gen.fence import SECRETS, SYSTEM, WHO_BREAKS_GLASS, credential, secret
-from gen.fence_probes import FOREIGN, KINDS, OWN, OWN_ACTIONS, PROBES, ROLLOUT_CRD, SECRET, VICTIM, Probe
+from gen.fence import MASTERS, OPERATOR, SECRETS, SYSTEM, WHO_BREAKS_GLASS, credential, secret
+from gen.fence_probes import FOREIGN, KINDS, OWN, OWN_ACTIONS, PROBES, ROLLOUT_CRD, SECRET, VICTIM, WITH_MORE_RIGHTS, Probe
 from gen.installed import EVERYWHERE, Installed, assert_nothing_was_refused
 from gen.operator_process import OperatorProcess
 from gen.team import Api, Team, bare_pod, workload
@@ -66,6 +66,18 @@ def test_who_has_the_operators_token_is_refused(victim: str, attacker: Api, prob
     assert victim
     with pytest.raises(ApiFailed) as refused:
         probe.run(attacker)
+    assert refused.value.status == 403
+    assert probe.refused_by in str(refused.value)
+
+
+@pytest.mark.parametrize("probe", WITH_MORE_RIGHTS, ids=str)
+def test_more_rights_would_not_help(victim: str, plane: Plane, probe: Probe) -> None:
+    """The operator's account, in the administrators' group."""
+    assert victim
+    api = Api(plane.login, user=OPERATOR, group=MASTERS)
+    with pytest.raises(ApiFailed) as refused:
+        probe.run(api)
+    api.close()
     assert refused.value.status == 403
     assert probe.refused_by in str(refused.value)
 
