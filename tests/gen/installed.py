@@ -43,7 +43,8 @@ class Installed:
     @classmethod
     def install(cls, plane: Plane, folder: Path, *, scratch: Path) -> Installed:
         """As the administrator does it, but for the other variant's bindings, which go. Ends when every policy is in force."""
-        plane.kubectl("delete", "clusterrolebinding", ACCOUNT, f"{ACCOUNT}-namespaces", "--ignore-not-found")
+        bindings = (ACCOUNT, f"{ACCOUNT}-namespaces", f"{ACCOUNT}-revocations")
+        plane.kubectl("delete", "clusterrolebinding", *bindings, "--ignore-not-found")
         plane.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(folder))
         wait_until(lambda: serves_apikeys(plane), patience=20.0, what="the CRDs to be served")
         wait_until(lambda: missing_in_the_fence(plane.login) == [], patience=20.0, what="every policy to be in force")
