@@ -29,7 +29,7 @@ def installed(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Install
 
 @pytest.fixture(scope="module")
 def operator(installed: Installed) -> Iterator[OperatorProcess]:
-    with installed.start_operator({"lease_duration": "15s"}) as operator:  # on a busy machine two seconds are soon over
+    with installed.start_operator() as operator:
         yield operator.wait_ready()
         assert_nothing_was_refused(operator)
 
