@@ -153,8 +153,8 @@ def test_a_process_that_is_killed_costs_no_client_that_tries_again(start: Start,
         wait_until(lambda: pids(verifier)[1] != first[1], patience=PATIENCE, what="it to be started again")
         assert verifier.ask("/readyz") == (200, "ok")
         wait_until(lambda: verifier.check(token).status == 200 and min(accepted(verifier)) > 0, patience=PATIENCE, what="both to answer")
-    # Each of the four lost the connection it had, and no more: a refusal would be a status.
-    assert len(clients.failures) <= 2
+    # Each of the four may lose the connection it had, once: a refusal would be a status.
+    assert len(clients.failures) <= 4
     assert [failure for failure in clients.failures if failure[0].isdigit()] == []
     assert verifier.metric("keyturn_verifier_process_starts_total", process="1") == 2.0
     assert verifier.metric("keyturn_verifier_process_starts_total", process="0") == 1.0
