@@ -27,7 +27,7 @@ def kubectl_installed(plane: Plane, request: pytest.FixtureRequest) -> Iterator[
     folder: Path = request.param
     plane.kubectl("apply", "--server-side", "-k", str(folder))
     yield folder
-    plane.kubectl("delete", "-k", str(folder), "--ignore-not-found", "--wait=true", "--timeout=60s")
+    plane.kubectl("delete", "-k", str(folder), "--ignore-not-found", "--wait=true", "--timeout=120s")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def jane(plane: Plane) -> Iterator[tuple[str, ...]]:
     for namespace in (SYSTEM, RECORDS, "team-a", "team-b"):
         plane.kubectl("-n", namespace, "create", "rolebinding", JANE, "--clusterrole=cluster-admin", f"--user={JANE}")
     yield ("--kube-as-user", JANE)
-    plane.kubectl("delete", "namespace", SYSTEM, RECORDS, "--wait=true", "--timeout=60s")
+    plane.kubectl("delete", "namespace", SYSTEM, RECORDS, "--wait=true", "--timeout=120s")
     remove_crds(plane)
 
 

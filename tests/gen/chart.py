@@ -108,7 +108,7 @@ def older_chart(folder: Path, *, version: str = "0.0.9") -> Path:
 def remove_crds(cluster: Cluster) -> None:
     """What an uninstall leaves, so that any version may be installed after it."""
     crds = [f"customresourcedefinition/{file.name.removeprefix('keyturn.dev_').removesuffix('.yaml')}.keyturn.dev" for file in CRDS]
-    cluster.kubectl("delete", *crds, "--ignore-not-found", "--wait=true", "--timeout=60s")
+    cluster.kubectl("delete", *crds, "--ignore-not-found", "--wait=true", "--timeout=120s")
 
 
 def made(kind: str, api: str, spec: Json, *, name: str = ACCOUNT, labels: Json | None = None) -> Json:
