@@ -8,7 +8,17 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, BeforeValidator, Field, PlainSerializer, Strict, WithJsonSchema
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    Strict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
@@ -57,6 +67,13 @@ def _write_whole_seconds(instant: datetime) -> str:
 def _as_integer(value: object) -> object:
     # JSON knows one kind of number, and the API server takes 2.0 for an integer.
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _none_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
 
 
 def _without_nulls(value: object) -> object:
@@ -112,4 +129,6 @@ VersionNumber = Annotated[int, Strict(), Field(ge=1, le=1_000_000_000, json_sche
 """One that a person may ask for. A first key may begin there, and every number after it must fit into an int32 of the status."""
 Generation = Annotated[int, Strict(), Field(ge=0, le=_MAX_INT64, json_schema_extra=_INT64), WholeNumber]
 Boolean = Annotated[bool, Strict()]
+NoneIfUnreadable: Final = WrapValidator(_none_if_unreadable)
+"""Of a status: one that somebody damaged must not take the object away, or stop the work on it. It is written anew."""
 DropsNulls: Final = BeforeValidator(_without_nulls)

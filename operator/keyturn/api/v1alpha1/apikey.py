@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import ValidationError, ValidatorFunctionWrapHandler, field_validator
-
+from keyturn.api.field_types import NoneIfUnreadable
 from keyturn.api.resource_kind import Column, ResourceKind
 from keyturn.api.rules import ApiModel, broken_transitions
 from keyturn.api.v1alpha1.apikey_spec import (
@@ -74,17 +73,8 @@ class ApiKey(ApiModel):
     spec: ApiKeySpec
     """What is asked for. An empty spec ({}) works: a key for the default audience without scopes, in a Secret of the ApiKey's name,
     replaced every ninety days."""
-    status: ApiKeyStatus | None = None
+    status: Annotated[ApiKeyStatus | None, NoneIfUnreadable] = None
     """What is. Written by Keyturn; may be deleted at any time, and comes back the same."""
-
-    @field_validator("status", mode="wrap")
-    @classmethod
-    def _unreadable_status_is_none(cls, value: object, read: ValidatorFunctionWrapHandler) -> object:
-        """A status that somebody damaged must not stop the work on the key: it is written anew."""
-        try:
-            return read(value)
-        except ValidationError:
-            return None
 
     @property
     def key(self) -> Key:

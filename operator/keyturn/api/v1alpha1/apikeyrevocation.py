@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
-from pydantic import Field, Strict, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic import Field, Strict, StringConstraints
 
-from keyturn.api.field_types import INT32, Generation, GoDuration, Time, WholeNumber
+from keyturn.api.field_types import INT32, Generation, GoDuration, NoneIfUnreadable, Time, WholeNumber
 from keyturn.api.resource_kind import Column, ResourceKind
 from keyturn.api.rules import ApiModel, ListOf, Rule, TransitionRule
 from keyturn.api.v1alpha1.condition import Condition
@@ -155,17 +155,8 @@ class ApiKeyRevocation(ApiModel):
     """Kubernetes' metadata."""
     spec: ApiKeyRevocationSpec
     """Which keys end, and how."""
-    status: ApiKeyRevocationStatus | None = None
+    status: Annotated[ApiKeyRevocationStatus | None, NoneIfUnreadable] = None
     """What was done. Written by Keyturn."""
-
-    @field_validator("status", mode="wrap")
-    @classmethod
-    def _unreadable_status_is_none(cls, value: object, read: ValidatorFunctionWrapHandler) -> object:
-        """A status that somebody damaged must not take the brake away: it is written anew."""
-        try:
-            return read(value)
-        except ValidationError:
-            return None
 
     def minted_before(self, *, created: datetime) -> datetime:
         """The instant before which a version must have been minted to be meant by apiKeyRef or match."""

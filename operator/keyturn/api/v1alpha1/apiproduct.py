@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import Field, Strict, ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic import Field, Strict
 
-from keyturn.api.field_types import INT32, Generation, WholeNumber
+from keyturn.api.field_types import INT32, Generation, NoneIfUnreadable, WholeNumber
 from keyturn.api.resource_kind import Column, ResourceKind
 from keyturn.api.rules import ApiModel, ListOf
 from keyturn.api.v1alpha1.apiproduct_spec import ApiProductSpec
@@ -46,17 +46,8 @@ class ApiProduct(ApiModel):
     """Kubernetes' metadata."""
     spec: ApiProductSpec
     """Which API there is."""
-    status: ApiProductStatus | None = None
+    status: Annotated[ApiProductStatus | None, NoneIfUnreadable] = None
     """What is. Written by Keyturn."""
-
-    @field_validator("status", mode="wrap")
-    @classmethod
-    def _unreadable_status_is_none(cls, value: object, read: ValidatorFunctionWrapHandler) -> object:
-        """A status that somebody damaged must not take the product away: it is written anew."""
-        try:
-            return read(value)
-        except ValidationError:
-            return None
 
     @property
     def key(self) -> Key:
