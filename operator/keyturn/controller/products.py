@@ -25,7 +25,7 @@ from keyturn.cluster.merge_patch import merge_patch
 from keyturn.cluster.raw import mapping_of, text_of
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
 from keyturn.keys.record import Record
-from keyturn.lifecycle.consent import ProductFound, ProductMissing, ProductSeen, ProductUnknown
+from keyturn.lifecycle.consent import ProductFound, ProductMissing, ProductSeen, ProductUnknown, has_key
 from keyturn.lifecycle.plan import Waiting
 from keyturn.lifecycle.product_status import KeyStanding, product_status, standing_for_product
 
@@ -166,8 +166,7 @@ class Products:
 
     async def _older_siblings(self, apikey: ApiKey, where: Key, product: ApiProduct, *, record: Record | None) -> int:
         """Asked of the API server, and only before a first key of a product that counts them: a watch may not have shown all yet."""
-        has_key = record is not None and bool(record.versions)
-        if product.spec.access.max_keys_per_namespace is None or has_key:
+        if product.spec.access.max_keys_per_namespace is None or has_key(record):
             return 0
         ages: dict[str, str] = {}
         for raw in await apikeys.list_apikeys(self._client, apikey.metadata.namespace):

@@ -109,8 +109,7 @@ def consent_for(apikey: ApiKey, seen: ProductSeen | None, *, record: Record | No
     if isinstance(seen, ProductMissing):
         message = f"spec.productRef: ApiProduct {name} does not exist: create it, or ask its owner. Which there are: keyturn products"
         why = Waiting(Reason.PRODUCT_UNAVAILABLE, message)
-        has_key = record is not None and bool(record.versions)
-        return _lost(why, held, delay=settings.access_lost_delay) if has_key else Consent(held, problem=why, may_mint=False)
+        return _lost(why, held, delay=settings.access_lost_delay) if has_key(record) else Consent(held, problem=why, may_mint=False)
     why = seen.why if seen is not None else Waiting(Reason.PRODUCT_UNAVAILABLE, f"ApiProduct {name} was not read yet")
     return Consent(held, problem=why, may_mint=False, is_known=False)
 
@@ -137,6 +136,11 @@ def _without_product(apikey: ApiKey) -> Consent:
     return Consent(Power(), problem=Waiting(Reason.PRODUCT_UNAVAILABLE, message), may_mint=False)
 
 
+def has_key(record: Record | None) -> bool:
+    """Whether there is a version, live or on its way: something to lose, and nothing to wait in a line for."""
+    return record is not None and bool(record.versions)
+
+
 def power_in(record: Record | None) -> Power:
     """What the key may do by its record; without one, what a key of no product may."""
     if record is None:
@@ -154,7 +158,7 @@ def _of_product(apikey: ApiKey, seen: ProductFound, *, record: Record | None, se
     if refused is None and offers and not _is_one_too_many(product, seen, record):
         return _in_force(apikey, product, offers[0], wanted=wanted)
     why = refused or (_too_many(product) if offers else _why_nothing(apikey, product, wanted))
-    if record is None or not record.versions:
+    if not has_key(record):
         return _not_yet(why, product)
     if held.product != str(product.key) or held.plan is None:  # taken over from an ApiKey of another product, and never approved here
         return _lost(why, _nothing_of(product), delay=timedelta(0))
@@ -284,8 +288,7 @@ def _within(product: ApiProduct, held: Power) -> Power:
 
 def _is_one_too_many(product: ApiProduct, seen: ProductFound, record: Record | None) -> bool:
     most = product.spec.access.max_keys_per_namespace
-    has_key = record is not None and bool(record.versions)
-    return most is not None and not has_key and seen.older_siblings >= most
+    return most is not None and not has_key(record) and seen.older_siblings >= most
 
 
 def _too_many(product: ApiProduct) -> Waiting:
