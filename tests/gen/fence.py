@@ -21,6 +21,7 @@ OPERATOR: Final = f"system:serviceaccount:{SYSTEM}:{ACCOUNT}"
 MASTERS: Final = "system:masters"
 SOMEBODY: Final = "somebody"
 SECRETS: Final = "/api/v1/namespaces/{}/secrets"
+REVOCATIONS: Final = "/apis/keyturn.dev/v1alpha1/apikeyrevocations"
 WHO_BREAKS_GLASS: Final = ("--as=restorer", f"--as-group={MASTERS}", "--as-group=keyturn:break-glass")
 """What kubectl takes to be let through."""
 
@@ -41,6 +42,13 @@ def record(namespace: str, name: str) -> Json:
     """Likewise a verifier record."""
     labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.APIKEY_LABEL: name, names.NAMESPACE_LABEL: namespace}
     return secret(f"{namespace}.{name}", names.RECORD_TYPE, labels=labels)
+
+
+def revocation(name: str, *, requested_by: str = "") -> Json:
+    """An ApiKeyRevocation of a key that nobody has."""
+    asked = {"requestedBy": requested_by} if requested_by else {}
+    spec = {"keyIDs": ["nobodyknows1"], "reason": "Leaked", **asked}
+    return {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKeyRevocation", "metadata": {"name": name}, "spec": spec}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,7 @@ CANARIES: Final = (
     Canary("keyturn-operator-objects", "/api/v1/namespaces/default/configmaps", _CONFIG_MAP),
     Canary("keyturn-reserved-types", SECRETS.format("default"), credential("canary"), user=SOMEBODY),
     Canary("keyturn-records", SECRETS.format(RECORDS), secret("canary"), user=SOMEBODY),
+    Canary("keyturn-requested-by", REVOCATIONS, revocation("canary", requested_by="somebody-else"), user=SOMEBODY),
 )
 """Of all but keyturn-consume, which only somebody with rights on ApiKeys and none on an ApiProduct meets."""
 

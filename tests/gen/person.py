@@ -46,6 +46,10 @@ class Person:
         """The same for another namespace."""
         return self._runs(*arguments, "-n", namespace)
 
+    def runs_anywhere(self, *arguments: str) -> Answer:
+        """The same for what is in no namespace."""
+        return self._runs(*arguments)
+
     def runs_everywhere(self, *arguments: str) -> Answer:
         """The same for all namespaces."""
         return self._runs(*arguments, "-A")

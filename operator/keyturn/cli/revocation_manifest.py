@@ -11,7 +11,8 @@ from typing import Final
 from pydantic import ValidationError
 
 from keyturn.api.rules import explain_invalid
-from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
+from keyturn.api.v1alpha1.apikeyrevocation import REQUESTER_LENGTH, ApiKeyRevocation
+from keyturn.cluster.raw import mapping_of
 
 NAME_LENGTH: Final = 63
 
@@ -35,7 +36,6 @@ class Order:
     mode: str = "Immediate"
     replace_within: str = ""
     note: str = ""
-    requested_by: str = ""
 
 
 def revocation_manifests(target: Target, order: Order, *, now: datetime) -> list[dict[str, object]]:
@@ -45,7 +45,6 @@ def revocation_manifests(target: Target, order: Order, *, now: datetime) -> list
         "replaceWithin": order.replace_within,
         "reason": order.reason,
         "note": order.note,
-        "requestedBy": order.requested_by,
     }
     said = {field: value for field, value in how.items() if value}
     return [
@@ -57,6 +56,15 @@ def revocation_manifests(target: Target, order: Order, *, now: datetime) -> list
         }
         for about, which in _parts(target)
     ]
+
+
+def with_requester(manifest: Mapping[str, object], who: str) -> dict[str, object]:
+    """The object to POST, with who asks for it; as it is where nobody knows, or the name is too long for it.
+
+    What is printed for Git says nothing of it: who applies that is somebody else.
+    """
+    spec = mapping_of(manifest, "spec")
+    return {**manifest, "spec": {**spec, "requestedBy": who}} if 0 < len(who) <= REQUESTER_LENGTH else dict(manifest)
 
 
 def _parts(target: Target) -> Iterator[tuple[str, Mapping[str, object]]]:

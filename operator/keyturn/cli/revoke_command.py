@@ -113,7 +113,7 @@ def revoke(  # noqa: PLR0913  click passes each option
 
 async def run(options: Options, deps: Deps) -> int:
     """Show, or create and say so; wait where asked."""
-    from keyturn.cli.revocation_manifest import revocation_manifests, revocation_mistakes
+    from keyturn.cli.revocation_manifest import revocation_manifests, revocation_mistakes, with_requester
 
     async with await deps.connect(options.place) as client:
         target = _in_place(options, client)
@@ -125,8 +125,20 @@ async def run(options: Options, deps: Deps) -> int:
             return ExitCode.USED_WRONGLY
         if options.dry_run:
             return await _show(manifests, options, client, deps)
-        codes = [await _create(manifest, options, client, deps) for manifest in manifests]
+        who = await _caller(client)
+        codes = [await _create(with_requester(manifest, who), options, client, deps) for manifest in manifests]
         return max(codes)
+
+
+async def _caller(client: Client) -> str:
+    """Who is asking, as the cluster knows them: a policy lets nobody say it of somebody else. Not knowing holds up no brake."""
+    from keyturn.base.errors import KeyturnError
+    from keyturn.cluster.caller import own_name
+
+    try:
+        return await own_name(client)
+    except KeyturnError:
+        return ""
 
 
 def _in_place(options: Options, client: Client) -> Target:

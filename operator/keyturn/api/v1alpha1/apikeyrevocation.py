@@ -22,6 +22,7 @@ NamespaceName = Annotated[str, Field(min_length=1, max_length=63)]
 ObjectName = Annotated[str, Field(min_length=1, max_length=63)]
 Count = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1, json_schema_extra=INT32), WholeNumber]
 
+REQUESTER_LENGTH: Final = 256
 CREATION_PRECISION: Final = timedelta(seconds=1)
 """A creationTimestamp is cut to whole seconds; what was minted within that second was minted before, as far as anybody can tell."""
 
@@ -108,8 +109,8 @@ class ApiKeyRevocationSpec(ApiModel):
     """Leaked, Superseded, OwnerLeft, PolicyViolation, HoneytokenHit or Other. Stands in records, Events and the audit log for good."""
     note: Annotated[str, Field(max_length=1024)] | None = None
     """For people: what happened, and where to read on."""
-    requested_by: Annotated[str, Field(max_length=256)] | None = None
-    """Who asked for it."""
+    requested_by: Annotated[str, Field(max_length=REQUESTER_LENGTH)] | None = None
+    """Who asked for it: whoever creates it, as the API server knows them, or unset. A policy lets only GitOps name somebody else."""
 
     RULES: ClassVar = (
         Rule["ApiKeyRevocationSpec"](
