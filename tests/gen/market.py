@@ -1,0 +1,205 @@
+"""Owners who offer APIs and tenants who want keys of them, on an installation with all its policies; and what the keys really open.
+
+with Market.open(installed, api, operator=operator, verifier=verifier) as market:
+    market.owners[0].offers(spec)
+    market.tenants[0].asks_for("billing", {"productRef": market.owners[0].reference})
+    market.settle()     # waits until verifiers accept exactly what was granted; says what they accept else
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from typing import Any, Final, Self
+
+from gen.granted_power import Granted, Scopes, granted
+from gen.installed import RBAC, Installed
+from gen.operator_process import OperatorProcess, unique_name
+from gen.team import Api
+from gen.tenancy import Owner, Tenant, log_in
+from gen.verifier_process import VerifierProcess
+from testbed.cluster import ApiFailed, wait_until
+
+Json = dict[str, Any]
+
+SCOPES: Final = ("read", "write", "pay")
+AUDIENCES: Final = ("alpha", "beta")
+PRIVATE: Final = "private"
+"""The audience of a product that nobody may consume."""
+DOORS: Final = (*AUDIENCES, PRIVATE, "default")
+PATIENCE: Final = 30.0
+CONSUMERS: Final = {"apiGroups": ["keyturn.dev"], "resources": ["apiproducts"], "verbs": ["consume"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a token was found to open: nothing, or one audience with some scopes."""
+
+    audience: str
+    scopes: Scopes | None
+
+    def is_within(self, most: Granted) -> bool:
+        """Whether it is less than, or as much as, something that was granted."""
+        if self.scopes is None:
+            return True
+        return self.audience == most.audience and any(each is not None and self.scopes <= each for each in most.allowed)
+
+    def is_exactly(self, most: Granted) -> bool:
+        """Whether it is what was granted."""
+        return self.scopes in most.allowed and (self.scopes is None or self.audience == most.audience)
+
+    def __str__(self) -> str:
+        return "nothing" if self.scopes is None else f"{self.audience}: {', '.join(sorted(self.scopes)) or 'no scopes'}"
+
+
+class Doors:
+    """Every door there is, behind one verifier, over one connection."""
+
+    def __init__(self, verifier: VerifierProcess) -> None:
+        assert verifier.address is not None
+        self._connection = HTTPConnection(verifier.address, timeout=10.0)
+
+    def try_all(self, token: str) -> tuple[Opened, str]:
+        """Go to each with this key: what opens, and whose key the verifier says it is."""
+        opened = [door for door in DOORS if self._ask(token, door)[0]]
+        if not opened:
+            return Opened("", None), ""
+        assert len(opened) == 1, f"one key opens {opened}"
+        scopes = frozenset(scope for scope in SCOPES if self._ask(token, opened[0], scope)[0])
+        return Opened(opened[0], scopes), self._ask(token, opened[0])[1]
+
+    def _ask(self, token: str, door: str, scope: str = "") -> tuple[bool, str]:
+        path = f"/verify?audience={door}" + (f"&scope={scope}" if scope else "")
+        self._connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        answer = self._connection.getresponse()
+        answer.read()
+        assert answer.status in {200, 401, 403}, f"{path}: {answer.status}"
+        return answer.status == 200, answer.getheader("x-keyturn-apikey", "")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@dataclass(slots=True)
+class Market:
+    """Made by `Market.open`."""
+
+    api: Api
+    """The platform team's."""
+    owners: list[Owner]
+    tenants: list[Tenant]
+    doors: Doors
+    operator: OperatorProcess
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, installed: Installed, api: Api, *, operator: OperatorProcess, verifier: VerifierProcess, tenants: int = 3
+    ) -> Iterator[Self]:
+        """An owner for each audience and one more; every tenant may consume all products but that one's."""
+        with ExitStack() as ends:
+            owners = [
+                Owner(name, log_in(installed.plane, api, name, role="keyturn-product-owner")) for name in _namespaces(installed, "owner", 3)
+            ]
+            there = [
+                Tenant(log_in(installed.plane, api, name, role="edit"), installed.team(api, operator, name))
+                for name in _namespaces(installed, "tenant", tenants)
+            ]
+            for someone in (*owners, *there):
+                ends.callback(installed.plane.delete_namespace, someone.namespace)
+                ends.callback(someone.user.close)
+            doors = Doors(verifier)
+            ends.callback(doors.close)
+            market = cls(api, owners, there, doors, operator)
+            for owner in owners[:-1]:
+                market._let_everybody_consume(owner)
+            for tenant in there:
+                wait_until(lambda tenant=tenant: market._may_ask(tenant), patience=20.0, what="tenants to have their rights")
+            yield market
+
+    def _let_everybody_consume(self, owner: Owner) -> None:
+        self.api.ask("POST", f"{RBAC}/namespaces/{owner.namespace}/roles", {"metadata": {"name": "consumer"}, "rules": [CONSUMERS]})
+        binding = {
+            "metadata": {"name": "consumer"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "consumer"},
+            "subjects": [{"kind": "ServiceAccount", "name": "somebody", "namespace": each.namespace} for each in self.tenants],
+        }
+        self.api.ask("POST", f"{RBAC}/namespaces/{owner.namespace}/rolebindings", binding)
+
+    def _may_ask(self, tenant: Tenant) -> bool:
+        """Kubernetes gathers roles and bindings a moment later."""
+        body = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKey", "metadata": {"name": "trial"}}
+        try:
+            for owner in self.owners[:-1]:
+                tenant.user.ask("POST", f"{tenant.apikeys_path}?dryRun=All", {**body, "spec": {"productRef": owner.reference}})
+        except ApiFailed:
+            return False
+        return True
+
+    def label(self, tenant: Tenant, labels: dict[str, str]) -> None:
+        """As the platform team: these labels and no others of ours."""
+        gone = dict.fromkeys(tenant.labels.keys() - labels.keys())
+        self.api.merge(f"/api/v1/namespaces/{tenant.namespace}", {"metadata": {"labels": {**labels, **gone}}})
+        tenant.labels = labels
+
+    def granted_to(self, tenant: Tenant, name: str) -> Granted:
+        """By what owners and tenant wrote."""
+        products = {owner.key: owner.word for owner in self.owners if owner.word}
+        return granted(tenant.namespace, name, tenant.last_word[name], products=products, labels=tenant.labels)
+
+    def settle(self, *, patience: float = PATIENCE) -> None:
+        """Wait until no tenant has more than was granted, and none less."""
+        end = time.monotonic() + patience
+        while found := self.complaints():
+            if time.monotonic() > end:
+                logs = "\n".join(self.operator.tail(about=complaint.split()[0], count=6) for complaint in found)
+                raise AssertionError("\n".join([*found, logs]))
+            time.sleep(0.2)
+
+    def complaints(self) -> list[str]:
+        """What is not as it was granted: more than that, or less, or somebody else's."""
+        return [complaint for tenant in self.tenants for complaint in self._complaints_of(tenant)]
+
+    def _complaints_of(self, tenant: Tenant) -> Iterator[str]:
+        there = tenant.look()
+        current = {name: tenant.current_token(name, apikey) for name, apikey in there.items()}
+        for token, name in tenant.tokens.items():
+            opened, whose = self.doors.try_all(token)
+            most, about = self.granted_to(tenant, name), f"{tenant.namespace}/{name}"
+            if opened.scopes is not None and whose != about:
+                yield f"{about} is taken for {whose}"
+            if token in tenant.ended and opened.scopes is not None:
+                yield f"{about} opens {opened} with a key that ended with its ApiKey"
+            if not opened.is_within(most):
+                yield f"{about} opens {opened}, and was granted {most}"
+            if token == current.get(name) and not opened.is_exactly(most):
+                yield f"{about} opens {opened} with its key, and was granted {most}"
+        for name, token in current.items():
+            if token is None and None not in self.granted_to(tenant, name).allowed and not _waits_for_its_secret(there[name]):
+                said = there[name].get("status", {}).get("conditions")
+                yield f"{tenant.namespace}/{name} has no key, and was granted {self.granted_to(tenant, name)}; it says {said}"
+
+    def marks(self) -> dict[str, str]:
+        """resourceVersion of everything that Keyturn writes: it stays where nothing is written. ApiKeys' are of their status."""
+        marks = {}
+        for tenant in self.tenants:
+            for name, apikey in tenant.apikeys().items():
+                marks[f"{tenant.namespace}/{name} status"] = str(apikey.get("status"))
+                _, secret, record = tenant.team.marks(name, secret=apikey["spec"].get("secretName"))
+                marks |= {f"{tenant.namespace}/{name} secret": secret, f"{tenant.namespace}/{name} record": record}
+        return marks
+
+
+def _waits_for_its_secret(apikey: Json) -> bool:
+    conditions = apikey.get("status", {}).get("conditions", ())
+    return any((each["type"], each["reason"]) == ("Stalled", "SecretConflict") for each in conditions)
+
+
+def _namespaces(installed: Installed, prefix: str, count: int) -> list[str]:
+    made = [unique_name(prefix) for _ in range(count)]
+    for name in made:
+        installed.plane.create_namespace(name)
+    return made
