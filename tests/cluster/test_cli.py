@@ -70,7 +70,7 @@ def columns(answer: Answer) -> list[list[str]]:
 def test_a_key_is_created_and_listed(person: Person) -> None:
     created = person.runs("create", "billing", "--interval", "720h", "--label", "team=payments")
     assert created == Answer(0, "apikey/billing created\n", "")
-    assert person.reads("billing")["spec"] == {"rotation": {"interval": "720h"}, "deletionPolicy": "Revoke"}
+    assert person.reads("billing")["spec"] == {"rotation": {"interval": "720h"}, "deletionPolicy": "Revoke", "delivery": "Secret"}
     person.sets_status("billing", steady())
     assert columns(person.runs("get")) == [["billing", "True", "", "2", "Qm8sT2fLx0Za", "2026-12-06T12:01:00Z"]]
     assert person.runs("get", "-l", "team=payments", "-o", "name").out == "apikey/billing\n"

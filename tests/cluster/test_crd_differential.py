@@ -354,4 +354,4 @@ def test_keys_are_found_by_their_id(server: Server, quiet_plane: Cluster) -> Non
     quiet_plane.kubectl("-n", server.namespace, "patch", "apikey", "leaked", "--subresource=status", "--type=merge", "-p", patch)
     found = quiet_plane.kubectl("get", "apikeys", "-A", f"--field-selector=status.keyID={key_id}", "-o", "name")
     assert found.split() == ["apikey.keyturn.dev/leaked"]
-    assert stored["spec"] == {"deletionPolicy": "Revoke"}
+    assert stored["spec"] == {"deletionPolicy": "Revoke", "delivery": "Secret"}

@@ -35,6 +35,8 @@ def _valid_text(schema: Schema, number: int) -> str:
         return f"10.0.{number}.0/24"
     if schema.get("pattern") == DURATION:
         return f"{number + 1}h"
+    if "sha256" in schema.get("pattern", ""):
+        return "$sha256$" + f"{number}".rjust(42, "d") + "A"
     if schema.get("pattern", "").startswith("^https"):
         return f"https://a{number}"
     return f"a{number}".rjust(schema.get("minLength", 0), "a")

@@ -33,6 +33,7 @@ class Known:
     """What a verifier knows, standing still."""
 
     live: Mapping[str, LiveKey] = field(default_factory=dict)
+    imported: Mapping[bytes, LiveKey] = field(default_factory=dict)
     heard: float = NOW.timestamp()
     is_caught_up: bool = True
 
@@ -64,9 +65,8 @@ def record(*, token: str = TOKEN, not_after: datetime | None = None, **fields: o
 
 def known(*records: Record, **facts: object) -> Known:
     """A verifier that knows these records."""
-    return Known(
-        live={key.key_id: key for each in records for key in live_keys(each, record_name=f"{each.namespace}.{each.name}")}, **facts
-    )
+    keys = [key for each in records for key in live_keys(each, record_name=f"{each.namespace}.{each.name}")]
+    return Known(live={key.key_id: key for key in keys}, imported={key.digest: key for key in keys if key.terms.imported}, **facts)
 
 
 def guard(*records: Record, **fields: object) -> Guard:

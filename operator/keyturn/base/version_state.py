@@ -48,5 +48,7 @@ class Cause(StrEnum):
     """The version before was revoked."""
     REPLACED = "Replaced"
     """The version before is revoked, and lives on until its consumers have moved to this one."""
+    IMPORTED = "Imported"
+    """It was made elsewhere, and `spec.digests` names it."""
     OTHER = "Other"
     """A reason that only a newer operator knows."""

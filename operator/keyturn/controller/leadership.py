@@ -27,6 +27,7 @@ from keyturn.cluster.watch import CacheSink, Collection, Reflector
 from keyturn.controller.apikey.observe import read_record
 from keyturn.controller.apikey.reconcile import reconcile
 from keyturn.controller.audit import AuditLog
+from keyturn.controller.claims import Claims
 from keyturn.controller.handlers import run_kopf
 from keyturn.controller.installation import Installation
 from keyturn.controller.key_use import KeyUses
@@ -198,11 +199,16 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         live=lambda: rt.verifiers.live,
         clock=rt.clock,
     )
+    rt.claims = Claims(records=rt.records, read=lambda key: read_record(rt, key))
     rt.uses = KeyUses(wake=lambda key, at: _wake(rt, key, at=at), lives=lambda: rt.verifiers.lives(rt.clock()), clock=rt.clock)
+    _measure(rt)
+    return rt
+
+
+def _measure(rt: Runtime) -> None:
     measure_queue(rt.queue)
     measure_verifiers(rt.verifiers, newest_record=lambda: rt.records.newest)
     metrics.KEYS.count_with(lambda: rt.memory.census.numbers(rt.clock()))
-    return rt
 
 
 def first_notes(elector: Elector, settings: Settings) -> dict[str, str]:

@@ -25,6 +25,7 @@ from keyturn.cluster.record_secrets import RecordSecrets, StoredRecord
 from keyturn.controller.apikey.manifest import adds_only_status, compact_apikey
 from keyturn.controller.audit import AuditLog
 from keyturn.controller.census import Census
+from keyturn.controller.claims import Claims
 from keyturn.controller.installation import Installation
 from keyturn.controller.key_use import KeyUses
 from keyturn.controller.products import Products
@@ -232,6 +233,7 @@ class Runtime:
     uses: KeyUses = field(init=False)
     products: Products = field(init=False)
     revocations: Revocations = field(init=False)
+    claims: Claims = field(init=False)
 
     def __copy__(self) -> Self:
         """Kopf copies the memo for every object; there is one runtime."""

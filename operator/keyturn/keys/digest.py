@@ -13,6 +13,7 @@ from typing import Final
 
 from keyturn.base.verdict import Comparison, Match, Mismatch
 from keyturn.keys.base64url import decode_base64url, encode_base64url
+from keyturn.keys.token_format import ALPHABET, KEY_ID_LENGTH, encode_base62
 
 # 256 bits are 42 digits and 4 bits: the last digit has two zero bits, so a digest has exactly one spelling.
 _DIGEST: Final = re.compile(r"\$sha256\$[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
@@ -42,3 +43,14 @@ def is_digest(text: str) -> bool:
 def raw_digest(text: str) -> bytes | None:
     """The 32 bytes of a digest; None for one in a form that is not known here, which nothing matches."""
     return decode_base64url(text.removeprefix(_NAME)) if is_digest(text) else None
+
+
+def derived_key_id(digest: str) -> str:
+    """The public ID of a key that has none inside of it, made of its digest; raise ValueError for a text that is no digest.
+
+    Twelve characters, as every key ID. It tells 71 of the 256 bits of the digest, so nothing of the key.
+    """
+    raw = raw_digest(digest)
+    if raw is None:
+        raise ValueError("not a digest: one is $sha256$ and 43 characters of base64url")
+    return encode_base62(int.from_bytes(raw) % len(ALPHABET) ** KEY_ID_LENGTH, length=KEY_ID_LENGTH)

@@ -29,6 +29,8 @@ class VersionEntry:
     cause: Cause
     active_time: datetime | None = None
     not_after: datetime | None = None
+    imported: bool = False
+    """Made elsewhere, in whatever form: verifiers find it by its digest, and only a key of our own form by its key ID too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class DeadEntry:
     state: VersionState
     reason: str
     cause: Cause
+    digest: str = ""
+    """Of an imported one: it can be listed again, and must not come back under another key ID."""
 
 
 @dataclass(frozen=True, slots=True)

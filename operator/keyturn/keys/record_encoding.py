@@ -116,12 +116,13 @@ def _version_fields(entry: VersionEntry) -> _Fields:
             "cause": entry.cause,
             "activeTime": _time_text(entry.active_time),
             "notAfter": _time_text(entry.not_after),
+            "imported": entry.imported or None,
         }
     )
 
 
 def _dead_fields(entry: DeadEntry) -> _Fields:
-    return {
+    fields: _Fields = {
         "number": entry.number,
         "keyID": entry.key_id,
         "endTime": format_time(entry.end_time),
@@ -129,6 +130,7 @@ def _dead_fields(entry: DeadEntry) -> _Fields:
         "reason": entry.reason,
         "cause": entry.cause,
     }
+    return {**fields, "digest": entry.digest} if entry.digest else fields
 
 
 def _secret_fields(secret: SecretFingerprint) -> _Fields:
@@ -206,6 +208,7 @@ def _read_version(fields: _Fields) -> VersionEntry:
         cause=_cause(fields),
         active_time=_time_or_none(fields, "activeTime"),
         not_after=_time_or_none(fields, "notAfter"),
+        imported=_flag(fields, "imported"),
     )
 
 
@@ -217,6 +220,7 @@ def _read_dead(fields: _Fields) -> DeadEntry:
         state=_one_of(_DEAD_STATES, fields, "state"),
         reason=_text(fields, "reason"),
         cause=_cause(fields),
+        digest=_text_or_none(fields, "digest") or "",
     )
 
 

@@ -66,11 +66,11 @@ def _activated(record: Record) -> tuple[str, str, str, str] | None:
     active, retiring = record.active, record.in_state(VersionState.RETIRING)
     if active is None:
         return None
+    delivered = f"Version {active.number} ({active.key_id}) is in {'force' if record.secret is None else 'the Secret'} [{active.cause}]"
     if not retiring:
-        return NORMAL, "Issued", "Issue", f"Version {active.number} ({active.key_id}) is in the Secret [{active.cause}]"
+        return NORMAL, "Issued", "Issue", delivered
     old = retiring[-1]
     until = f", at most until {format_time(old.not_after)}" if old.not_after else ""
-    delivered = f"Version {active.number} ({active.key_id}) is in the Secret [{active.cause}]"
     message = f"{delivered}; version {old.number} ({old.key_id}) still works{until}"
     repaired = active.cause in REPAIRS
     return WARNING if repaired else NORMAL, "Rotated", "Rotate", message

@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.api.v1alpha1.apikey import ApiKey, Delivery, RotationPolicy, RotationSpec
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import MINUTE
 from keyturn.base.errors import UserMustAct
 from keyturn.keys.record import Record
-from keyturn.lifecycle import issuing, overlap, power, revocation, rotation
+from keyturn.lifecycle import imported, issuing, overlap, power, revocation, rotation
 from keyturn.lifecycle.consent import Consent, consent_for
 from keyturn.lifecycle.deletion import decide_for_gone_apikey
 from keyturn.lifecycle.observed import BadRecord, GoodRecord, Observed
@@ -33,6 +33,7 @@ URGENT: Final[tuple[Rule, ...]] = (
     power.key_has_expired,
     overlap.old_version_reached_its_limit,
     power.min_version_was_raised,
+    imported.digest_left_the_list,
 )
 """Ends by intent, and what the key may do: they wait for nothing, not even for the Event of the write before."""
 
@@ -51,6 +52,20 @@ RULES: Final[tuple[Rule, ...]] = (
     issuing.there_is_no_key,
     rotation.rotation_is_due,
 )
+
+IMPORTED_RULES: Final[tuple[Rule, ...]] = (
+    *URGENT,
+    imported.listed_version_is_in_force,
+    imported.digest_was_listed,
+    overlap.workloads_use_the_old_key,
+    imported.no_listed_key_is_left,
+)
+"""For keys that were made elsewhere: there is nothing to mint and nothing to deliver."""
+
+RULES_OF: Final[dict[Delivery, tuple[Rule, ...]]] = {
+    Delivery.SECRET: RULES,
+    Delivery.NONE: IMPORTED_RULES,
+}
 
 
 def decide(seen: Observed) -> Plan:
@@ -81,7 +96,7 @@ def _decide_the_rest(seen: Observed) -> Plan:
     if not isinstance(seen.record, GoodRecord):
         return _started(seen, apikey=seen.apikey)
     case = situation(seen, apikey=seen.apikey, record=seen.record.record)
-    return _with_alarms(case, _first_answer(case, RULES) or Plan())
+    return _with_alarms(case, _first_answer(case, RULES_OF[seen.apikey.spec.delivery]) or Plan())
 
 
 def _untold(seen: Observed) -> Record | None:
@@ -107,6 +122,9 @@ def situation(seen: Observed, *, apikey: ApiKey, record: Record) -> Situation:
 def _started(seen: Observed, *, apikey: ApiKey) -> Plan:
     """There is no record to believe."""
     consent = consent_for(apikey, seen.product, record=None, settings=seen.settings)
+    if apikey.spec.delivery is Delivery.NONE:
+        case = situation(seen, apikey=apikey, record=issuing.first_record(seen, apikey, consent))
+        return _with_alarms(case, _first_answer(case, IMPORTED_RULES) or Plan())
     problem = _timing_and_problem(seen, apikey, consent, has_key=False)[1]
     return _waiting_for_consent(issuing.start_a_record(seen, apikey=apikey, consent=consent, problem=problem))
 
@@ -117,6 +135,8 @@ def _timing_and_problem(seen: Observed, apikey: ApiKey, consent: Consent, *, has
     if not consent.may_mint or not has_key:
         problem = consent.access_lost or consent.problem or (None if consent.may_mint else consent.pending)
     asked = inherited_rotation(apikey.spec.rotation, consent.plan)
+    if apikey.spec.delivery is not Delivery.SECRET:  # a person has to take such a key, whatever the plan's calendar says
+        asked = (asked or RotationSpec()).model_copy(update={"policy": RotationPolicy.MANUAL})
     try:
         return effective_rotation(asked, settings=seen.settings), problem
     except UserMustAct as refused:
@@ -143,9 +163,10 @@ def _with_alarms(case: Situation, plan: Plan) -> Plan:
     if plan.steps:
         return plan
     ends = [case.record.expiration_time if case.record.versions else None]
-    ends += [issuing.contest_look_time(case), power.refusal_time(case.record, case.consent)]
+    ends += [issuing.contest_look_time(case), power.refusal_time(case.record, case.consent), imported.recheck_time(case)]
     future = [end for end in ends if end is not None and end > case.now]
-    stalled = plan.stalled or power.min_version_problem(case) or case.problem or case.consent.problem or issuing.contest(case)
+    stalled = plan.stalled or power.min_version_problem(case) or case.problem or case.consent.problem
+    stalled = stalled or issuing.contest(case) or imported.digest_problem(case)
     told = replace(
         plan,
         look_again_time=_earliest(plan.look_again_time, *future),

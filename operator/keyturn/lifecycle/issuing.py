@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.api.v1alpha1.apikey import ApiKey, Delivery
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import HOUR, MILLISECOND, SECOND, format_time
 from keyturn.base.version_state import Cause, VersionState
@@ -34,7 +34,7 @@ def start_a_record(seen: Observed, *, apikey: ApiKey, consent: Consent, problem:
         return _conflict(seen, seen.secret)
     if isinstance(seen.secret, UnreadableSecret):
         return _unreadable(seen.secret, now=seen.now)
-    base = _first_record(seen, apikey, consent)
+    base = first_record(seen, apikey, consent)
     create = isinstance(seen.record, NoRecord)
     restored = _restored(seen, apikey, base) if consent.may_mint else None
     if restored is not None:
@@ -47,7 +47,8 @@ def start_a_record(seen: Observed, *, apikey: ApiKey, consent: Consent, problem:
     return Plan((Stage(number, Cause.RECORD_LOST if base.highest else Cause.ISSUED, base, create=create),))
 
 
-def _first_record(seen: Observed, apikey: ApiKey, consent: Consent) -> Record:
+def first_record(seen: Observed, apikey: ApiKey, consent: Consent) -> Record:
+    """The record before its first version, above every number known."""
     known = [entry.number for entry in (apikey.status.versions or ())] if apikey.status else []
     if isinstance(seen.secret, OurSecret) and seen.secret.intact:
         known.append(seen.secret.version)
@@ -152,6 +153,11 @@ def secret_lost_the_key(case: Situation) -> Plan | None:
         ended = bury(case.record, *case.retiring, state=VersionState.RETIRED, reason=str(cause), now=case.now)
         return Plan((SaveRecord(replace(ended, change=Change.RETIRED)),))
     return Plan((Stage(case.next_number, cause, with_requests(case.record, case.apikey)),))
+
+
+def is_in_place(case: Situation, entry: VersionEntry) -> bool:
+    """Whether that version is where its consumers look for it."""
+    return case.apikey.spec.delivery is not Delivery.SECRET or secret_holds(case, entry)
 
 
 def secret_holds(case: Situation, entry: VersionEntry) -> bool:

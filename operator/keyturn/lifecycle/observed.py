@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -132,6 +133,8 @@ class Observed:
     """(version, key ID) of the staged versions whose plaintext this process holds."""
     product: ProductSeen | None = None
     """Of the ApiProduct that the spec refers to; None: there is no productRef, or nothing was read yet."""
+    elsewhere: Mapping[str, Key] = field(default_factory=dict)
+    """Digests of the spec whose key belongs to another ApiKey, and to which."""
     revocations: tuple[RevocationHit, ...] = ()
     """Those that concern the record, carried out already or not."""
     use: KeyUse = NOBODY_REPORTS

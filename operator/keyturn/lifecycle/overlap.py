@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
+from keyturn.api.v1alpha1.apikey import Delivery
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.api.workloads import RolloutView
 from keyturn.base.clock import SECOND, format_time
@@ -229,8 +230,8 @@ MAY_RETIRE: Final[tuple[RetirePolicy, ...]] = (*MOVED, grace_is_over, old_key_is
 
 def rolls_out(case: Situation) -> bool:
     """Whether workloads are restarted for this key. Where they are not, they re-read the file by themselves: only grace counts."""
-    rollout = case.apikey.spec.rollout
-    return rollout is None or rollout.policy != "Disabled"
+    spec = case.apikey.spec
+    return spec.delivery is Delivery.SECRET and (spec.rollout is None or spec.rollout.policy != "Disabled")
 
 
 def stall_timeout(case: Situation) -> timedelta:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from keyturn.api.v1alpha1.apikey import Delivery
 from keyturn.api.v1alpha1.condition import Condition, ConditionStatus
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.lifecycle.consent import AUTOMATIC, Consent
@@ -46,9 +47,11 @@ def _condition(kind: ConditionType, answer: Answer, before: Condition | None, *,
 
 
 def key_works(case: Situation | None) -> bool:
-    """Whether the credential Secret holds a key that verifiers accept (when it is not disabled)."""
+    """Whether its consumers have a key that verifiers accept (when it is not disabled)."""
     if case is None or case.active is None or has_expired(case):
         return False
+    if case.apikey.spec.delivery is not Delivery.SECRET:
+        return True
     secret = case.seen.secret
     return secret.works if isinstance(secret, ForeignSecret) else secret_holds(case, case.active)
 
@@ -63,7 +66,8 @@ def _ready(plan: Plan, case: Situation | None, *, stalled: Waiting | None, faile
         if case.record.disabled:
             return _in_place_and_refused(case)
         message = f"Version {case.active.number} is in force"
-        return "True", Reason.ISSUED, f"{message}. {plan.deferred.message}" if plan.deferred else message
+        reason = Reason.IMPORTED if case.apikey.spec.delivery is Delivery.NONE else Reason.ISSUED
+        return "True", reason, f"{message}. {plan.deferred.message}" if plan.deferred else message
     if case is not None and isinstance(case.seen.secret, UnreadableSecret) and case.active is not None and not has_expired(case):
         return "Unknown", case.seen.secret.why.reason, case.seen.secret.why.message
     why = stalled or failed or plan.waits_for

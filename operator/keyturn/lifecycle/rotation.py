@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from keyturn.api.v1alpha1.apikey import Delivery
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import MINUTE, format_time
 from keyturn.base.version_state import Cause
-from keyturn.lifecycle.issuing import secret_holds
+from keyturn.lifecycle import imported
+from keyturn.lifecycle.issuing import is_in_place
 from keyturn.lifecycle.plan import Plan, Stage, Waiting
 from keyturn.lifecycle.power import with_requests
 from keyturn.lifecycle.rotation_timing import may_start_time, next_rotation_time
@@ -17,7 +19,7 @@ from keyturn.lifecycle.situation import Situation, rotate_annotation
 def rotation_is_due(case: Situation) -> Plan | None:
     """Stage the next version, or say when that will be."""
     active = case.active
-    if active is None or case.retiring or case.wanted_staged is not None or not secret_holds(case, active):
+    if active is None or case.retiring or case.wanted_staged is not None or not is_in_place(case, active):
         return None
     if case.problem is not None:
         return Plan(stalled=case.problem)
@@ -73,6 +75,8 @@ def start_time(case: Situation, cause: Cause, *, due: datetime | None) -> dateti
 
 def deferral(case: Situation) -> Waiting | None:
     """A rotation is wanted while the last one is still under way: it waits, there are never three delivered keys."""
+    if case.apikey.spec.delivery is Delivery.NONE:
+        return imported.request_problem(case)
     if not case.retiring or case.active is None:
         return None
     cause, _ = rotation_wanted(case)

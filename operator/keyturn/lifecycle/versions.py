@@ -43,14 +43,28 @@ def bury(record: Record, *entries: VersionEntry, state: VersionState, reason: st
     """Move live versions to the tombstones. `dead_through` rises over every number below the lowest live one."""
     gone = {entry.number for entry in entries}
     live = tuple(entry for entry in record.versions if entry.number not in gone)
-    buried = tuple(DeadEntry(number=e.number, key_id=e.key_id, end_time=now, state=state, reason=reason, cause=e.cause) for e in entries)
+    buried = tuple(_tombstone(entry, state=state, reason=reason, now=now) for entry in entries)
     lowest_live = min((entry.number for entry in live), default=record.highest + 1)
     dead = tuple(sorted((*record.dead, *buried), key=lambda entry: entry.number))[-DEAD_LIMIT:]
     return replace(record, versions=live, dead=dead, dead_through=max(record.dead_through, lowest_live - 1))
 
 
-def activate(record: Record, number: int, *, secret: SecretFingerprint, not_after: datetime, now: datetime) -> Record:
-    """The credential Secret holds `number`: make it Active, what was Active Retiring until `not_after`, bury older orphans.
+def _tombstone(entry: VersionEntry, *, state: VersionState, reason: str, now: datetime) -> DeadEntry:
+    return DeadEntry(
+        number=entry.number,
+        key_id=entry.key_id,
+        end_time=now,
+        state=state,
+        reason=reason,
+        cause=entry.cause,
+        digest=entry.digest if entry.imported else "",
+    )
+
+
+def activate(record: Record, number: int, *, secret: SecretFingerprint | None, not_after: datetime, now: datetime) -> Record:
+    """Consumers have `number`: make it Active, what was Active Retiring until `not_after`, bury older orphans.
+
+    `secret`: where they have it from; None: not from a Secret.
 
     A notAfter that is there never grows: a Retiring version keeps it, and so does an Active one
     that a revocation gave an end. An orphan with a higher number must stay (R3); a notAfter marks it.

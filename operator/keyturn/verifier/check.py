@@ -17,10 +17,12 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final, Protocol
 
 from keyturn.keys.record import DEFAULT_AUDIENCE
-from keyturn.keys.token_format import BODY_LENGTH, KEY_ID_LENGTH, MAXIMUM_LENGTH, MINIMUM_LENGTH
+from keyturn.keys.token_format import BODY_LENGTH, KEY_ID_LENGTH, MAXIMUM_LENGTH, MINIMUM_LENGTH, Token, parse_token
 from keyturn.verifier.live_key import DIGEST_SIZE, LiveKey, Network, Power, Terms
 from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal, Refused
 
+LONGEST_IMPORTED: Final = 1024
+"""Characters of a key that was made elsewhere: others' keys may be JSON Web Tokens. Longer texts cost nothing."""
 _ID_START: Final = -BODY_LENGTH
 _ID_END: Final = -BODY_LENGTH + KEY_ID_LENGTH
 _NOBODY: Final = LiveKey(
@@ -90,6 +92,11 @@ class View(Protocol):
         ...
 
     @property
+    def imported(self) -> Mapping[bytes, LiveKey]:
+        """Those of them that were made elsewhere, by digest."""
+        ...
+
+    @property
     def heard(self) -> float:
         """When the cluster was last heard from, in unix seconds; what came up to then is known."""
         ...
@@ -102,15 +109,21 @@ class View(Protocol):
 
 def check(token: str, asked: Asked, view: View, *, now: float) -> CheckVerdict:
     """Decide about one token. Never raises, whatever the text. `now` in unix seconds."""
-    if not MINIMUM_LENGTH <= len(token) <= MAXIMUM_LENGTH:
+    if not MINIMUM_LENGTH <= len(token) <= MAXIMUM_LENGTH and not _may_be_imported(token, view):
         return _MALFORMED
-    key_id = token[_ID_START:_ID_END]
-    found = view.live.get(key_id, _NOBODY)
+    found = view.live.get(token[_ID_START:_ID_END], _NOBODY)
     hashing = _FRESH.copy()
     hashing.update(token.encode("utf-8", "surrogatepass"))
-    if not compare_digest(hashing.digest(), found.proof[:DIGEST_SIZE]):
-        return _guessed(is_there=found is not _NOBODY, view=view)
-    terms = found.terms
+    digest = hashing.digest()
+    if compare_digest(digest, found.proof[:DIGEST_SIZE]):
+        return _by_its_terms(found, asked, view, now=now)
+    imported = _imported(token, digest, view) if view.imported else None
+    return _guessed(is_there=found is not _NOBODY, view=view) if imported is None else _by_its_terms(imported, asked, view, now=now)
+
+
+def _by_its_terms(found: LiveKey, asked: Asked, view: View, *, now: float) -> CheckVerdict:
+    """The whole key matched: what is refused from here on may be told."""
+    terms, key_id = found.terms, found.key_id
     power = terms.power
     if (
         now >= terms.not_after
@@ -128,6 +141,24 @@ def check(token: str, asked: Asked, view: View, *, now: float) -> CheckVerdict:
     if power.networks and not _is_inside(asked.address, power.networks):
         return Refused(Refusal.ADDRESS, key_id)
     return Accepted(found.record_name, key_id, found.version, power.audience, power.product, power.plan, power.scopes, power.limit)
+
+
+def _may_be_imported(token: str, view: View) -> bool:
+    """Whether a text that is no key of ours is worth a hash. Nobody's garbage is where no such key is, which is nearly everywhere."""
+    return 0 < len(token) <= LONGEST_IMPORTED and (bool(view.imported) or not view.is_caught_up)
+
+
+def _imported(token: str, digest: bytes, view: View) -> LiveKey | None:
+    """The key that was made elsewhere and has this digest.
+
+    Found by the digest: nobody can choose one, so that the look-up tells nothing. A key of our own form counts under its own ID
+    alone: otherwise one that was revoked by its ID would be back once somebody lists its digest.
+    """
+    found = view.imported.get(digest, _NOBODY)
+    if not compare_digest(digest, found.proof[:DIGEST_SIZE]):
+        return None
+    parsed = parse_token(token)
+    return None if isinstance(parsed, Token) and parsed.key_id != found.key_id else found
 
 
 def _guessed(*, is_there: bool, view: View) -> Refused:

@@ -45,6 +45,8 @@ class Terms:
     power: Power
     believed_until: float = FOREVER
     """Where the record is gone from the cluster without a word: until when it counts all the same."""
+    imported: bool = False
+    """Made elsewhere, so that its text may have any form: found by its digest."""
 
 
 class LiveKey(NamedTuple):
@@ -57,6 +59,11 @@ class LiveKey(NamedTuple):
     """`<namespace>.<name>` of the ApiKey."""
     version: int
     terms: Terms
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the token."""
+        return self.proof[:DIGEST_SIZE]
 
     @property
     def serial(self) -> int:
@@ -75,7 +82,7 @@ def live_keys(record: Record, *, record_name: str) -> Iterator[LiveKey]:
     for entry in record.versions:
         digest = raw_digest(entry.digest)
         if digest is not None:
-            terms = Terms(_not_after(entry), expiration, record.disabled, power)
+            terms = Terms(_not_after(entry), expiration, record.disabled, power, imported=entry.imported)
             yield LiveKey(digest + serial, entry.key_id, record_name, entry.number, terms)
 
 

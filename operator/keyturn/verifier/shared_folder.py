@@ -93,6 +93,12 @@ class SharedFolder:
         return self._store.live
 
     @property
+    def imported(self) -> Mapping[bytes, LiveKey]:
+        """Those of them that were made elsewhere, by digest."""
+        self._catch_up()
+        return self._store.imported
+
+    @property
     def heard(self) -> float:
         """When the verifier beside us last heard from the cluster, in unix seconds."""
         return self._store.heard

@@ -76,6 +76,7 @@ class Store:
         self.vanished: dict[str, float] = {}
         """Records that are gone from the cluster without a word, and since when, in unix seconds. They stay in force here for a while."""
         self._live: dict[str, LiveKey] = {}
+        self._imported: dict[bytes, LiveKey] = {}
         self._held: dict[str, tuple[LiveKey, ...] | LiveKey | int] = {}
         """By record name: its live versions, or the serial alone where it has none. One version, by far the most frequent: itself."""
         self._powers: WeakValueDictionary[Power, Power] = WeakValueDictionary()
@@ -85,6 +86,11 @@ class Store:
     def live(self) -> Mapping[str, LiveKey]:
         """Every version that may be accepted, by key ID."""
         return self._live
+
+    @property
+    def imported(self) -> Mapping[bytes, LiveKey]:
+        """Those of them that were made elsewhere, by digest."""
+        return self._imported
 
     @property
     def is_caught_up(self) -> bool:
@@ -161,7 +167,7 @@ class Store:
     def _put(self, record_name: str, versions: tuple[LiveKey, ...], *, serial: int) -> None:
         before = self._held.get(record_name, 0)
         for version in versions:  # first: a key that goes on counting must not be unknown in between, to another thread
-            self._live[version.key_id] = version
+            self._index(version)
             (self.retiring.discard if version.terms.not_after == FOREVER else self.retiring.add)(version.key_id)
         self._held[record_name] = _compact(versions, serial=serial)
         self._drop(before)
@@ -174,6 +180,17 @@ class Store:
             if self._live.get(version.key_id) is version:
                 del self._live[version.key_id]
                 self.retiring.discard(version.key_id)
+            if self._imported.get(version.digest) is version:
+                del self._imported[version.digest]
+
+    def _index(self, version: LiveKey) -> None:
+        """The ID of an imported key is what somebody wrote into a spec: it takes no other record's place."""
+        if not version.terms.imported:
+            self._live[version.key_id] = version
+            return
+        self._imported[version.digest] = version
+        if self._live.get(version.key_id, version).record_name == version.record_name:
+            self._live[version.key_id] = version
 
     def _believed(self, version: LiveKey, *, since: float) -> LiveKey:
         return self._shared(version._replace(terms=replace(version.terms, believed_until=since + version.terms.power.staleness)))

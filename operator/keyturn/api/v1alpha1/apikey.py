@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from keyturn.api.field_types import NoneIfUnreadable
 from keyturn.api.resource_kind import Column, ResourceKind
 from keyturn.api.rules import ApiModel, broken_transitions
+from keyturn.api.v1alpha1.apikey_delivery import Delivery, ListedDigest
 from keyturn.api.v1alpha1.apikey_spec import (
     ApiKeySpec,
     DeletionPolicy,
@@ -44,7 +45,9 @@ __all__ = [
     "ApiKeyStatus",
     "ApprovedPower",
     "DeletionPolicy",
+    "Delivery",
     "EffectiveSettings",
+    "ListedDigest",
     "ObjectMeta",
     "PendingWorkload",
     "ProductRef",

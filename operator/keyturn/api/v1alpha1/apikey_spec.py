@@ -15,6 +15,7 @@ from keyturn.api.cidr import CIDR_RULES
 from keyturn.api.field_types import INT32, SUBDOMAIN_PATTERN, Boolean, DropsNulls, GoDuration, Time, VersionNumber, WholeNumber
 from keyturn.api.rules import ApiModel, ListOf, Obeys, Rule, TransitionRule
 from keyturn.api.secret_rules import ANNOTATION_RULES, DATA_RULES, LABEL_RULES, LABEL_VALUE_PATTERN
+from keyturn.api.v1alpha1.apikey_delivery import Delivery, ListedDigest
 
 Scope = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern="^[a-z0-9][a-z0-9._:/-]*$")]
 Cidr = Annotated[str, Field(max_length=43, json_schema_extra={"format": "cidr"}), Obeys(CIDR_RULES)]
@@ -135,6 +136,12 @@ class RotationSpec(ApiModel):
     trigger: Annotated[str, Field(max_length=253)] | None = None
     """Any text; each change of it rotates the key once, now. For rotations by Git: write a date or a ticket number."""
 
+    @property
+    def is_by_calendar(self) -> bool:
+        """Whether anything here lets rotations start by themselves."""
+        calendar = (self.interval, self.schedule, self.windows)
+        return self.policy is RotationPolicy.AUTOMATIC or any(each is not None for each in calendar)
+
     RULES: ClassVar = (
         Rule["RotationSpec"](
             "!(has(self.interval) && has(self.schedule))",
@@ -210,6 +217,15 @@ class ApiKeySpec(ApiModel):
     effect at once. Unset: the plan's default scopes."""
     restrictions: Restrictions | None = None
     """From where the key may be used. Needs no approval: a team only restricts itself."""
+    delivery: Delivery = Delivery.SECRET
+    """Who gets the plaintext of the key. Secret: workloads, by a Secret that Keyturn keeps. None: nobody here, since the key was made
+    elsewhere; spec.digests says which one it is. Immutable."""
+    digests: (
+        Annotated[tuple[ListedDigest, ...], Field(min_length=1, max_length=2, json_schema_extra={"x-kubernetes-list-type": "atomic"})]
+        | None
+    ) = None
+    """Of delivery None: the keys that are accepted, the newest last. Append a second to replace the first, which is then accepted for
+    rotation.gracePeriod at least and rotation.overlapLimit at most. One that is taken off the list ends at once, and for good."""
     secret_name: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=SUBDOMAIN_PATTERN)] | None = None
     """Name of the Secret that holds the key, in the ApiKey's namespace. It must not exist unless Keyturn made it. Immutable.
     Unset: the ApiKey's name."""
@@ -234,7 +250,58 @@ class ApiKeySpec(ApiModel):
     revision_history_limit: Annotated[int, Strict(), Field(ge=1, le=20, json_schema_extra=INT32), WholeNumber] | None = None
     """How many ended versions status.versions lists. Unset: 5."""
 
+    @property
+    def speaks_of_a_secret(self) -> bool:
+        """Whether anything here makes sense only where there is one."""
+        return any(each is not None for each in (self.secret_name, self.secret_template, self.rollout))
+
+    RULES: ClassVar = (
+        Rule["ApiKeySpec"](
+            "(self.delivery == 'None') == has(self.digests)",
+            "digests are the keys of delivery None, which needs them: write both or neither",
+            lambda self: (self.delivery is Delivery.NONE) == (self.digests is not None),
+            ".digests",
+        ),
+        Rule["ApiKeySpec"](
+            "!has(self.digests) || self.digests.size() < 2 || (self.digests[0].digest != self.digests[1].digest"
+            " && (!has(self.digests[0].keyID) || !has(self.digests[1].keyID) || self.digests[0].keyID != self.digests[1].keyID))",
+            "the same key stands here twice: keep one",
+            lambda self: self.digests is None or not _names_one_key_twice(self.digests),
+            ".digests",
+        ),
+        Rule["ApiKeySpec"](
+            "self.delivery == 'Secret' || (!has(self.secretName) && !has(self.secretTemplate) && !has(self.rollout))",
+            "secretName, secretTemplate and rollout are about a Secret, and only delivery Secret makes one: remove them",
+            lambda self: self.delivery is Delivery.SECRET or not self.speaks_of_a_secret,
+            ".delivery",
+        ),
+        Rule["ApiKeySpec"](
+            "self.delivery == 'Secret' || !has(self.rotation) || (!has(self.rotation.interval) && !has(self.rotation.schedule)"
+            " && !has(self.rotation.windows) && (!has(self.rotation.policy) || self.rotation.policy == 'Manual'))",
+            "only a key of delivery Secret rotates by the calendar, since a person has to take any other: remove interval, schedule,"
+            " windows and policy",
+            lambda self: self.delivery is Delivery.SECRET or self.rotation is None or not self.rotation.is_by_calendar,
+            ".rotation",
+        ),
+        Rule["ApiKeySpec"](
+            "self.delivery != 'None' || (!has(self.minVersion) && (!has(self.rotation) || !has(self.rotation.trigger)))",
+            "Keyturn makes no key of delivery None: to replace one, append a digest; to end one, take its digest away; remove minVersion"
+            " and rotation.trigger",
+            lambda self: (
+                self.delivery is not Delivery.NONE
+                or (self.min_version is None and (self.rotation is None or self.rotation.trigger is None))
+            ),
+            ".digests",
+        ),
+    )
+
     TRANSITION_RULES: ClassVar = (
+        TransitionRule["ApiKeySpec"](
+            "self.delivery == oldSelf.delivery",
+            "delivery is immutable, since who has the key cannot change: restore it and create another ApiKey",
+            lambda old, new: new.delivery == old.delivery,
+            ".delivery",
+        ),
         TransitionRule["ApiKeySpec"](
             "has(self.productRef) == has(oldSelf.productRef) && (!has(self.productRef) || self.productRef == oldSelf.productRef)",
             "productRef is immutable, since a key must not change which API it opens: restore it and create another ApiKey",
@@ -254,3 +321,8 @@ class ApiKeySpec(ApiModel):
             ".minVersion",
         ),
     )
+
+
+def _names_one_key_twice(listed: tuple[ListedDigest, ...]) -> bool:
+    digests, key_ids = [each.digest for each in listed], [each.key_id for each in listed if each.key_id is not None]
+    return len(set(digests)) < len(digests) or len(set(key_ids)) < len(key_ids)

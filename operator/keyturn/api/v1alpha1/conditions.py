@@ -40,6 +40,8 @@ class Reason(StrEnum):
     """Ready, Reconciling: the first key is being made. Wait; it takes seconds."""
     ISSUED = "Issued"
     """Ready: the Secret holds a valid key. All is well."""
+    IMPORTED = "Imported"
+    """Ready: the newest key in spec.digests is accepted. All is well."""
     ENABLED = "Enabled"
     """Disabled: False; the key is accepted."""
     DISABLED = "Disabled"
@@ -151,6 +153,15 @@ class Reason(StrEnum):
     """Ready, Stalled: the Secret cannot be rendered from secretTemplate. The message names the entry."""
     MIN_VERSION_TOO_HIGH = "MinVersionTooHigh"
     """Ready, Stalled: minVersion is beyond the next version. Versions come one by one: write at most status.activeVersion plus one."""
+
+    # Keys that were made elsewhere
+    DIGEST_ELSEWHERE = "DigestElsewhere"
+    """Ready, Stalled: a key in spec.digests, or its key ID, belongs to another ApiKey, which the message names: the first to list it has
+    it. Take it off one of the two lists."""
+    DIGEST_ENDED = "DigestEnded"
+    """Ready, Stalled: the newest key in spec.digests has ended, and what ended never comes back. Make another, and append its digest."""
+    DIGEST_OUT_OF_ORDER = "DigestOutOfOrder"
+    """Stalled: a new key stands in spec.digests before one that is in force. Write the newest last."""
 
     # The Secret
     SECRET_CONFLICT = "SecretConflict"

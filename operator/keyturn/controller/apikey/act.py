@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.api.v1alpha1.apikey import ApiKey, Delivery
 from keyturn.base import metrics, names
 from keyturn.base.errors import Conflict, OutcomeUnknown
 from keyturn.base.log_output import get_logger
@@ -83,7 +83,7 @@ async def _act(rt: Runtime, seen: Observed, step: Step) -> None:
 async def refresh(rt: Runtime, seen: Observed) -> None:
     """Our view was old, or a write's outcome is unknown: ask the API server what record and Secret are."""
     await _refresh_record(rt, seen.key)
-    if seen.apikey is None:
+    if seen.apikey is None or seen.apikey.spec.delivery is not Delivery.SECRET:
         return
     where = Key(seen.key.namespace, seen.apikey.secret_name)
     known = rt.credentials.get(where)
@@ -178,6 +178,7 @@ async def save_record(rt: Runtime, seen: Observed, record: Record, *, create: bo
         written = await rt.record_secrets.replace(key, stored, uid=mark.uid, resource_version=mark.resource_version)
     rt.records.put(key, stored, written.resource_version, written.uid)
     rt.memory.decoded.put(key, written.resource_version, signed)
+    rt.claims.note(key, signed)
     rt.memory.keep_held(key, (each.number for each in signed.in_state(VersionState.STAGED)))
     await announce(rt, seen, signed)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from keyturn.api.rules import explain_invalid
-from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.api.v1alpha1.apikey import ApiKey, Delivery
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.api.workloads import RolloutView
 from keyturn.base import metrics
@@ -63,13 +63,14 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
         key=key,
         apikey=apikey,
         record=record,
-        secret=NoSecret() if apikey is None else await _see_secret(rt, apikey, record=record),
+        secret=await _see_secret(rt, apikey, record=record),
         product=await _see_product(rt, apikey, record),
         settings=rt.settings,
         installation=rt.installation.id,
         record_mark=RecordMark(stored.uid, stored.resource_version) if stored is not None else None,
         verifiers=rt.verifiers.live,
         held=frozenset((token.number, token.plaintext.key_id) for token in rt.memory.held.get(key, {}).values()),
+        elsewhere={} if apikey is None else rt.claims.elsewhere(apikey, now=now),
         revocations=rt.revocations.of(record.record) if isinstance(record, GoodRecord) else (),
         use=rt.uses.of(key, record.record) if isinstance(record, GoodRecord) else NOBODY_REPORTS,
         rollout=rt.memory.rollouts.get(key),
@@ -115,7 +116,9 @@ def parse_apikey(raw: Mapping[str, object]) -> ParsedApiKey:
     return ParsedApiKey(None, None, status) if apikey.metadata.deletion_timestamp is not None else ParsedApiKey(apikey, problem, status)
 
 
-async def _see_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> SecretSeen:
+async def _see_secret(rt: Runtime, apikey: ApiKey | None, *, record: RecordSeen) -> SecretSeen:
+    if apikey is None or apikey.spec.delivery is not Delivery.SECRET:
+        return NoSecret()
     try:
         return await see_secret(rt, apikey, record=record)
     except Forbidden as refused:
@@ -150,6 +153,7 @@ def _verified(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> RecordSeen:
     )
     if isinstance(verdict, Genuine):
         rt.memory.decoded.put(key, entry.resource_version, verdict.record)
+        rt.claims.note(key, verdict.record)
         return GoodRecord(verdict.record)
     _note_damage(rt, key, entry)
     match verdict:

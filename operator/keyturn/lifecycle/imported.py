@@ -1,0 +1,152 @@
+"""Rules of delivery None: keys that were made elsewhere, and are known here by the digests in the spec.
+
+The same states as any other key has, and nothing to deliver: a version is Active once every verifier knows it. Nothing is minted, and
+no Secret is made. `decide.py` asks these rules instead of those in `issuing.py` and `rotation.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from keyturn.api.v1alpha1.apikey import Delivery, ListedDigest
+from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.base.version_state import Cause, VersionState
+from keyturn.keys.digest import derived_key_id
+from keyturn.keys.record import DeadEntry, Record, VersionEntry
+from keyturn.lifecycle import barrier
+from keyturn.lifecycle.issuing import expired
+from keyturn.lifecycle.observed import REFUSAL_RECHECK, NoRecord
+from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Waiting
+from keyturn.lifecycle.power import shortest_overlap, with_requests
+from keyturn.lifecycle.situation import Situation, rotate_annotation
+from keyturn.lifecycle.versions import activate, bury
+
+NOT_LISTED = "NotListed"
+"""Reason of a tombstone whose digest was taken off the list."""
+FORGIVEN = "ApiKeyDeleted"
+"""The one end after which a digest may be listed again: an ApiKey that comes back (from Git, say) brings its keys back."""
+
+
+def key_id_of(listed: ListedDigest) -> str:
+    """Under which public ID a listed key is known."""
+    return listed.key_id or derived_key_id(listed.digest)
+
+
+def digest_left_the_list(case: Situation) -> Plan | None:
+    """An end by intent. Also of a version that an ApiKey of this name left behind which delivered it otherwise."""
+    if case.apikey.spec.delivery is not Delivery.NONE:
+        return None
+    wanted = {each.digest for each in case.apikey.spec.digests or ()} - case.seen.elsewhere.keys()
+    gone = tuple(entry for entry in case.record.versions if entry.digest not in wanted)
+    if not gone:
+        return None
+    ended = bury(case.record, *gone, state=VersionState.REVOKED, reason=NOT_LISTED, now=case.now)
+    return Plan((SaveRecord(replace(ended, secret=None, change=Change.REVOKED)),))
+
+
+def listed_version_is_in_force(case: Situation) -> Plan | None:
+    """Its users have it already: it is Active as soon as every verifier knows it."""
+    staged = case.wanted_staged
+    if staged is None:
+        return None
+    not_after = case.now + shortest_overlap(case, staged.cause)
+    activated = activate(case.record, staged.number, secret=None, not_after=not_after, now=case.now)
+    return barrier.holds_back(case, staged) or Plan((SaveRecord(activated),))
+
+
+def digest_was_listed(case: Situation) -> Plan | None:
+    """The next version is the first digest that is none yet, and may be one."""
+    new = next((each for each in _not_in_force(case) if _why_not(case, each) is None), None)
+    if new is None or case.wanted_staged is not None:
+        return None
+    if case.problem is not None:
+        return Plan(stalled=case.problem)
+    if case.seen.clock_is_off and case.active is not None:  # its end would come from a wrong clock
+        return None
+    return Plan((SaveRecord(_with_version(case, new), create=isinstance(case.seen.record, NoRecord)),))
+
+
+def no_listed_key_is_left(case: Situation) -> Plan | None:
+    """Nothing is made in the place of a key that ended: whoever made it makes another one."""
+    if case.active is not None or case.wanted_staged is not None:
+        return None
+    expiration = case.record.expiration_time
+    if expiration is not None and expiration <= case.now:
+        return Plan(stalled=expired(expiration))
+    message = "The newest key in spec.digests has ended, for good. Make another one, and append its digest"
+    return Plan(stalled=digest_problem(case) or Waiting(Reason.DIGEST_ENDED, message))
+
+
+def digest_problem(case: Situation) -> Waiting | None:
+    """Why a listed key is not in force and will not be, until a person acts. That an older one has ended is no problem."""
+    newest = next(reversed(case.apikey.spec.digests or ()), None)
+    for each in _not_in_force(case):
+        why = _why_not(case, each)
+        if why is not None and (why.reason != Reason.DIGEST_ENDED or each == newest):
+            return why
+    return None
+
+
+def recheck_time(case: Situation) -> datetime | None:
+    """When to look again whether another ApiKey has let go of a key."""
+    return case.now + REFUSAL_RECHECK if case.seen.elsewhere else None
+
+
+def request_problem(case: Situation) -> Waiting | None:
+    """A rotation was asked for that nobody here can do."""
+    requested = rotate_annotation(case.apikey)
+    if requested is None or requested == case.record.rotate_requested_at:
+        return None
+    message = "A rotation is requested, and this key is made elsewhere: make another one, and append its digest to spec.digests"
+    return Waiting(Reason.ROTATION_DEFERRED, message)
+
+
+def is_grave_of(dead: DeadEntry, *, digest: str, key_id: str) -> bool:
+    """Whether a tombstone speaks of a listed key, and for good."""
+    return (digest == dead.digest or key_id == dead.key_id) and not (dead.digest and dead.reason == FORGIVEN)
+
+
+def _not_in_force(case: Situation) -> list[ListedDigest]:
+    live = {entry.digest for entry in case.record.versions}
+    return [each for each in case.apikey.spec.digests or () if each.digest not in live]
+
+
+def _with_version(case: Situation, listed: ListedDigest) -> Record:
+    entry = VersionEntry(
+        number=case.next_number,
+        key_id=key_id_of(listed),
+        digest=listed.digest,
+        state=VersionState.STAGED,
+        staged_time=case.now,
+        cause=Cause.IMPORTED,
+        imported=True,
+    )
+    record = with_requests(case.record, case.apikey)
+    highest = max(record.highest, entry.number)
+    return replace(record, versions=(*record.versions, entry), highest=highest, change=Change.STAGED, ended_time=None)
+
+
+def _why_not(case: Situation, listed: ListedDigest) -> Waiting | None:
+    """Why a listed key that is no version can be none."""
+    holder, key_id = case.seen.elsewhere.get(listed.digest), key_id_of(listed)
+    if holder is not None:
+        message = f"Key {key_id} in spec.digests belongs to ApiKey {holder}, which had it first. Take it off one of the two lists"
+        return Waiting(Reason.DIGEST_ELSEWHERE, message)
+    if _has_ended(case, digest=listed.digest, key_id=key_id):
+        message = f"Key {key_id} in spec.digests has ended, for good. Make another one, and write its digest in the place of this one"
+        return Waiting(Reason.DIGEST_ENDED, message)
+    listing = case.apikey.spec.digests or ()
+    live, behind = {entry.digest for entry in case.record.versions}, listing[listing.index(listed) + 1 :]
+    if any(each.digest in live for each in behind):
+        message = f"Key {key_id} stands in spec.digests before one that is in force. The last one is the newest: write the new key last"
+        return Waiting(Reason.DIGEST_OUT_OF_ORDER, message)
+    return None
+
+
+def _has_ended(case: Situation, *, digest: str, key_id: str) -> bool:
+    """By the record; and by the status, which may know more than a record that was lost."""
+    if any(is_grave_of(dead, digest=digest, key_id=key_id) for dead in case.record.dead):
+        return True
+    told = case.apikey.status.versions if case.apikey.status is not None else ()
+    return any(each.key_id == key_id and each.end_reason not in {None, FORGIVEN} for each in told)

@@ -1,0 +1,157 @@
+"""Delivery None: keys that were made elsewhere open the API, and never come near the cluster."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from gen.team import StartTeam, Team
+from gen.verifier_process import VerifierProcess
+from keyturn.keys.digest import derived_key_id, digest_token
+from keyturn.keys.mint import Minted, mint
+from testbed.cluster import ApiFailed
+
+FINE, UNAUTHORIZED = 200, 401
+FOREIGN = "sk_live_51HxQzLkdIwHu7ixiNq2Vn8fGb0tYpWc"
+NEXT_FOREIGN = "sk_live_9bWq7RtYpLmZ3xKc5vN1sD8fGhJ2kQeA"
+OVERLAP = {"gracePeriod": "1s", "overlapLimit": "60s", "quietPeriod": "0s"}
+
+
+@pytest.fixture(scope="module")
+def team(start_module_team: StartTeam) -> Team:
+    return start_module_team({"propagation_delay": "60s", "propagation_timeout": "5s"})
+
+
+@pytest.fixture(scope="module")
+def verifier(team: Team) -> Iterator[VerifierProcess]:
+    """One that the operator waits for."""
+    with VerifierProcess.start(team.cluster, records_namespace=team.records_namespace, namespace=team.system_namespace) as verifier:
+        verifier.wait_ready()
+        verifier.wait_until(lambda: verifier.metric("keyturn_verifier_waited_for") == 1.0, what="to be waited for")
+        team.wait_until(lambda: team.operator.metric("keyturn_verifiers") == 1, about="", what="the verifier is seen")
+        yield verifier
+
+
+def listing(*keys: str | Minted, **spec: object) -> dict[str, object]:
+    """A spec for keys, by their digests alone."""
+    listed = [{"digest": key.digest, "keyID": key.key_id} if isinstance(key, Minted) else {"digest": digest_token(key)} for key in keys]
+    return {"delivery": "None", "digests": listed, "rotation": OVERLAP, **spec}
+
+
+def answers(verifier: VerifierProcess, *tokens: str) -> list[int]:
+    return [verifier.check(token).status for token in tokens]
+
+
+def accepted_in(verifier: VerifierProcess, team: Team, *tokens: str, statuses: list[int]) -> None:
+    """Wait until the verifier answers so."""
+    team.wait_until(lambda: answers(verifier, *tokens) == statuses, about="", what=f"the verifier answers {statuses}")
+
+
+def test_a_key_of_our_own_form_is_accepted_under_its_id(team: Team, verifier: VerifierProcess) -> None:
+    minted = mint("kt")
+    team.apply_apikey("minted", listing(minted))
+    status = team.wait_ready("minted")
+    assert (status["keyID"], "secretRef" in status) == (minted.key_id, False)
+    assert verifier.check(minted.plaintext.reveal()).status == FINE
+    assert team.find_secret("minted") is None
+
+
+def test_a_key_of_any_other_form_is_accepted_under_an_id_of_its_digest(team: Team, verifier: VerifierProcess) -> None:
+    team.apply_apikey("foreign", listing(FOREIGN))
+    assert team.wait_ready("foreign")["keyID"] == derived_key_id(digest_token(FOREIGN))
+    assert answers(verifier, FOREIGN, FOREIGN + "x", FOREIGN[:-1]) == [FINE, UNAUTHORIZED, UNAUTHORIZED]
+    told = verifier.check(FOREIGN).headers
+    assert told["x-keyturn-key-id"] == derived_key_id(digest_token(FOREIGN))
+
+
+def test_the_next_key_is_appended_and_the_one_before_lives_on_for_a_while(team: Team, verifier: VerifierProcess) -> None:
+    first, second = "rotated-elsewhere-0123456789-a", "rotated-elsewhere-0123456789-b"
+    team.apply_apikey("rotated", listing(first))
+    team.wait_ready("rotated")
+    team.apply_apikey("rotated", listing(first, second, rotation={**OVERLAP, "gracePeriod": "5s"}))
+    team.wait_states("rotated", {1: "Retiring", 2: "Active"})
+    assert answers(verifier, first, second) == [FINE, FINE]
+    team.wait_states("rotated", {1: "Retired", 2: "Active"})
+    accepted_in(verifier, team, first, second, statuses=[UNAUTHORIZED, FINE])
+
+
+def test_a_key_taken_off_the_list_ends_at_once_and_for_good(team: Team, verifier: VerifierProcess) -> None:
+    first, second = "taken-off-the-list-0123456789-a", "taken-off-the-list-0123456789-b"
+    team.apply_apikey("listed", listing(first))
+    team.wait_ready("listed")
+    team.apply_apikey("listed", listing(second))
+    team.wait_ready("listed", version=2)
+    accepted_in(verifier, team, first, second, statuses=[UNAUTHORIZED, FINE])
+    team.apply_apikey("listed", listing(first))
+    team.wait_says("listed", "Stalled", "True", "DigestEnded")
+    accepted_in(verifier, team, first, second, statuses=[UNAUTHORIZED, UNAUTHORIZED])
+
+
+def test_one_key_cannot_stand_in_two_apikeys(team: Team, verifier: VerifierProcess) -> None:
+    team.apply_apikey("first", listing(NEXT_FOREIGN))
+    team.wait_ready("first")
+    team.apply_apikey("second", listing(NEXT_FOREIGN))
+    told = team.wait_says("second", "Stalled", "True", "DigestElsewhere")
+    assert f"{team.namespace}/first" in told["message"]
+    team.delete_apikey("first")
+    team.wait_ready("second", patience=60.0)
+    accepted_in(verifier, team, NEXT_FOREIGN, statuses=[FINE])
+
+
+def test_the_key_id_of_somebody_else_cannot_be_claimed(team: Team, verifier: VerifierProcess) -> None:
+    theirs = team.issue("theirs")
+    team.apply_apikey("claiming", {"delivery": "None", "digests": [{"digest": digest_token("whatever"), "keyID": theirs.key_id}]})
+    team.wait_says("claiming", "Stalled", "True", "DigestElsewhere")
+    assert answers(verifier, theirs.token) == [FINE]
+
+
+def test_a_revoked_key_does_not_come_back_by_its_digest(team: Team, verifier: VerifierProcess) -> None:
+    """Incident: somebody lists the digest of a key that was revoked by its ID, under no ID or another one."""
+    leaked = team.issue("leaky", {"rotation": {"policy": "Manual"}})
+    spec = {"reason": "Leaked", "keyIDs": [leaked.key_id]}
+    body = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKeyRevocation", "metadata": {"name": team.namespace}, "spec": spec}
+    team.api.ask("POST", "/apis/keyturn.dev/v1alpha1/apikeyrevocations", body)
+    accepted_in(verifier, team, leaked.token, statuses=[UNAUTHORIZED])
+    team.apply_apikey("revived", listing(leaked.token))
+    team.wait_ready("revived")
+    assert answers(verifier, leaked.token) == [UNAUTHORIZED]
+
+
+def test_the_plaintext_is_nowhere(team: Team, verifier: VerifierProcess) -> None:
+    secret = "nobody-ever-sees-this-0123456789"
+    team.apply_apikey("silent", listing(secret))
+    team.wait_ready("silent")
+    assert verifier.check(secret).status == FINE
+    stored = team.raw_record("silent")
+    assert stored is not None
+    said = team.operator.output() + verifier.output() + json.dumps([team.apikey("silent"), team.events("silent")]).encode()
+    said += base64.b64decode(stored.raw["data"]["record"])
+    assert digest_token(secret).encode() in said
+    assert secret.encode() not in said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        ({"delivery": "None"}, "digests"),
+        ({"digests": [{"digest": digest_token("x")}]}, "digests"),
+        (listing("x", "x"), "twice"),
+        (listing("x", secretName="x"), "secretName"),
+        (listing("x", rotation={"interval": "720h"}), "calendar"),
+        (listing("x", minVersion=2), "minVersion"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_words(team: Team, wrong: dict[str, object], word: str) -> None:
+    with pytest.raises(ApiFailed) as refused:
+        team.apply_apikey("wrong", wrong)
+    assert word in str(refused.value)
+
+
+def test_delivery_stays_what_it_is(team: Team) -> None:
+    team.issue("fixed")
+    with pytest.raises(ApiFailed) as refused:
+        team.apply_apikey("fixed", listing("x"))
+    assert "immutable" in str(refused.value)

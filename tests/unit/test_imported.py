@@ -1,0 +1,211 @@
+"""Delivery None: which version is made of which listed digest, when it is in force, and when it ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from gen.lifecycle import HOUR, KEY, NOW, SECOND, apikey, observed, record, tombstone
+from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.base.names import Key
+from keyturn.base.version_state import Cause, VersionState
+from keyturn.keys.digest import derived_key_id, digest_token
+from keyturn.keys.record import DeadEntry, Record, VersionEntry
+from keyturn.lifecycle.conclude import Outcome, conclude
+from keyturn.lifecycle.decide import decide
+from keyturn.lifecycle.observed import Observed
+from keyturn.lifecycle.plan import Change, Plan, SaveRecord
+
+OLD, NEW, NEWEST = (digest_token(f"sk-{name}-0123456789") for name in ("old", "new", "newest"))
+OTHER = Key("mail", "smtp")
+
+
+def listing(*digests: str, **spec: object) -> ApiKey:
+    """An ApiKey whose keys were made elsewhere."""
+    return apikey({"delivery": "None", "digests": [{"digest": digest} for digest in digests], **spec})
+
+
+def imported(number: int, digest: str, state: VersionState, *, ago: timedelta = HOUR, not_after: timedelta | None = None) -> VersionEntry:
+    """A version that was made of a listed digest."""
+    return VersionEntry(
+        number=number,
+        key_id=derived_key_id(digest),
+        digest=digest,
+        state=state,
+        staged_time=NOW - ago - 5 * SECOND,
+        cause=Cause.IMPORTED,
+        active_time=None if state is VersionState.STAGED else NOW - ago,
+        not_after=NOW + not_after if not_after is not None else None,
+        imported=True,
+    )
+
+
+def active(number: int, digest: str, *, ago: timedelta = HOUR) -> VersionEntry:
+    return imported(number, digest, VersionState.ACTIVE, ago=ago)
+
+
+def grave(number: int, digest: str, *, reason: str) -> DeadEntry:
+    return replace(tombstone(number, reason=reason), key_id=derived_key_id(digest), digest=digest)
+
+
+def ledger(*versions: VersionEntry, dead: tuple[DeadEntry, ...] = ()) -> Record:
+    return replace(record(*versions, dead=dead), secret=None)
+
+
+def saved(plan: Plan) -> Record:
+    (step,) = plan.steps
+    assert isinstance(step, SaveRecord)
+    return step.record
+
+
+def states(record: Record) -> dict[str, str]:
+    """Digest to state, the dead ones too."""
+    return {each.digest: str(each.state) for each in (*record.versions, *record.dead)}
+
+
+def ready(seen: Observed) -> tuple[str, str]:
+    status = conclude(seen, decide(seen), Outcome())
+    found = status.condition("Ready")
+    assert found is not None
+    return found.status, found.reason
+
+
+def stalled(seen: Observed) -> str:
+    waits = decide(seen).stalled
+    return waits.reason if waits is not None else ""
+
+
+def test_a_listed_digest_is_staged_and_nothing_is_minted() -> None:
+    plan = decide(observed(of=listing(NEW)))
+    (step,) = plan.steps
+    assert isinstance(step, SaveRecord)
+    assert step.create
+    (entry,) = step.record.versions
+    assert entry == replace(imported(1, NEW, VersionState.STAGED), staged_time=NOW)
+    assert (step.record.highest, step.record.change) == (1, Change.STAGED)
+
+
+def test_a_key_of_our_own_form_keeps_its_id() -> None:
+    own = apikey({"delivery": "None", "digests": [{"digest": NEW, "keyID": "Ab3dEf6hIj9k"}]})
+    assert [entry.key_id for entry in saved(decide(observed(of=own))).versions] == ["Ab3dEf6hIj9k"]
+
+
+def test_it_waits_for_the_verifiers_and_is_in_force_then() -> None:
+    fresh = observed(ledger(imported(1, NEW, VersionState.STAGED, ago=-4 * SECOND)), of=listing(NEW))
+    assert (decide(fresh).steps, ready(fresh)) == ((), ("False", Reason.PROPAGATION_PENDING))
+    known = observed(ledger(imported(1, NEW, VersionState.STAGED, ago=SECOND)), of=listing(NEW))
+    activated = saved(decide(known))
+    assert (states(activated), activated.secret, activated.change) == ({NEW: "Active"}, None, Change.ACTIVATED)
+
+
+def test_a_settled_key_is_ready_without_a_secret_or_a_planned_rotation() -> None:
+    seen = observed(ledger(active(1, NEW, ago=9999 * HOUR)), of=listing(NEW))
+    status = conclude(seen, decide(seen), Outcome())
+    assert (decide(seen).steps, ready(seen)) == ((), ("True", Reason.IMPORTED))
+    assert (status.secret_ref, status.next_rotation_time, status.key_id) == (None, None, derived_key_id(NEW))
+
+
+def test_two_listed_at_once_become_versions_one_after_the_other_in_their_order() -> None:
+    both = listing(OLD, NEW)
+    assert states(saved(decide(observed(of=both)))) == {OLD: "Staged"}
+    assert states(saved(decide(observed(ledger(active(1, OLD)), of=both)))) == {OLD: "Active", NEW: "Staged"}
+
+
+def test_the_replaced_key_lives_on_until_its_end() -> None:
+    turned = saved(decide(observed(ledger(active(1, OLD), imported(2, NEW, VersionState.STAGED)), of=listing(OLD, NEW))))
+    assert states(turned) == {OLD: "Retiring", NEW: "Active"}
+    assert [entry.not_after for entry in turned.versions] == [NOW + 7 * 24 * HOUR, None]
+
+
+def test_the_replaced_key_retires_when_its_grace_is_over() -> None:
+    old = imported(1, OLD, VersionState.RETIRING, not_after=HOUR)
+    seen = observed(ledger(old, active(2, NEW, ago=25 * HOUR)), of=listing(OLD, NEW))
+    after = saved(decide(seen))
+    assert (states(after), after.dead[0].reason) == ({NEW: "Active", OLD: "Retired"}, "Superseded")
+
+
+def test_a_key_taken_off_the_list_ends_at_once_by_intent() -> None:
+    old = imported(1, OLD, VersionState.RETIRING, not_after=HOUR)
+    after = saved(decide(observed(ledger(old, active(2, NEW)), of=listing(NEW))))
+    assert (states(after), after.dead[0].reason, after.change) == ({NEW: "Active", OLD: "Revoked"}, "NotListed", Change.REVOKED)
+
+
+def test_a_third_key_waits_until_one_of_two_has_ended() -> None:
+    old = imported(1, OLD, VersionState.RETIRING, not_after=HOUR)
+    after = saved(decide(observed(ledger(old, active(2, NEW)), of=listing(NEW, NEWEST))))
+    assert states(after) == {OLD: "Revoked", NEW: "Active"}
+
+
+@pytest.mark.parametrize("reason", ["Leaked", "NotListed", "Superseded", "Expired"])
+def test_what_ended_never_comes_back(reason: str) -> None:
+    seen = observed(ledger(dead=(grave(1, NEW, reason=reason),)), of=listing(NEW))
+    assert (decide(seen).steps, stalled(seen)) == ((), Reason.DIGEST_ENDED)
+
+
+def test_what_ended_does_not_come_back_under_another_id() -> None:
+    dead = replace(grave(1, NEW, reason="Leaked"), key_id="Ab3dEf6hIj9k")
+    assert decide(observed(ledger(dead=(dead,)), of=listing(NEW))).steps == ()
+
+
+def test_an_apikey_that_comes_back_brings_its_keys_back_as_new_versions() -> None:
+    seen = observed(ledger(dead=(grave(1, NEW, reason="ApiKeyDeleted"),)), of=listing(NEW))
+    assert [(each.number, str(each.state)) for each in saved(decide(seen)).versions] == [(2, "Staged")]
+
+
+def test_a_lost_record_does_not_bring_back_what_the_status_calls_ended() -> None:
+    told = {"versions": [{"number": 1, "keyID": derived_key_id(NEW), "state": "Revoked", "endReason": "Leaked"}]}
+    spec = {"delivery": "None", "digests": [{"digest": NEW}]}
+    seen = observed(of=apikey(spec, status=told))
+    assert (decide(seen).steps, stalled(seen)) == ((), Reason.DIGEST_ENDED)
+
+
+def test_a_key_that_another_apikey_has_stays_there() -> None:
+    seen = observed(of=listing(NEW), elsewhere={NEW: OTHER})
+    plan = decide(seen)
+    assert (plan.steps, stalled(seen), plan.look_again_time) == ((), Reason.DIGEST_ELSEWHERE, NOW + 30 * SECOND)
+    assert str(OTHER) in plan.stalled.message if plan.stalled else False
+
+
+def test_a_key_works_beside_one_that_another_apikey_has() -> None:
+    seen = observed(ledger(active(1, OLD)), of=listing(OLD, NEW), elsewhere={NEW: OTHER})
+    assert (decide(seen).steps, ready(seen), stalled(seen)) == ((), ("True", Reason.IMPORTED), Reason.DIGEST_ELSEWHERE)
+
+
+def test_a_new_key_before_the_current_one_waits_for_its_author() -> None:
+    seen = observed(ledger(active(1, OLD)), of=listing(NEW, OLD))
+    assert (decide(seen).steps, stalled(seen)) == ((), Reason.DIGEST_OUT_OF_ORDER)
+
+
+def test_a_request_to_rotate_is_answered_with_what_to_do() -> None:
+    spec = {"delivery": "None", "digests": [{"digest": NEW}]}
+    asked = apikey(spec, annotations={"keyturn.dev/rotate-requested-at": "1"})
+    seen = observed(ledger(active(1, NEW)), of=asked)
+    deferred = decide(seen).deferred
+    assert (decide(seen).steps, deferred.reason if deferred else "") == ((), Reason.ROTATION_DEFERRED)
+
+
+def test_a_plan_with_an_interval_rotates_nothing_that_was_made_elsewhere() -> None:
+    seen = observed(ledger(active(1, NEW, ago=99999 * HOUR)), of=listing(NEW))
+    assert decide(seen) == Plan()
+
+
+def test_a_key_of_which_all_versions_were_revoked_is_not_made_anew() -> None:
+    seen = observed(ledger(dead=(grave(1, NEW, reason="Leaked"),)), of=listing(NEW))
+    assert ready(seen) == ("False", Reason.DIGEST_ENDED)
+
+
+def test_expiry_and_disabling_hold_as_for_every_key() -> None:
+    ended = listing(NEW, expirationTime="2026-03-02T11:00:00Z")
+    told = saved(decide(observed(ledger(active(1, NEW)), of=ended)))
+    after = saved(decide(observed(told, of=ended)))
+    assert (states(after), after.change) == ({NEW: "Revoked"}, Change.EXPIRED)
+    assert saved(decide(observed(ledger(active(1, NEW)), of=listing(NEW, disabled=True)))).disabled
+
+
+def test_the_apikey_gone_ends_it() -> None:
+    seen = observed(ledger(active(1, NEW)), of=listing(NEW))
+    assert states(saved(decide(replace(seen, apikey=None)))) == {NEW: "Revoked"}
+    assert seen.key == KEY
