@@ -190,7 +190,7 @@ def test_labels_that_may_not_be_read_neither_admit_nor_end_anything() -> None:
     assert settled(ledger(), consumer(), hidden, now=NOW + 9 * HOUR) == ledger()
 
 
-def test_the_oldest_keys_of_a_namespace_have_theirs() -> None:
+def test_who_comes_first_has_a_key_where_they_are_counted() -> None:
     narrow = product(grants=[grant()], access={"maxKeysPerNamespace": 2})
     assert consent(found(narrow, older=1)).may_mint
     third = consent(found(narrow, older=2))
@@ -258,6 +258,16 @@ def test_a_key_taken_over_from_another_product_is_refused_at_once() -> None:
     other = replace(ledger(), product="elsewhere/other", audience="other", scopes=("admin",))
     taken = settled(other, consumer(), found(product()))
     assert (taken.disabled, taken.scopes, taken.audience) == (True, (), "invoices")
+
+
+HIDDEN = replace(found(product(admitted={"from": "Selector", "selector": {"matchLabels": {"a": "b"}}})), namespace_labels=None)
+
+
+@pytest.mark.parametrize("seen", [ProductMissing(), ProductUnknown(Waiting(Reason.PRODUCT_UNAVAILABLE, "not valid")), HIDDEN, None])
+def test_nor_does_it_live_on_where_nobody_can_tell_what_the_new_product_is(seen: ProductSeen | None) -> None:
+    """Else a product that is not there, or that the operator may not read, would keep what another one's owner takes."""
+    other = replace(ledger(), product="elsewhere/other", audience="other", scopes=("admin",))
+    assert settled(other, consumer(), seen).disabled
 
 
 def test_the_lost_record_of_a_key_without_consent_is_not_restored() -> None:

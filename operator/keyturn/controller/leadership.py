@@ -39,7 +39,7 @@ from keyturn.controller.runtime import Memory, Runtime
 from keyturn.controller.sweep import sweep_forever
 from keyturn.controller.verifiers import Verifiers
 from keyturn.controller.workqueue import WorkQueue
-from keyturn.keys.record_encoding import serial_in
+from keyturn.keys.record_encoding import holds_key_of, serial_in
 from keyturn.lifecycle.pacing import RotationPacer
 
 STOP_TIMEOUT: Final = timedelta(seconds=8)
@@ -87,6 +87,7 @@ async def lead(
     rt.has_argo_rollouts, rt.follows_revocations = found.has_argo_rollouts, found.follows_revocations
     async with _watching(rt, has_products=found.has_products) as (reflectors, watching):
         _take_up_telling(rt, elector)
+        _take_up_places(rt)
         rt.queue.start()
         at_work(rt.queue)
         try:
@@ -187,7 +188,7 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
     rt.products = Products(
         client,
         namespaces=watched_namespaces(settings),
-        wake=lambda key: _wake(rt, key),
+        wake=rt.queue.add,  # it knows those that were looked at, and retained keys have no ApiKey
         is_busy=lambda: rt.queue.stats.depth > 0,
         clock=rt.clock,
     )
@@ -239,6 +240,14 @@ def _take_up_telling(rt: Runtime, elector: Elector) -> None:
             rt.memory.will_tell(key, serial)
     lag = 2 * rt.settings.lease_duration
     elector.notes = lambda: _note(rt.memory.told_through(_milliseconds(rt.clock() - lag)))
+
+
+def _take_up_places(rt: Runtime) -> None:
+    """Who has a key already, so that products which count their keys give out no more than they want to."""
+    for key, entry in rt.records.entries().items():
+        product = holds_key_of(entry.value.data)
+        if product is not None:
+            rt.products.know_holder(key, product)
 
 
 def _note(serial: int) -> dict[str, str]:

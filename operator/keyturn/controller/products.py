@@ -9,22 +9,23 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeyStatus
+from keyturn.api.v1alpha1.apikey import ApiKeyStatus
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import Clock
 from keyturn.base.errors import KeyturnError
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
-from keyturn.cluster import apikeys, apiproducts
+from keyturn.cluster import apiproducts
 from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.apiproducts import UnreadableProduct, decode_apiproduct, decode_namespace_labels
 from keyturn.cluster.cache import Cache, Caches
 from keyturn.cluster.client import Client
 from keyturn.cluster.merge_patch import merge_patch
-from keyturn.cluster.raw import mapping_of, text_of
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
+from keyturn.controller.places import Places
 from keyturn.keys.record import Record
+from keyturn.lifecycle.admission import needs_labels
 from keyturn.lifecycle.consent import ProductFound, ProductMissing, ProductSeen, ProductUnknown, has_key
 from keyturn.lifecycle.plan import Waiting
 from keyturn.lifecycle.product_status import KeyStanding, product_status, standing_for_product
@@ -60,8 +61,10 @@ class Products:
         self._referring: dict[Key, dict[Key, KeyStanding | None]] = {}
         """By product, the ApiKeys that refer to it and how they stand; None: that was not looked at yet."""
         self._product_of: dict[Key, Key] = {}
+        self._places = Places()
         self._changed: set[Key] = set()
         self._synced: list[asyncio.Event] = []
+        self._labels_synced = asyncio.Event()
         self._acted_on: dict[Key, tuple[str, int] | None] = {}
 
     def reflectors(self) -> list[Reflector]:
@@ -77,17 +80,22 @@ class Products:
         self._synced = [reflector.synced for reflector in products]
         if self._namespaces:
             return products
-        labels = CacheSink(self._labels, decode=decode_namespace_labels, on_change=self._namespace_changed)
-        return [*products, Reflector(self._client, Collection("/api/v1/namespaces", metadata_only=True), sink=labels)]
+        sink = CacheSink(self._labels, decode=decode_namespace_labels, on_change=self._namespace_changed)
+        labels = Reflector(self._client, Collection("/api/v1/namespaces", metadata_only=True), sink=sink)
+        self._labels_synced = labels.synced
+        return [*products, labels]
 
-    async def see(self, apikey: ApiKey, record: Record | None) -> ProductSeen | None:
-        """What is known of the ApiKey's product; None: it refers to none. Raises as `Client.get`."""
-        ref = apikey.spec.product_ref
-        if ref is None:
-            self.forget(apikey.key)
+    def know_holder(self, key: Key, product: str) -> None:
+        """A record of before this term: the ApiKey, gone or not, has a key of that product."""
+        namespace, _, name = product.partition("/")
+        self._places.know(Key(namespace, name), key)
+
+    def see(self, key: Key, where: Key | None, record: Record | None, *, is_gone: bool) -> ProductSeen | None:
+        """What is known of the product that an ApiKey's power comes from, or that of a key whose ApiKey is gone; None: from none."""
+        if where is None:
+            self.forget(key)
             return None
-        where = Key(ref.namespace or apikey.metadata.namespace, ref.name)
-        self._note_reference(apikey.key, where)
+        self._note_reference(key, where)
         if self._namespaces and where.namespace not in self._namespaces:
             message = f"ApiProduct {where} is in a namespace that this operator does not watch: name it in --watch-namespaces"
             return ProductUnknown(Waiting(Reason.PRODUCT_UNAVAILABLE, message))
@@ -97,8 +105,10 @@ class Products:
         if isinstance(entry.value, UnreadableProduct):
             message = f"ApiProduct {where} cannot be used: {entry.value.message}. Ask its owner to correct it"
             return ProductUnknown(Waiting(Reason.PRODUCT_UNAVAILABLE, message))
-        older = await self._older_siblings(apikey, where, entry.value, record=record)
-        return ProductFound(entry.value, self._labels_of(apikey.metadata.namespace), older)
+        labels = self._labels_of(key.namespace, is_gone=is_gone)
+        if labels is None and needs_labels(entry.value) and not self._namespaces:
+            return ProductUnknown(Waiting(Reason.PRODUCT_UNAVAILABLE, f"The labels of namespace {key.namespace} were not read yet"))
+        return ProductFound(entry.value, labels, self._older_siblings(key, where, entry.value, record=record))
 
     @property
     def _has_read_all(self) -> bool:
@@ -115,15 +125,15 @@ class Products:
             self._changed.add(where)
 
     def forget(self, key: Key) -> None:
-        """An ApiKey is gone: one that waits for its place may have it."""
+        """An ApiKey is gone, and its key: one that waits for its place may have it."""
         where = self._product_of.pop(key, None)
         if where is None:
             return
         self._referring[where].pop(key, None)
         self._changed.add(where)
-        for sibling in self._referring[where]:
-            if sibling.namespace == key.namespace:
-                self._wake(sibling)
+        next_one = self._places.leave(where, key)
+        if next_one is not None:
+            self._wake(next_one)
 
     async def keep_status(self) -> None:
         """Write what changed, again and again, until cancelled. What cannot be written is tried again with the next round."""
@@ -157,25 +167,19 @@ class Products:
         except NotFound:
             return  # it was deleted meanwhile
 
-    def _labels_of(self, namespace: str) -> Mapping[str, str] | None:
-        """None: they may not be read. A namespace that was not seen yet has none."""
-        if self._namespaces:
-            return None
+    def _labels_of(self, namespace: str, *, is_gone: bool) -> Mapping[str, str] | None:
+        """None: they may not be read, or the watch has not shown the namespace yet, which may have any. With its ApiKey it may be gone."""
         entry = self._labels.get(Key("", namespace))
-        return entry.value if entry is not None else {}
+        if entry is not None:
+            return entry.value
+        return {} if is_gone and self._labels_synced.is_set() else None
 
-    async def _older_siblings(self, apikey: ApiKey, where: Key, product: ApiProduct, *, record: Record | None) -> int:
-        """Asked of the API server, and only before a first key of a product that counts them: a watch may not have shown all yet."""
-        if product.spec.access.max_keys_per_namespace is None or has_key(record):
+    def _older_siblings(self, key: Key, where: Key, product: ApiProduct, *, record: Record | None) -> int:
+        most = product.spec.access.max_keys_per_namespace
+        if has_key(record):
+            self._places.know(where, key)
             return 0
-        ages: dict[str, str] = {}
-        for raw in await apikeys.list_apikeys(self._client, apikey.metadata.namespace):
-            metadata, ref = mapping_of(raw, "metadata"), mapping_of(mapping_of(raw, "spec"), "productRef")
-            if Key(text_of(ref, "namespace") or apikey.metadata.namespace, text_of(ref, "name")) == where:
-                ages[text_of(metadata, "name")] = text_of(metadata, "creationTimestamp")
-        name = apikey.metadata.name
-        own = (ages.get(name, ""), name)
-        return sum((age, other) < own for other, age in ages.items())
+        return self._places.ask(where, key, most=most) if most is not None else 0
 
     def _note_reference(self, key: Key, where: Key) -> None:
         before = self._product_of.get(key)

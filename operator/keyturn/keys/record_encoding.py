@@ -27,6 +27,8 @@ _CAUSES: Final = {cause.value: cause for cause in Cause}
 
 # No text in the record can look like this: a quotation mark inside of one has a backslash before it.
 _SERIAL: Final = re.compile(rb'"serial":([0-9]{1,19})[,}]')
+_PRODUCT: Final = re.compile(rb'"product":"([^"\\]+)"')
+_HAS_VERSIONS: Final = b'"versions":['
 
 _Fields = dict[str, object]
 
@@ -64,6 +66,12 @@ def serial_in(data: bytes) -> int:
     """The serial in an encoded record, without decoding the rest and without believing it; 0 if there is none."""
     found = _SERIAL.search(data)
     return int(found[1]) if found else 0
+
+
+def holds_key_of(data: bytes) -> str | None:
+    """Which product's key an encoded record has in force, likewise; None: no key, or of no product."""
+    found = _PRODUCT.search(data)
+    return found[1].decode() if found and _HAS_VERSIONS in data else None
 
 
 def _present(fields: _Fields) -> _Fields:

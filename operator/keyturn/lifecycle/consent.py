@@ -109,8 +109,17 @@ def consent_for(apikey: ApiKey, seen: ProductSeen | None, *, record: Record | No
     if isinstance(seen, ProductMissing):
         message = f"spec.productRef: ApiProduct {name} does not exist: create it, or ask its owner. Which there are: keyturn products"
         why = Waiting(Reason.PRODUCT_UNAVAILABLE, message)
-        return _lost(why, held, delay=settings.access_lost_delay) if has_key(record) else Consent(held, problem=why, may_mint=False)
+        if not has_key(record):
+            return Consent(held, problem=why, may_mint=False)
+        return _lost(why, held, delay=settings.access_lost_delay if held.product == name else timedelta(0))
     why = seen.why if seen is not None else Waiting(Reason.PRODUCT_UNAVAILABLE, f"ApiProduct {name} was not read yet")
+    return _unknown(why, held, name=name, record=record)
+
+
+def _unknown(why: Waiting, held: Power, *, name: str, record: Record | None) -> Consent:
+    """Nobody can say what the product lets the key have: what it has of that product stands, and nothing of another one."""
+    if has_key(record) and held.product != name:
+        return _lost(why, held, delay=timedelta(0))
     return Consent(held, problem=why, may_mint=False, is_known=False)
 
 
@@ -151,7 +160,7 @@ def power_in(record: Record | None) -> Power:
 def _of_product(apikey: ApiKey, seen: ProductFound, *, record: Record | None, settings: Settings) -> Consent:
     product, held = seen.product, _within(seen.product, power_in(record))
     if needs_labels(product) and seen.namespace_labels is None:
-        return Consent(held, problem=labels_hidden(product), may_mint=False, is_known=False)
+        return _unknown(labels_hidden(product), held, name=str(product.key), record=record)
     refused = admits(product, namespace=apikey.metadata.namespace, labels=seen.namespace_labels or {})
     wanted = product.spec.plan(apikey.spec.plan)
     offers = [offer for plan in _candidates(product, wanted, held.plan) if (offer := _offer(apikey, product, plan)) is not None]

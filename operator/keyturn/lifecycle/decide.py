@@ -24,6 +24,7 @@ from keyturn.lifecycle.plan import Announce, Plan, Waiting
 from keyturn.lifecycle.plan_rotation import inherited_rotation
 from keyturn.lifecycle.rotation_timing import EffectiveRotation, effective_rotation
 from keyturn.lifecycle.situation import Rule, Situation, is_paused
+from keyturn.lifecycle.withdrawal import withdrawal
 
 CLOCK_RECHECK: Final = MINUTE
 
@@ -78,25 +79,31 @@ def decide(seen: Observed) -> Plan:
 
 def _decide(seen: Observed) -> Plan:
     plan = revocation.revocation_acts(seen) or _decide_the_rest(seen)
-    return plan if plan.steps else replace(plan, look_again_time=_earliest(plan.look_again_time, revocation.next_end(seen)))
+    return plan if plan.steps else _sooner(plan, Plan(look_again_time=revocation.next_end(seen)))
 
 
 def _decide_the_rest(seen: Observed) -> Plan:
     if seen.apikey is None:
-        return decide_for_gone_apikey(seen)
+        plan = decide_for_gone_apikey(seen)
+        return plan if plan.steps else _sooner(withdrawal(seen), plan)
     untold = _untold(seen)
     if is_paused(seen.apikey):
-        return Plan((Announce(untold),)) if untold is not None else Plan()
+        left = withdrawal(seen)
+        return Plan((Announce(untold),)) if untold is not None and not left.steps else left
     if isinstance(seen.record, BadRecord) and not seen.record.replaceable:
         return Plan(stalled=Waiting(seen.record.reason, seen.record.message))
     if untold is not None:
         return _urgent(seen, apikey=seen.apikey, record=untold) or Plan((Announce(untold),))
     if seen.spec_problem is not None:
-        return Plan(stalled=Waiting(Reason.INVALID_SPEC, seen.spec_problem))
+        return replace(withdrawal(seen), stalled=Waiting(Reason.INVALID_SPEC, seen.spec_problem))
     if not isinstance(seen.record, GoodRecord):
         return _started(seen, apikey=seen.apikey)
     case = situation(seen, apikey=seen.apikey, record=seen.record.record)
     return _with_alarms(case, _first_answer(case, RULES_OF[seen.apikey.spec.delivery]) or Plan())
+
+
+def _sooner(plan: Plan, other: Plan) -> Plan:
+    return replace(plan, look_again_time=_earliest(plan.look_again_time, other.look_again_time))
 
 
 def _untold(seen: Observed) -> Record | None:

@@ -15,14 +15,16 @@ from keyturn.lifecycle.situation import Situation, rotate_annotation
 from keyturn.lifecycle.versions import bury
 
 
-def with_power(record: Record, apikey: ApiKey, consent: Consent, *, now: datetime, clock_is_off: bool = False) -> Record:
-    """The record with what spec and product say about the key's power now."""
+def with_power(
+    record: Record, apikey: ApiKey, consent: Consent, *, now: datetime, clock_is_off: bool = False, retained: bool = False
+) -> Record:
+    """The record with what spec and product say about the key's power now. `retained`: the key stays without its ApiKey."""
     spec, power = apikey.spec, consent.power
     cidrs = tuple(spec.restrictions.allowed_cidrs or ()) if spec.restrictions else ()
     lost_time = _access_lost_time(record, consent, now=now)
     refused = _is_refused(record, consent, lost_time=lost_time, now=now, clock_is_off=clock_is_off)
     disabled, retain = bool(spec.disabled) or refused, spec.deletion_policy == "Retain"
-    wanted = (power, cidrs, spec.expiration_time, lost_time, disabled, retain, False)
+    wanted = (power, cidrs, spec.expiration_time, lost_time, disabled, retain, retained)
     held = (
         *(power_in(record), record.allowed_cidrs, record.expiration_time, record.access_lost_time),
         *(record.disabled, record.retain_on_delete, record.retained),
@@ -42,7 +44,7 @@ def with_power(record: Record, apikey: ApiKey, consent: Consent, *, now: datetim
         access_lost_time=lost_time,
         disabled=disabled,
         retain_on_delete=retain,
-        retained=False,
+        retained=retained,
     )
 
 

@@ -242,7 +242,7 @@ class Access(ApiModel):
     grants: Annotated[tuple[Grant, ...], Field(max_length=512), ListOf(keys=("namespace", "api_key"))] | None = None
     """Who was let have what. `keyturn approve` writes one, or prints it for Git."""
     max_keys_per_namespace: Annotated[int, Strict(), Field(ge=1, le=10_000, json_schema_extra=INT32), WholeNumber] | None = None
-    """How many ApiKeys of one namespace may have a key; the oldest have theirs. Unset: any number."""
+    """How many ApiKeys of one namespace may have a key, retained ones included; who came first has one. Unset: any number."""
     on_access_lost: OnAccessLost = OnAccessLost.DISABLE
     """What becomes of a key that is not admitted any more, or whose grant or product is gone. Disable: after accessLostDelay it is
     refused, until it is admitted again. Keep: it keeps the power it had."""

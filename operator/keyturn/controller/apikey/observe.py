@@ -30,7 +30,7 @@ from keyturn.controller.apikey.secret_view import see_secret
 from keyturn.controller.runtime import ParsedApiKey, Runtime
 from keyturn.keys.record import Record
 from keyturn.keys.record_signing import Damaged, Forged, Genuine, TooNew, UnknownSigner, verify_record
-from keyturn.lifecycle.consent import ProductSeen, ProductUnknown
+from keyturn.lifecycle.consent import ProductSeen
 from keyturn.lifecycle.decide import decide, situation
 from keyturn.lifecycle.observed import (
     BadRecord,
@@ -47,6 +47,7 @@ from keyturn.lifecycle.old_key_use import NOBODY_REPORTS
 from keyturn.lifecycle.overlap import Look, current_rollout, look_wanted, remember
 from keyturn.lifecycle.rollout import targets_of
 from keyturn.lifecycle.situation import Situation
+from keyturn.lifecycle.withdrawal import product_in_question
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,7 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
         apikey=apikey,
         record=record,
         secret=await _see_secret(rt, apikey, record=record),
-        product=await _see_product(rt, apikey, record),
+        product=_see_product(rt, key, parsed, record),
         settings=rt.settings,
         installation=rt.installation.id,
         record_mark=RecordMark(stored.uid, stored.resource_version) if stored is not None else None,
@@ -125,13 +126,10 @@ async def _see_secret(rt: Runtime, apikey: ApiKey | None, *, record: RecordSeen)
         return UnreadableSecret(explain_refusal(refused))
 
 
-async def _see_product(rt: Runtime, apikey: ApiKey | None, record: RecordSeen) -> ProductSeen | None:
-    if apikey is None:
-        return None
-    try:
-        return await rt.products.see(apikey, record.record if isinstance(record, GoodRecord) else None)
-    except Forbidden as refused:
-        return ProductUnknown(explain_refusal(refused))
+def _see_product(rt: Runtime, key: Key, parsed: ParsedApiKey, seen: RecordSeen) -> ProductSeen | None:
+    record = seen.record if isinstance(seen, GoodRecord) else None
+    where = product_in_question(parsed.apikey, record, spec_is_readable=parsed.problem is None)
+    return rt.products.see(key, where, record, is_gone=parsed.apikey is None)
 
 
 def read_record(rt: Runtime, key: Key) -> Record | None:

@@ -52,7 +52,7 @@ async def _come_to_rest(rt: Runtime, seen: Observed, plan: Plan) -> datetime | N
     if not isinstance(seen.record, GoodRecord) or seen.record.record.serial <= seen.announced_serial:
         rt.memory.untold.pop(seen.key, None)  # also what was never written, or cannot be believed
     if seen.apikey is None:
-        _bury(rt, seen.key)
+        _bury(rt, seen.key, is_retained=isinstance(seen.record, GoodRecord) and seen.record.record.retained)
     else:
         await write_status(rt, seen, plan, Outcome())
     rt.verifiers.await_version(seen.key, plan.awaits_version, seen=seen.verifiers)
@@ -61,11 +61,12 @@ async def _come_to_rest(rt: Runtime, seen: Observed, plan: Plan) -> datetime | N
     return plan.look_again_time
 
 
-def _bury(rt: Runtime, key: Key) -> None:
+def _bury(rt: Runtime, key: Key, *, is_retained: bool) -> None:
     """The ApiKey is gone and everything about it is written: remember only that, and that it was told."""
     entry, told = rt.records.get(key), rt.memory.announced.get(key)
     rt.memory.forget(key)
-    rt.products.forget(key)
+    if not is_retained:  # what its product takes away reaches a retained key as well
+        rt.products.forget(key)
     if entry is None:
         rt.memory.buried.pop(key, None)
         return

@@ -1,0 +1,90 @@
+"""A tenant who wants to keep what was taken from him: by pausing, by leaving the key without its ApiKey, by asking somebody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gen.market import AUDIENCES, PRIVATE, Market
+from gen.tenancy import Tenant
+
+Json = dict[str, Any]
+NAME = "kept"
+
+
+def offer(audience: str, *grants: Json, **access: object) -> Json:
+    return {
+        "audience": audience,
+        "scopes": [{"name": scope} for scope in ("read", "write", "pay")],
+        "plans": [{"name": "basic", "scopes": ["read"]}, {"name": "full"}],
+        "defaultPlan": "basic",
+        "access": {"namespaces": {"from": "All"}, "accessLostDelay": "0s", "grants": list(grants), **access},
+    }
+
+
+def grant(tenant: Tenant, name: str = NAME, **more: object) -> Json:
+    return {"namespace": tenant.namespace, "apiKey": name, "plan": "full", **more}
+
+
+def wants(market: Market, **spec: object) -> Json:
+    return {"productRef": market.owners[0].reference, "plan": "full", "rollout": {"policy": "Disabled"}, **spec}
+
+
+@pytest.fixture
+def holder(market: Market) -> Tenant:
+    """He was granted everything, and has it."""
+    tenant = market.tenants[0]
+    for owner, audience in zip(market.owners, (*AUDIENCES, PRIVATE), strict=True):
+        owner.offers(offer(audience))
+    market.owners[0].offers(offer(AUDIENCES[0], grant(tenant)))
+    tenant.asks_for(NAME, wants(market, deletionPolicy="Retain"))
+    market.settle()
+    return tenant
+
+
+@pytest.mark.parametrize("way", ["paused", "without its ApiKey", "paused as another ApiKey of the same name"])
+def test_what_the_owner_takes_is_gone_whatever_the_tenant_does(market: Market, holder: Tenant, way: str) -> None:
+    """Scopes at once, and all of it with the grant; what comes back is given only to one that asks."""
+    if way != "paused":
+        holder.gives_up(NAME)
+    if way != "without its ApiKey":
+        holder.asks_for(NAME, wants(market, deletionPolicy="Retain"), annotations={"keyturn.dev/paused": "true"})
+    market.settle()
+    market.owners[0].offers(offer(AUDIENCES[0], grant(holder, scopes=["read"])))
+    market.settle()
+    market.owners[0].offers(offer(AUDIENCES[0]))
+    market.settle()
+    market.owners[0].offers(offer(AUDIENCES[0], grant(holder)))
+    holder.asks_for(NAME, wants(market, deletionPolicy="Retain"), annotations={})
+    market.settle()
+
+
+def test_a_key_that_was_left_behind_is_refused_with_its_product(market: Market, holder: Tenant) -> None:
+    holder.gives_up(NAME)
+    market.owners[0].withdraws()
+    market.settle()
+
+
+def test_a_key_of_one_product_is_not_carried_over_to_another(market: Market, holder: Tenant) -> None:
+    """A retained key is taken over by an ApiKey of the same name, and what it had is not granted by the other owner."""
+    holder.gives_up(NAME)
+    holder.asks_for(NAME, {"productRef": {**market.owners[1].reference, "name": "no-such-product"}})
+    market.settle()
+    holder.gives_up(NAME)
+    holder.asks_for(NAME, {"productRef": market.owners[1].reference})
+    market.settle()
+
+
+def test_no_more_keys_than_the_product_wants_however_fast_they_are_asked_for(market: Market, holder: Tenant) -> None:
+    """Names fall, so that each comes before those that are there already, within the same second; and some are left behind."""
+    market.owners[1].offers(offer(AUDIENCES[1], approval="Automatic", maxKeysPerNamespace=3))
+    other = {"productRef": market.owners[1].reference, "plan": "full", "deletionPolicy": "Retain"}
+    for number in range(20, 0, -1):
+        holder.asks_for(f"many-{number:02}", other)
+    market.settle()
+    for number in range(20, 10, -1):
+        holder.gives_up(f"many-{number:02}")
+    market.settle()
+    opening = [token for token, name in holder.tokens.items() if name != NAME and market.doors.try_all(token)[0].scopes is not None]
+    assert len(opening) == 3
