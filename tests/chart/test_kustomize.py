@@ -20,6 +20,7 @@ from gen.installed import (
     NAMESPACED,
     SYSTEM,
     VERIFIER,
+    WATCHING,
     granted_rights,
     settings_of,
     verifier_settings_of,
@@ -28,13 +29,16 @@ from keyturn.controller.rights import argo_rights, needed_rights
 from keyturn.verifier.service import rights
 from testbed.binaries import program
 
+WATCH: Json = {"rbac": {"mode": "watch"}}
 NAMED: Json = {"rbac": {"mode": "namespaced"}, "watchNamespaces": ["team-a", "team-b"]}
+NAMED_WITHOUT_FENCE: Json = {**NAMED, "policies": {"enabled": False}}
 WITHOUT_CLUSTER: Json = {
     "rbac": {"mode": "namespaced", "clusterRoles": False},
     "crds": {"install": False},
     "recordsNamespace": {"create": False},
     "watchNamespaces": ["team-a", "team-b"],
 }
+IDS = ["guarded", "watch", "namespaced", "namespaced without a fence", "without cluster rights"]
 
 MADE_BY_CREATE_NAMESPACE = "Namespace keyturn-system"
 """`helm install --create-namespace` makes it: a release cannot hold the namespace that it is kept in."""
@@ -76,7 +80,9 @@ def overlay(tmp_path: Path, *components: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("folder", "values"), [(EVERYWHERE, {}), (NAMESPACED, NAMED)], ids=["watch", "namespaced"])
+@pytest.mark.parametrize(
+    ("folder", "values"), [(EVERYWHERE, {}), (WATCHING, WATCH), (NAMESPACED, NAMED)], ids=["guarded", "watch", "namespaced"]
+)
 def test_chart_and_kustomize_make_the_same_objects(folder: Path, values: Json) -> None:
     assert difference(kustomized(folder), comparable(rendered_chart(values).values())) == {}
 
@@ -86,7 +92,7 @@ def test_the_network_policy_is_the_same_too(tmp_path: Path) -> None:
     assert difference(kustomized(overlay(tmp_path, DEPLOY / "network-policy")), chart) == {}
 
 
-@pytest.mark.parametrize("values", [{}, NAMED, WITHOUT_CLUSTER], ids=["watch", "namespaced", "without cluster rights"])
+@pytest.mark.parametrize("values", [{}, WATCH, NAMED, NAMED_WITHOUT_FENCE, WITHOUT_CLUSTER], ids=IDS)
 def test_what_is_granted_is_exactly_what_the_operator_asks_for(values: Json) -> None:
     objects = list(rendered_chart(values).values())
     settings = settings_of(objects)
@@ -100,7 +106,7 @@ def test_another_root_secret_is_named_in_the_rights_and_in_the_settings() -> Non
     assert granted_rights(objects) == {*needed_rights(settings), *argo_rights(settings)}
 
 
-@pytest.mark.parametrize("values", [{}, NAMED, WITHOUT_CLUSTER], ids=["watch", "namespaced", "without cluster rights"])
+@pytest.mark.parametrize("values", [{}, WATCH, NAMED, NAMED_WITHOUT_FENCE, WITHOUT_CLUSTER], ids=IDS)
 def test_what_is_granted_is_exactly_what_the_verifier_asks_for(values: Json) -> None:
     objects = list(rendered_chart(values).values())
     assert granted_rights(objects, account=VERIFIER) == set(rights.needed_rights(verifier_settings_of(objects)))

@@ -58,7 +58,10 @@ def test_a_name_cannot_leave_its_quotes(name: str) -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"policies": {"enabled": False}}, {"rbac": {"mode": "namespaced", "clusterRoles": False}, "watchNamespaces": ["team-a"]}],
+    [
+        {"rbac": {"mode": "watch"}, "policies": {"enabled": False}},
+        {"rbac": {"mode": "namespaced", "clusterRoles": False}, "watchNamespaces": ["team-a"]},
+    ],
     ids=["not wanted", "no rights on cluster-scoped objects"],
 )
 def test_there_can_be_none(values: Json) -> None:

@@ -102,7 +102,7 @@ def test_every_mapping_says_what_may_stand_in_it() -> None:
         ({"settings": {"probeAddress": "0.0.0.0:80"}}, "at '/settings': additional properties 'probeAddress' not allowed"),
         ({"watchNamespaces": "team-a,team-b"}, "at '/watchNamespaces': got string, want array"),
         ({"watchNamespaces": ["Team"]}, "at '/watchNamespaces/0': 'Team' does not match pattern"),
-        ({"rbac": {"mode": "cluster"}}, "at '/rbac/mode': value must be one of 'watch', 'namespaced'"),
+        ({"rbac": {"mode": "cluster"}}, "at '/rbac/mode': value must be one of 'guarded', 'watch', 'namespaced'"),
         ({"operator": {"replicas": "2"}}, "at '/operator/replicas': got string, want integer"),
         ({"operator": {"extraEnv": [{"name": "KEYTURN_LOG_LEVEL", "value": "debug"}]}}, "at '/operator/extraEnv/0/name': 'not' failed"),
         (
@@ -121,7 +121,8 @@ def test_every_mapping_says_what_may_stand_in_it() -> None:
         ),
         ({"networkPolicy": {"gatewaysFrom": []}}, "at '/networkPolicy/gatewaysFrom': minItems: got 0, want 1"),
         ({"rbac": {"mode": "namespaced"}}, "rbac.mode is namespaced and watchNamespaces is empty"),
-        ({"watchNamespaces": ["team-a"]}, "watchNamespaces names namespaces and rbac.mode is watch"),
+        ({"watchNamespaces": ["team-a"]}, "watchNamespaces names namespaces and rbac.mode is guarded"),
+        ({"policies": {"enabled": False}}, "rbac.mode is guarded and policies.enabled is false"),
         ({"rbac": {"clusterRoles": False}}, "rbac.clusterRoles is false, and without ClusterRoles there are no rights in all namespaces"),
         (
             {"rbac": {"mode": "namespaced"}, "watchNamespaces": ["team-a", "keyturn-verifiers"]},

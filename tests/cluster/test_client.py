@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -84,6 +86,21 @@ async def test_a_secret_can_be_probed_without_reading_it(client: Client, namespa
     assert probed["kind"] == "PartialObjectMetadata"
     assert "data" not in probed
     assert version_of(probed) == version_of(created)
+
+
+async def test_an_empty_patch_answers_with_the_secret_and_writes_nothing(client: Client, namespace: str) -> None:
+    """Neither a new version, nor another manager of a field, nor an event of a watch: the guarded mode reads by it."""
+    collection = f"/api/v1/namespaces/{namespace}/secrets"
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"x": "cGxhaW50ZXh0"}}
+    created = await client.request("POST", collection, body=secret, query={"fieldManager": "somebody"})
+    for _ in range(3):
+        assert await client.patch_merge(f"{collection}/a", {}) == created
+        await asyncio.sleep(0.5)  # managers are stamped with whole seconds
+    await client.post(collection, {"metadata": {"name": "b"}})
+    query = {"watch": "1", "resourceVersion": version_of(created)}
+    async with aclosing(client.stream(collection, query=query, idle_timeout=5 * SECONDS)) as lines:
+        first = json.loads(await anext(lines))
+    assert (first["type"], first["object"]["metadata"]["name"]) == ("ADDED", "b")
 
 
 async def test_a_namespace_that_is_going_away_is_told_apart(client: Client, plane: Cluster, namespace: str) -> None:

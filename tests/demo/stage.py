@@ -19,7 +19,8 @@ from testbed.plane import Plane, end_left_plane
 from testbed.processes import Component
 
 NAME: Final = "demo"
-SHORT_TIMES: Final[Mapping[str, str]] = {
+SETTINGS: Final[Mapping[str, str]] = {
+    "KEYTURN_SECRET_ACCESS": "watch",
     "KEYTURN_PROPAGATION_DELAY": "1s",
     "KEYTURN_SETTLE": "3s",
     "KEYTURN_MINIMUM_GRACE_PERIOD": "1s",
@@ -77,9 +78,7 @@ def start_operator(running: Plane, environment: Mapping[str, str]) -> Stage:
     """Start `keyturn operator` beside the control plane and wait until it leads."""
     log = running.folder / "log" / "operator.log"
     keyturn = Path(sys.executable).with_name("keyturn")
-    operator = Component(
-        "operator", group=running._group, command=[keyturn, "operator"], log=log, environment={**environment, **SHORT_TIMES}
-    )
+    operator = Component("operator", group=running._group, command=[keyturn, "operator"], log=log, environment={**environment, **SETTINGS})
     operator.start()
 
     def leads() -> bool:

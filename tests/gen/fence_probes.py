@@ -11,6 +11,7 @@ from gen.team import APPLY, MERGE, Api, bare_pod
 
 Json = dict[str, Any]
 
+STRATEGIC: Final = "application/strategic-merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
 VICTIM: Final = "victim"
 SECRET: Final = SECRETS.format(VICTIM)
@@ -84,6 +85,10 @@ def deletes(does: str, path: str) -> Probe:
     return Probe(does, BY_RIGHTS, "DELETE", path)
 
 
+def reads(does: str, path: str) -> Probe:
+    return Probe(does, BY_RIGHTS, "GET", path)
+
+
 def event(**changes: object) -> Json:
     regarding = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKey", "name": "billing", "namespace": VICTIM}
     usual = {
@@ -128,7 +133,16 @@ ON_SECRETS: Final = [
         "creates a credential that Argo CD takes for a cluster", BY_SECRETS, SECRET,
         credential("new", labels={"argocd.argoproj.io/secret-type": "cluster"}),
     ),
+    reads("reads a foreign Secret", FOREIGN),
+    reads("reads a credential", OWN),
+    reads("lists the Secrets of a namespace", SECRET),
+    reads("lists all Secrets", "/api/v1/secrets"),
+    reads("watches all Secrets", "/api/v1/secrets?watch=1"),
     patches("reads a foreign Secret by an empty patch", BY_SECRETS, FOREIGN, {}),
+    patches("reads a foreign Secret by an empty JSON patch", BY_SECRETS, FOREIGN, [], content_type=JSON_PATCH),
+    patches("reads a foreign Secret by an empty strategic merge patch", BY_SECRETS, FOREIGN, {}, content_type=STRATEGIC),
+    patches("reads a foreign Secret by a dry run", BY_SECRETS, f"{FOREIGN}?dryRun=All", {}),
+    patches("reads the canary by an empty patch", BY_SECRETS, f"{SECRETS.format(SYSTEM)}/keyturn-canary", {}),
     patches("reads the root secret by an empty patch", BY_SECRETS, f"{SECRETS.format(SYSTEM)}/keyturn-root", {}),
     patches("labels a foreign Secret as ours", BY_SECRETS, FOREIGN, {"metadata": {"labels": OURS}}),
     patches("changes a foreign Secret's data", BY_SECRETS, FOREIGN, {"stringData": {"password": "mine"}}),

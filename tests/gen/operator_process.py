@@ -23,6 +23,9 @@ SHORT_TIMES: Final[Mapping[str, str]] = {
     "minimum_rotation_spacing": "100ms",
     "quiet_period": "500ms",
     "orphan_wait": "1s",
+    "secret_look_rate": "50",
+    "secret_look_interval": "500ms",
+    "fence_check_interval": "500ms",
     "lease_duration": "2s",
     "sweep_interval": "1s",
     "request_timeout": "5s",
@@ -54,9 +57,15 @@ class OperatorProcess(KeyturnProcess):
     ) -> Self:
         """Start one and do not wait for it. `settings`: by field, over SHORT_TIMES; `namespace`: its own, by default "<records>-system".
 
+        It runs as an administrator, whom no policy keeps from any Secret: so it is told to watch them.
         `command`: what runs it in place of `keyturn operator`.
         """
-        wanted = {**SHORT_TIMES, "records_namespace": records_namespace, "namespace": namespace or f"{records_namespace}-system"}
+        wanted = {
+            **SHORT_TIMES,
+            "secret_access": "watch",
+            "records_namespace": records_namespace,
+            "namespace": namespace or f"{records_namespace}-system",
+        }
         wanted |= settings or {}
         return cls.launch(
             command or ["operator"],

@@ -7,6 +7,7 @@ import re
 from gen.observatory import FILES, series_names
 
 NOT_DRAWN = {
+    "keyturn_fence_intact": "1 or an alert",
     "keyturn_queue_scheduled": "about as many as there are ApiKeys",
     "keyturn_reconcile_duration_seconds_count": "keyturn_reconcile_total says it by result",
     "keyturn_reconcile_duration_seconds_sum": "percentiles are drawn, from the buckets",

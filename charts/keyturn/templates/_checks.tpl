@@ -7,13 +7,16 @@ nothing, and only the values are checked.
 {{- $watched := .Values.watchNamespaces }}
 {{- $records := .Values.recordsNamespace.name }}
 {{- if and (eq .Values.rbac.mode "namespaced") (not $watched) }}
-{{- fail "rbac.mode is namespaced and watchNamespaces is empty: name the namespaces whose ApiKeys are to be managed, or set rbac.mode to watch for all" }}
+{{- fail "rbac.mode is namespaced and watchNamespaces is empty: name the namespaces whose ApiKeys are to be managed, or set rbac.mode to guarded for all" }}
 {{- end }}
-{{- if and (eq .Values.rbac.mode "watch") $watched }}
-{{- fail "watchNamespaces names namespaces and rbac.mode is watch, which gives rights in all: set rbac.mode to namespaced, or leave watchNamespaces empty" }}
+{{- if and (ne .Values.rbac.mode "namespaced") $watched }}
+{{- fail (printf "watchNamespaces names namespaces and rbac.mode is %s, which gives rights in all: set rbac.mode to namespaced, or leave watchNamespaces empty" .Values.rbac.mode) }}
 {{- end }}
-{{- if and (eq .Values.rbac.mode "watch") (not .Values.rbac.clusterRoles) }}
+{{- if and (ne .Values.rbac.mode "namespaced") (not .Values.rbac.clusterRoles) }}
 {{- fail "rbac.clusterRoles is false, and without ClusterRoles there are no rights in all namespaces: set rbac.mode to namespaced and name them in watchNamespaces" }}
+{{- end }}
+{{- if and (eq .Values.rbac.mode "guarded") (not .Values.policies.enabled) }}
+{{- fail "rbac.mode is guarded and policies.enabled is false: without the admission policies the right to patch Secrets is one to read them all. Set policies.enabled to true, or rbac.mode to watch" }}
 {{- end }}
 {{- if has $records $watched }}
 {{- fail (printf "recordsNamespace.name %s is among watchNamespaces: the verifier records need a namespace of their own, where no team has rights" $records) }}

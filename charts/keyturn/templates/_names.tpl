@@ -42,6 +42,12 @@ app.kubernetes.io/component: verifier
   namespace: {{ .Release.Namespace }}
 {{- end }}
 
+{{/* Guarded rests on the policies. Where there are none, somebody chose to give the right to read Secrets in the namespaces named. */}}
+{{- define "keyturn.secretAccess" -}}
+{{- $fenced := and .Values.policies.enabled .Values.rbac.clusterRoles -}}
+{{- or (eq .Values.rbac.mode "watch") (not $fenced) | ternary "watch" "guarded" -}}
+{{- end }}
+
 {{/* Settings as an environment. Numbers by toJson: as text, a million would be 1e+06. */}}
 {{- define "keyturn.settings" -}}
 {{- range $name, $value := . }}
@@ -52,6 +58,7 @@ KEYTURN_{{ $name | snakecase | upper }}: {{ kindIs "string" $value | ternary $va
 {{- define "keyturn.environment" -}}
 KEYTURN_RECORDS_NAMESPACE: {{ .Values.recordsNamespace.name | quote }}
 KEYTURN_PROBE_ADDRESS: 0.0.0.0:8080
+KEYTURN_SECRET_ACCESS: {{ include "keyturn.secretAccess" . }}
 {{- with .Values.watchNamespaces }}
 KEYTURN_WATCH_NAMESPACES: {{ join "," . | quote }}
 {{- end }}

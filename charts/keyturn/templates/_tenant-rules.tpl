@@ -17,7 +17,8 @@ both with what the operator asks for (operator/keyturn/controller/rights.py).
   verbs: [patch]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, list, watch, create, patch]
+  {{- $mayRead := and (eq .Values.rbac.mode "namespaced") (eq (include "keyturn.secretAccess" .) "watch") }}
+  verbs: [{{ $mayRead | ternary "get, list, watch, " "" }}create, patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]

@@ -95,6 +95,11 @@ VERIFIER_LAG: Final = Gauge(
 LEADER: Final = Gauge("keyturn_leader", "1 while this process leads", registry=REGISTRY)
 CLOCK_SKEW: Final = Gauge("keyturn_clock_skew_seconds", "Own clock minus the API server's", registry=REGISTRY)
 EVENT_LOOP_LAG: Final = Gauge("keyturn_event_loop_lag_seconds", "Longest delay of the event loop in the last 30 seconds", registry=REGISTRY)
+FENCE_INTACT: Final = Gauge(
+    "keyturn_fence_intact",
+    "1 while the admission policies refuse the operator other people's Secrets, 0 while they do not; NaN where its rights let it read them",
+    registry=REGISTRY,
+)
 LOG_REDACTIONS: Final = Gauge(
     "keyturn_log_redactions", "Things that looked like a key, kept out of the log; above 0 is a bug", registry=REGISTRY
 )
@@ -129,6 +134,7 @@ def _start_at_zero() -> None:
             counter.labels(**{label: str(value)})
     for kind, result in product(STEP_KINDS, STEP_RESULTS):
         STEPS.labels(kind=kind, result=result)
+    FENCE_INTACT.set(float("nan"))
     LOG_REDACTIONS.set_function(lambda: float(redactions.caught))
 
 

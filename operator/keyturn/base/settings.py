@@ -54,6 +54,15 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class SecretAccess(StrEnum):
+    """What rights on Secrets the operator has where ApiKeys are."""
+
+    GUARDED = "guarded"
+    """To create and to patch: it reads by an empty patch, which the admission policies refuse it for all Secrets but Keyturn's."""
+    WATCH = "watch"
+    """To read them all besides: it watches the metadata of Keyturn's."""
+
+
 class Settings(BaseModel):
     """What a platform team may set. The defaults are what production wants; floors may be lowered for tests and demos."""
 
@@ -98,6 +107,19 @@ class Settings(BaseModel):
     rotation_burst: int = Field(20, ge=1, description="Scheduled rotations that may start at once")
     namespace_rotation_rate: float = Field(0.5, gt=0, description="Scheduled rotations that may start a second in one namespace")
     namespace_rotation_burst: int = Field(10, ge=1, description="Scheduled rotations that may start at once in one namespace")
+    secret_access: SecretAccess = Field(
+        SecretAccess.GUARDED,
+        description="guarded: reads only Keyturn's own Secrets, by the right to patch them; watch: has the right to read all Secrets",
+    )
+    secret_look_rate: float = Field(
+        4.0, gt=0, description="Credential Secrets that are looked at a second, at most, to find what others did to them (guarded)"
+    )
+    secret_look_interval: Duration = Field(
+        timedelta(minutes=1), description="How often each credential Secret is looked at, where there are few (guarded)"
+    )
+    fence_check_interval: Duration = Field(
+        timedelta(minutes=1), ge=timedelta(milliseconds=100), description="How often the admission policies are tried (guarded)"
+    )
     workers: int = Field(64, ge=1, le=1024, description="ApiKeys that are worked on at the same time")
     sweep_interval: Duration = Field(
         timedelta(minutes=5), description="How often records are held against ApiKeys, to find missed deletions"

@@ -23,7 +23,7 @@ from keyturn.verifier.service.settings import VerifierSettings
 Json = dict[str, Any]
 ValuePath = tuple[str, ...]
 
-OWN_VALUES: Final = frozenset({"namespace", "records_namespace", "watch_namespaces", "root_secret", "probe_address"})
+OWN_VALUES: Final = frozenset({"namespace", "records_namespace", "watch_namespaces", "root_secret", "probe_address", "secret_access"})
 """Settings of the operator that the chart sets itself, from other values."""
 VERIFIERS_OWN_VALUES: Final = frozenset(
     {

@@ -1,6 +1,7 @@
 """Credential Secrets: the plaintext, in its consumer's namespace. The narrow port to Secrets that are not records.
 
 What is watched is metadata; a body is read only to check one that changed, or to render one anew, and kept by nobody.
+Without the right to read Secrets, an empty patch reads one: it changes nothing, and admission refuses it for whatever is not Keyturn's.
 """
 
 from __future__ import annotations
@@ -12,16 +13,25 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyturn.base import names
+from keyturn.base.errors import Conflict
 from keyturn.base.names import Key
 from keyturn.base.plaintext import Plaintext
+from keyturn.cluster.api_errors import Forbidden
 from keyturn.cluster.cache import Entry
-from keyturn.cluster.client import METADATA_ONLY, Client
+from keyturn.cluster.client import METADATA_ONLY, Client, Json
 from keyturn.cluster.raw import mapping_of, resource_version_of, text_of, texts_of, uid_of
 
 CREDENTIAL_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.APIKEY_LABEL},!{names.NAMESPACE_LABEL}"
 
+FENCE: Final = "ValidatingAdmissionPolicy keyturn-operator-secrets"
+"""What refuses the operator every Secret that is not Keyturn's."""
+
 VERSION_DIGITS: Final = 10
 """An int32 in decimal; anything longer was not written by us."""
+
+
+class NotOurs(Conflict):
+    """The fence refuses to let us at the Secret that stands there: it is somebody else's, or has lost the labels that make it ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +106,11 @@ def _metadata_of(metadata: Mapping[str, object]) -> CredentialMetadata:
 
 
 class CredentialSecrets:
-    """Reads and writes credential Secrets one at a time."""
+    """Reads and writes credential Secrets one at a time. `by_patch`: reads without the right to read."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, by_patch: bool) -> None:
         self._client = client
+        self._by_patch = by_patch
 
     async def create(self, where: Key, write: CredentialWrite) -> Entry[CredentialMetadata]:
         """Create the Secret. Raises AlreadyExists: nothing of anybody's is ever overwritten by this."""
@@ -122,14 +133,32 @@ class CredentialSecrets:
         body = {"metadata": metadata, "data": {**dict.fromkeys(write.drop_data), **_encoded(write)}}
         return _entry(await self._client.patch_merge(_path(where), body, accept=METADATA_ONLY))
 
+    async def put_labels_back(self, where: Key, *, apikey_name: str, uid: str) -> Entry[CredentialMetadata]:
+        """Make the very Secret that we wrote once findable again, as far as that is missing. Raises NotOurs, Conflict, NotFound."""
+        labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.APIKEY_LABEL: apikey_name, names.NAMESPACE_LABEL: None}
+        return _entry(await self._patch(where, {"metadata": {"uid": uid, "labels": labels}}, accept=METADATA_ONLY))
+
     async def read_metadata(self, where: Key) -> Entry[CredentialMetadata]:
-        """Ask the API server itself what stands there now. Raises NotFound."""
-        return _entry(await self._client.get(_path(where), accept=METADATA_ONLY))
+        """Ask the API server itself what stands there now. Raises NotFound, NotOurs."""
+        return _entry(await self._read(where, accept=METADATA_ONLY))
 
     async def read(self, where: Key) -> tuple[Entry[CredentialMetadata], CredentialBody]:
-        """Read the whole Secret, plaintext and all. Raises NotFound."""
-        raw = await self._client.get(_path(where))
+        """Read the whole Secret, plaintext and all. Raises NotFound, NotOurs."""
+        raw = await self._read(where)
         return _entry(raw), _body_of(raw)
+
+    async def _read(self, where: Key, *, accept: str | None = None) -> Json:
+        if not self._by_patch:
+            return await self._client.get(_path(where), accept=accept)
+        return await self._patch(where, {}, accept=accept)
+
+    async def _patch(self, where: Key, body: object, *, accept: str | None) -> Json:
+        try:
+            return await self._client.patch_merge(_path(where), body, accept=accept)
+        except Forbidden as refused:
+            if refused.denied_by == FENCE:
+                raise NotOurs(str(refused)) from refused
+            raise
 
 
 def _entry(raw: Mapping[str, object]) -> Entry[CredentialMetadata]:

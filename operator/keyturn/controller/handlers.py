@@ -65,8 +65,13 @@ def take_apikey(rt: Runtime, key: Key, event: Mapping[str, object]) -> bool:
         return False
     if event["type"] == "DELETED":
         return rt.drop_apikey(key, raw)
-    is_echo = rt.is_own_echo(key, raw)  # against what is held before this event
-    return rt.keep_apikey(key, raw) and not is_echo
+    # Both against what is held before this event.
+    is_echo, is_edited = rt.is_own_echo(key, raw), rt.secrets.rounds is not None and rt.is_edited(key, raw)
+    if not rt.keep_apikey(key, raw):
+        return False
+    if is_edited:
+        rt.secrets.doubt(key)
+    return not is_echo
 
 
 async def run_kopf(rt: Runtime, *, ended: asyncio.Event, stop: asyncio.Event, namespaces: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ from keyturn.base import metrics
 from keyturn.base.clock import utc_now
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
-from keyturn.base.settings import Settings
+from keyturn.base.settings import SecretAccess, Settings
 from keyturn.cluster.cache import Cache, Caches
 from keyturn.cluster.client import Client
 from keyturn.cluster.credential_secrets import CREDENTIAL_SELECTOR, CredentialMetadata, CredentialSecrets, decode_credential_metadata
@@ -31,15 +31,18 @@ from keyturn.controller.claims import Claims
 from keyturn.controller.handlers import run_kopf
 from keyturn.controller.installation import Installation
 from keyturn.controller.key_use import KeyUses
+from keyturn.controller.known_secrets import KnownSecrets
 from keyturn.controller.probes import measure_no_term, measure_queue, measure_verifiers
 from keyturn.controller.products import Products
 from keyturn.controller.revocations import Revocations
 from keyturn.controller.rights import watched_namespaces
 from keyturn.controller.runtime import Memory, Runtime
+from keyturn.controller.secret_looks import look_at_secrets
 from keyturn.controller.sweep import sweep_forever
 from keyturn.controller.verifiers import Verifiers
 from keyturn.controller.workqueue import WorkQueue
 from keyturn.keys.record_encoding import holds_key_of, serial_in
+from keyturn.lifecycle.look_rounds import LookRounds
 from keyturn.lifecycle.pacing import RotationPacer
 
 STOP_TIMEOUT: Final = timedelta(seconds=8)
@@ -120,6 +123,7 @@ async def _work(
         _start(rt.products.keep_status(), "products", ended),
         _start(rt.revocations.keep(), "revocations", ended),
         _start(sweep_forever(rt, namespaces=namespaces), "sweep", ended),
+        *([_start(look_at_secrets(rt, rt.secrets.rounds), "looks", ended)] if rt.secrets.rounds is not None else []),
     ]
     for watch in watching:
         watch.add_done_callback(lambda task: _note_end(task, ended))
@@ -173,9 +177,9 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         installation=installation,
         apikeys=Cache[bytes](),
         records=Cache[StoredRecord](),
-        credentials=Caches[CredentialMetadata](watched_namespaces(settings)),
+        secrets=_known_secrets(settings),
         record_secrets=RecordSecrets(client, namespace=settings.records_namespace),
-        credential_secrets=CredentialSecrets(client),
+        credential_secrets=CredentialSecrets(client, by_patch=settings.secret_access is SecretAccess.GUARDED),
         pacer=RotationPacer.of(settings),
         audit=AuditLog(settings.audit_log),
         is_leading=elector.is_leading,
@@ -210,6 +214,12 @@ def _measure(rt: Runtime) -> None:
     measure_queue(rt.queue)
     measure_verifiers(rt.verifiers, newest_record=lambda: rt.records.newest)
     metrics.KEYS.count_with(lambda: rt.memory.census.numbers(rt.clock()))
+
+
+def _known_secrets(settings: Settings) -> KnownSecrets:
+    guarded = settings.secret_access is SecretAccess.GUARDED
+    rounds = LookRounds(rate=settings.secret_look_rate, interval=settings.secret_look_interval.total_seconds()) if guarded else None
+    return KnownSecrets(Caches[CredentialMetadata](watched_namespaces(settings)), rounds)
 
 
 def first_notes(elector: Elector, settings: Settings) -> dict[str, str]:
@@ -264,20 +274,25 @@ def _reflectors(rt: Runtime) -> list[Reflector]:
         Collection(_secrets_path(rt.settings.records_namespace), label_selector=RECORD_SELECTOR),
         sink=CacheSink(rt.records, decode=decode_stored_record, on_change=lambda key: _wake(rt, key)),
     )
-    credentials = [
+    uses = rt.uses.reflector(rt.client, namespace=rt.settings.records_namespace)
+    return [records, *_credential_reflectors(rt), rt.verifiers.reflector(), uses]
+
+
+def _credential_reflectors(rt: Runtime) -> list[Reflector]:
+    if rt.secrets.rounds is not None:
+        return []
+    return [
         Reflector(
             rt.client,
             Collection(_secrets_path(namespace), label_selector=CREDENTIAL_SELECTOR, metadata_only=True),
             sink=CacheSink(
-                rt.credentials.part(namespace),
+                rt.secrets.cache.part(namespace),
                 decode=decode_credential_metadata,
                 on_change=lambda where: _wake(rt, *rt.apikeys_of_secret(where)),
             ),
         )
         for namespace in watched_namespaces(rt.settings) or ("",)
     ]
-    uses = rt.uses.reflector(rt.client, namespace=rt.settings.records_namespace)
-    return [records, *credentials, rt.verifiers.reflector(), uses]
 
 
 def _secrets_path(namespace: str) -> str:

@@ -1,22 +1,28 @@
-"""The rights the operator needs in watch mode: asked for at the start, granted by `deploy/`; a test compares the two."""
+"""The rights the operator needs: asked for at the start, granted by `deploy/`; a test compares the two."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from keyturn.base.names import GROUP
-from keyturn.base.settings import Settings
+from keyturn.base.settings import SecretAccess, Settings
 from keyturn.cluster.permissions import Right
 from keyturn.keys.verification_keys import CONFIG_MAP_NAME
 
 LEASE_NAME: Final = "keyturn-operator"
+CANARY_NAME: Final = "keyturn-canary"
+"""The Secret on which the admission policies are tried: to be patched by right, and refused by them."""
 
 _LEASES: Final = "coordination.k8s.io"
+_ON_CREDENTIALS: Final = {
+    SecretAccess.GUARDED: ("create", "patch"),
+    SecretAccess.WATCH: ("get", "list", "watch", "create", "patch"),
+}
 
 
 def needed_rights(settings: Settings) -> tuple[Right, ...]:
     """Every verb on every resource, in the namespaces where it is used."""
-    tenants = (right for namespace in _scopes(settings) for right in _in_tenants(namespace))
+    tenants = (right for namespace in _scopes(settings) for right in _in_tenants(namespace, settings.secret_access))
     return (*tenants, *_of_the_cluster(settings), *_among_records(settings.records_namespace), *_at_home(settings))
 
 
@@ -40,12 +46,12 @@ def _scopes(settings: Settings) -> tuple[str, ...]:
     return watched_namespaces(settings) or ("",)
 
 
-def _in_tenants(namespace: str) -> list[Right]:
+def _in_tenants(namespace: str, access: SecretAccess) -> list[Right]:
     rights = [Right(verb, GROUP, "apikeys", namespace=namespace) for verb in ("get", "list", "watch")]
     rights.append(Right("patch", GROUP, "apikeys", "status", namespace=namespace))
     rights += [Right(verb, GROUP, "apiproducts", namespace=namespace) for verb in ("list", "watch")]
     rights.append(Right("patch", GROUP, "apiproducts", "status", namespace=namespace))
-    rights += [Right(verb, "", "secrets", namespace=namespace) for verb in ("get", "list", "watch", "create", "patch")]
+    rights += [Right(verb, "", "secrets", namespace=namespace) for verb in _ON_CREDENTIALS[access]]
     rights.append(Right("create", "events.k8s.io", "events", namespace=namespace))
     rights.append(Right("list", "", "pods", namespace=namespace))
     for resource in ("deployments", "statefulsets", "daemonsets"):
@@ -72,6 +78,7 @@ def _at_home(settings: Settings) -> list[Right]:
     return [
         Right("create", "", "secrets", namespace=home),
         Right("get", "", "secrets", namespace=home, name=settings.root_secret),
+        Right("patch", "", "secrets", namespace=home, name=CANARY_NAME),
         Right("create", "", "configmaps", namespace=home),
         *(Right(verb, "", "configmaps", namespace=home, name=CONFIG_MAP_NAME) for verb in ("get", "patch")),
         Right("create", _LEASES, "leases", namespace=home),

@@ -26,6 +26,7 @@ from keyturn.cluster.client import Client
 from keyturn.cluster.discovery import serves
 from keyturn.cluster.lease import Elector
 from keyturn.cluster.permissions import missing_rights
+from keyturn.controller.fence import prove_fence, watch_fence
 from keyturn.controller.installation import Installation, set_up
 from keyturn.controller.leadership import Found, TermEnd, first_notes, lead
 from keyturn.controller.probes import queue_complaint
@@ -118,17 +119,23 @@ async def _work(client: Client, settings: Settings, health: Health, stop: asynci
         for sentence in missing:
             log.error("Missing permission", problem=sentence)
         return 4
+    await _patiently("Trying the admission policies", lambda: prove_fence(client, settings))
     await _patiently("Looking for the ApiKey resource", lambda: _wait_for_crds(client, settings))
     installation = await _patiently("Setting up", lambda: set_up(client, settings))
     products = await _patiently("Looking for the ApiProduct resource", lambda: _has_products(client))
     argo = await _patiently("Looking for Argo Rollouts", lambda: _may_restart_argo_rollouts(client, settings))
     revocations = await _patiently("Asking for permissions", lambda: _may_follow_revocations(client))
-    while True:
-        health.complaint = None
-        end = await _term(client, settings, installation, health, stop, found=Found(argo, products, revocations))
-        if end is not TermEnd.AGAIN:
-            return int(end is TermEnd.STUCK)
-        log.info("Stands by again")
+    fence = asyncio.create_task(watch_fence(client, settings), name="fence")
+    try:
+        while True:
+            health.complaint = None
+            end = await _term(client, settings, installation, health, stop, found=Found(argo, products, revocations))
+            if end is not TermEnd.AGAIN:
+                return int(end is TermEnd.STUCK)
+            log.info("Stands by again")
+    finally:
+        fence.cancel()
+        await asyncio.gather(fence, return_exceptions=True)
 
 
 async def _term(

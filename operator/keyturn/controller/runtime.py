@@ -17,17 +17,18 @@ from keyturn.base.clock import Clock
 from keyturn.base.names import Key
 from keyturn.base.plaintext import Plaintext
 from keyturn.base.settings import Settings
-from keyturn.cluster.cache import Cache, Caches
+from keyturn.cluster.cache import Cache
 from keyturn.cluster.client import Client
-from keyturn.cluster.credential_secrets import CredentialMetadata, CredentialSecrets
+from keyturn.cluster.credential_secrets import CredentialSecrets
 from keyturn.cluster.raw import resource_version_of, uid_of
 from keyturn.cluster.record_secrets import RecordSecrets, StoredRecord
-from keyturn.controller.apikey.manifest import adds_only_status, compact_apikey
+from keyturn.controller.apikey.manifest import adds_only_status, compact_apikey, differs_beyond_status
 from keyturn.controller.audit import AuditLog
 from keyturn.controller.census import Census
 from keyturn.controller.claims import Claims
 from keyturn.controller.installation import Installation
 from keyturn.controller.key_use import KeyUses
+from keyturn.controller.known_secrets import KnownSecrets
 from keyturn.controller.products import Products
 from keyturn.controller.revocations import Revocations
 from keyturn.controller.verifiers import Verifiers
@@ -218,8 +219,7 @@ class Runtime:
     apikeys: Cache[bytes]
     """ApiKeys as JSON, without what Keyturn never reads."""
     records: Cache[StoredRecord]
-    credentials: Caches[CredentialMetadata]
-    """Credential Secrets by their own namespace and name."""
+    secrets: KnownSecrets
     record_secrets: RecordSecrets
     credential_secrets: CredentialSecrets
     pacer: RotationPacer
@@ -255,6 +255,11 @@ class Runtime:
             return False
         return self.apikeys.put(key, *compact_apikey(raw))
 
+    def is_edited(self, key: Key, raw: Mapping[str, object]) -> bool:
+        """Whether somebody changed more of the ApiKey that is held than its status."""
+        held = self.apikeys.get(key)
+        return held is not None and differs_beyond_status(held.value, raw)
+
     def is_own_echo(self, key: Key, raw: Mapping[str, object]) -> bool:
         """Whether an ApiKey that a watch delivered differs from what is held by nothing but the status that is being written."""
         wanted, held = self.memory.status_on_its_way.get(key), self.apikeys.get(key)
@@ -266,6 +271,7 @@ class Runtime:
         self.memory.deleted_uids[uid] = key
         while len(self.memory.deleted_uids) > DELETED_UIDS_LIMIT:
             self.memory.deleted_uids.popitem(last=False)
+        self.secrets.doubtful.discard(key)
         held = self.apikeys.get(key)
         if held is not None and held.uid == uid:
             self.apikeys.remove(key, held.resource_version)

@@ -105,15 +105,6 @@ def test_what_the_operator_does_is_allowed(victim: str, attacker: Api, action: P
     assert answer["metadata"]["name"]
 
 
-def test_what_is_not_refused_is_what_the_page_says(victim: str, attacker: Api) -> None:
-    """In watch mode the operator's rights let it read every Secret, and admission is not asked about reading."""
-    assert victim
-    assert attacker.ask("GET", FOREIGN)["data"] == {"password": "eA=="}
-    assert "foreign" in {each["metadata"]["name"] for each in attacker.ask("GET", "/api/v1/secrets")["items"]}
-    page = (EVERYWHERE.parent / "docs" / "explanation" / "security-model.md").read_text()
-    assert "| read any Secret of the namespaces it serves | **can** |" in page
-
-
 def test_a_key_lives_its_whole_life_under_the_policies(installed: Installed, api: Api, operator: OperatorProcess, namespace: str) -> None:
     team: Team = installed.team(api, operator, namespace)
     spec = {

@@ -12,7 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from gen.installed import ACCOUNT, EVERYWHERE, NAMESPACED, RBAC, RECORDS, SYSTEM, Installed, Json, granted_rights, rendered, settings_of
+from gen.installed import (
+    ACCOUNT,
+    EVERYWHERE,
+    NAMESPACED,
+    RBAC,
+    RECORDS,
+    SYSTEM,
+    WATCHING,
+    Installed,
+    Json,
+    granted_rights,
+    rendered,
+    settings_of,
+)
 from gen.team import Api
 from keyturn.base.clock import HOUR, SECOND
 from keyturn.base.settings import Settings
@@ -67,7 +80,7 @@ def expected_complaints(objects: list[Json], settings: Settings) -> tuple[str, .
     return tuple(f"May not {right}" for right in needed_rights(settings) if right not in granted)
 
 
-@pytest.mark.parametrize("folder", [EVERYWHERE, NAMESPACED], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [EVERYWHERE, WATCHING, NAMESPACED], ids=lambda folder: folder.name)
 def test_what_is_granted_is_exactly_what_is_asked_for(plane: Cluster, folder: Path) -> None:
     objects = rendered(plane, folder)
     settings = settings_of(objects)

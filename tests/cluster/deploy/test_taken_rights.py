@@ -70,11 +70,11 @@ def give_back(installed: Installed, api: Api, team: Team, name: str) -> None:
     role = next(each for each in installed.objects if (each["kind"], each["metadata"]["name"]) == ("ClusterRole", ACCOUNT))
     api.ask("PUT", f"{RBAC}/clusterroles/{ACCOUNT}", role)
     wait_until(
-        lambda: all(may(api, *right) for right in (("list", "pods"), ("list", "deployments"), ("get", "secrets"))),
+        lambda: all(may(api, *right) for right in (("list", "pods"), ("list", "deployments"), ("patch", "secrets"))),
         patience=10.0,
         what="the rights to be back",
     )
-    team.annotate_apikey(name, "note", unique_name("touched"))
+    team.annotate_apikey(name, "keyturn.dev/note", unique_name("touched"))
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,12 @@ def test_the_old_key_is_kept_while_consumers_may_not_be_listed(
 
 def test_a_secret_that_may_not_be_read_is_said_and_not_replaced(team: Team, installed: Installed, api: Api, take_right: TakeRight) -> None:
     before = team.issue("billing", LONG)
-    take_right("get", "secrets")
+    take_right("patch", "secrets")
     patch = ("patch", "secret", "billing", "--patch", '{"data": {"extra": "eA=="}}')
     team.cluster.kubectl("-n", team.namespace, *WHO_BREAKS_GLASS, *patch)
+    team.annotate_apikey("billing", "keyturn.dev/note", "touched")
     told = team.wait_says("billing", "Stalled", "True", "PermissionMissing")
-    assert f"get secrets {team.namespace}/billing: 403" in told["message"]
+    assert f"patch secrets {team.namespace}/billing: 403" in told["message"]
     assert team.says("billing", "Ready") == ("Unknown", "PermissionMissing")
     assert team.accepted("billing") == {before.key_id}
     give_back(installed, api, team, "billing")

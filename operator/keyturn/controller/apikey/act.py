@@ -16,6 +16,7 @@ from keyturn.base.names import Key
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.cluster.api_errors import Forbidden, Invalid, NotFound
 from keyturn.cluster.apikeys import object_path
+from keyturn.cluster.credential_secrets import NotOurs
 from keyturn.cluster.raw import mapping_of, uid_of
 from keyturn.cluster.record_secrets import StoredRecord
 from keyturn.cluster.workloads import annotate_workload
@@ -86,15 +87,18 @@ async def refresh(rt: Runtime, seen: Observed) -> None:
     if seen.apikey is None or seen.apikey.spec.delivery is not Delivery.SECRET:
         return
     where = Key(seen.key.namespace, seen.apikey.secret_name)
-    known = rt.credentials.get(where)
+    known = rt.secrets.get(where)
     try:
         found = await rt.credential_secrets.read_metadata(where)
     except NotFound:
-        if known is not None:
-            rt.credentials.remove(where, known.resource_version)
+        rt.secrets.remove(where, known)
+        return
+    except NotOurs:
+        rt.secrets.remove(where, known)
+        rt.memory.unlabelled.add(seen.key)
         return
     if found.value.managed:
-        rt.credentials.put(where, found.value, found.resource_version, found.uid)
+        rt.secrets.put(where, found)
     else:
         rt.memory.unlabelled.add(seen.key)
 

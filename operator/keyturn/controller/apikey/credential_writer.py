@@ -52,7 +52,7 @@ class CredentialWriter:
         try:
             entry = await self.rt.credential_secrets.create(self.where, self._write(rendered, Leftovers()))
         except AlreadyExists:
-            # The watch shows our own only: from now on look at this name itself until it is free.
+            # What is known is our own only: from now on look at this name itself until it is free.
             self.rt.memory.unlabelled.add(self.apikey.key)
             raise
         self._note(entry, rendered, previous_version=None)
@@ -111,7 +111,7 @@ class CredentialWriter:
         self.rt.memory.checked[self.apikey.key] = CheckedSecret(
             entry.resource_version, entry.uid, fingerprint, entry.value.key_id, intact=True, token_digest=token
         )
-        self.rt.credentials.put(self.where, entry.value, entry.resource_version, entry.uid)
+        self.rt.secrets.put(self.where, entry)
 
 
 def _current_token(secret: OurSecret, body: CredentialBody, number: int, in_hand: TokenInHand) -> Plaintext | None:

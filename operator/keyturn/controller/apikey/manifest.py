@@ -27,7 +27,10 @@ def compact_apikey(raw: Mapping[str, object]) -> tuple[bytes, int, str]:
 
 def adds_only_status(held: bytes, raw: Mapping[str, object], *, status: Mapping[str, object]) -> bool:
     """Whether an ApiKey is the compact one that is held, with exactly this status: same uid, spec and annotations."""
-    if raw.get("status") != status:
-        return False
+    return raw.get("status") == status and not differs_beyond_status(held, raw)
+
+
+def differs_beyond_status(held: bytes, raw: Mapping[str, object]) -> bool:
+    """Whether an ApiKey is another than the compact one that is held, or has another spec or other annotations."""
     before, after = (json.loads(compact) for compact in (held, compact_apikey(raw)[0]))
-    return bool(before["metadata"] == after["metadata"] and before["spec"] == after["spec"])
+    return bool(before["metadata"] != after["metadata"] or before["spec"] != after["spec"])

@@ -1,7 +1,8 @@
 """What stands in the credential Secret's place: nothing, ours, or somebody else's. Part of `observe.py`.
 
-The watch shows metadata. As long as uid and resourceVersion are those of our own last write, nobody has touched the Secret; otherwise
-its body is read once, checked and dropped.
+The watch shows metadata; without one, what is known is presumed and looked at when it matters (`controller/known_secrets.py`). As long
+as uid and resourceVersion are those of our own last write, nobody has touched the Secret; otherwise its body is read once, checked and
+dropped.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.base import names
+from keyturn.base.errors import Conflict
 from keyturn.base.names import Key
 from keyturn.base.plaintext import Plaintext
 from keyturn.base.verdict import Match
 from keyturn.base.version_state import VersionState
 from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.cache import Entry
-from keyturn.cluster.credential_secrets import CredentialBody, CredentialMetadata
+from keyturn.cluster.credential_secrets import CredentialBody, CredentialMetadata, NotOurs
 from keyturn.controller.runtime import CheckedSecret, Runtime
 from keyturn.keys.adoption_tag import tag_matches
 from keyturn.keys.digest import digest_token
@@ -39,7 +41,16 @@ async def see_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> Secr
     key, where = apikey.key, Key(apikey.metadata.namespace, apikey.secret_name)
     if where.name != key.name:
         rt.memory.note_owner(where, key.name)
-    entry = await _find(rt, key, where, record=record)
+    try:
+        return await _see(rt, apikey, where, record=record)
+    except NotOurs:
+        rt.memory.unlabelled.add(key)
+        return ForeignSecret(_not_written_by_us(apikey.secret_name))
+
+
+async def _see(rt: Runtime, apikey: ApiKey, where: Key, *, record: RecordSeen) -> SecretSeen:
+    key = apikey.key
+    entry = await _find(rt, apikey, where, record=record)
     if entry is None:
         return NoSecret()
     noted = record.record.secret if isinstance(record, GoodRecord) else None
@@ -58,24 +69,72 @@ async def see_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> Secr
     return OurSecret(fingerprint=checked.fingerprint, key_id=checked.key_id, intact=checked.intact, token_digest=checked.token_digest)
 
 
-async def _find(rt: Runtime, key: Key, where: Key, *, record: RecordSeen) -> Entry[CredentialMetadata] | None:
-    """What the watch shows; where it may not show what stands there, what the API server says."""
-    entry = rt.credentials.get(where)
-    if not (entry is None and key in rt.memory.unlabelled) and not _seems_lost(entry, record):
+async def _find(rt: Runtime, apikey: ApiKey, where: Key, *, record: RecordSeen) -> Entry[CredentialMetadata] | None:
+    """What the watch shows, or is presumed; where that may not be what stands there, what the API server says."""
+    key, entry = apikey.key, rt.secrets.get(where) or _presumed(rt, apikey, where, record=record)
+    if not (entry is None and key in rt.memory.unlabelled) and not _seems_lost(entry, record) and not _in_doubt(rt, apikey, where, record):
         rt.memory.unlabelled.discard(key)
         return entry
     try:
-        found = await rt.credential_secrets.read_metadata(where)
+        found = await _ask(rt, key, where, record=record)
     except NotFound:
         rt.memory.unlabelled.discard(key)
-        if entry is not None:
-            rt.credentials.remove(where, entry.resource_version)
-        return None
-    if found.value.managed:
-        rt.credentials.put(where, found.value, found.resource_version, found.uid)
-    else:
+        rt.secrets.remove(where, entry)
+        found = None
+    except NotOurs:
+        rt.secrets.remove(where, entry)
+        raise
+    rt.secrets.doubtful.discard(key)
+    if found is not None and found.value.managed:
+        rt.secrets.put(where, found)
+    elif found is not None:
         rt.memory.unlabelled.add(key)
     return found
+
+
+async def _ask(rt: Runtime, key: Key, where: Key, *, record: RecordSeen) -> Entry[CredentialMetadata]:
+    """The API server. What the fence keeps from us may be ours all the same, without its labels: by its uid it gets them back."""
+    try:
+        return await rt.credential_secrets.read_metadata(where)
+    except NotOurs as refused:
+        noted = record.record.secret if isinstance(record, GoodRecord) else None
+        if noted is None:
+            raise
+        try:
+            return await rt.credential_secrets.put_labels_back(where, apikey_name=key.name, uid=noted.uid)
+        except Conflict:  # another Secret
+            raise refused from None
+
+
+def _presumed(rt: Runtime, apikey: ApiKey, where: Key, *, record: RecordSeen) -> Entry[CredentialMetadata] | None:
+    """What the record says of the Secret, as long as nobody has looked. The record of an earlier ApiKey may mean another Secret."""
+    if not isinstance(record, GoodRecord) or record.record.uid != apikey.metadata.uid or not rt.secrets.is_unknown(where):
+        return None
+    noted = record.record.secret
+    version = record.record.version(noted.version) if noted is not None else None
+    if noted is None or version is None:
+        return None
+    value = CredentialMetadata(
+        managed=True, apikey_name=apikey.metadata.name, key_id=version.key_id, version=version.number, adoption_tag=""
+    )
+    entry = Entry(value, int(noted.resource_version), noted.uid)
+    rt.secrets.presume(where, entry)
+    return entry
+
+
+def _in_doubt(rt: Runtime, apikey: ApiKey, where: Key, record: RecordSeen) -> bool:
+    """Where no watch tells: whether somebody acted, a crash may have hidden a write of ours, or a key was there before the record was."""
+    if rt.secrets.rounds is None:
+        return False
+    if apikey.key in rt.secrets.doubtful or (isinstance(record, GoodRecord) and _has_orphan(rt, apikey.key, record.record)):
+        return True
+    return not isinstance(record, GoodRecord) and apikey.status is not None and rt.secrets.is_unknown(where)
+
+
+def _has_orphan(rt: Runtime, key: Key, record: Record) -> bool:
+    """Whether a version is on its way whose plaintext this process does not hold: another may have delivered it."""
+    held = rt.memory.held.get(key, {})
+    return any(staged.not_after is None and staged.number not in held for staged in record.in_state(VersionState.STAGED))
 
 
 def _seems_lost(entry: Entry[CredentialMetadata] | None, record: RecordSeen) -> bool:
@@ -91,12 +150,11 @@ def _seems_lost(entry: Entry[CredentialMetadata] | None, record: RecordSeen) -> 
 async def check_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> CheckedSecret | None:
     """Read the body and judge it; None if it is gone."""
     where = Key(apikey.metadata.namespace, apikey.secret_name)
-    held = rt.credentials.get(where)
+    held = rt.secrets.get(where)
     try:
         entry, body = await rt.credential_secrets.read(where)
     except NotFound:
-        if held is not None:
-            rt.credentials.remove(where, held.resource_version)
+        rt.secrets.remove(where, held)
         return None
     return judge(rt, apikey, entry=entry, body=body, record=record.record if isinstance(record, GoodRecord) else None)
 
@@ -137,16 +195,20 @@ def _is_tagged(rt: Runtime, key: Key, about: CredentialMetadata, digest: str) ->
 
 def _why_foreign(body: CredentialBody, *, ours: bool, secret_name: str) -> str | None:
     if not ours:
-        return (
-            f"Secret {secret_name} exists and was not written by Keyturn; it was left untouched. Delete or rename it,"
-            " or create the ApiKey with another spec.secretName"
-        )
+        return _not_written_by_us(secret_name)
     if body.secret_type != names.CREDENTIAL_TYPE:
         wrong = f"Secret {secret_name} has type {body.secret_type}, not {names.CREDENTIAL_TYPE}"
         return f"{wrong}, and a type cannot be changed. Delete the Secret"
     if body.immutable:
         return f"Secret {secret_name} was made immutable, so no key can be put into it. Delete the Secret"
     return None
+
+
+def _not_written_by_us(secret_name: str) -> str:
+    return (
+        f"Secret {secret_name} exists and was not written by Keyturn; it was left untouched. Delete or rename it,"
+        " or create the ApiKey with another spec.secretName"
+    )
 
 
 def _fingerprint(apikey: ApiKey, *, entry: Entry[CredentialMetadata], body: CredentialBody, record: Record | None) -> SecretFingerprint:

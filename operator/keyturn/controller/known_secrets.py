@@ -1,0 +1,68 @@
+"""What is known of each credential Secret: by a watch, or by the answers to our own writes and looks. Given to all by `runtime.py`.
+
+Where there is no watch, nobody tells us what others do. What we wrote last is presumed to stand there still, after a start what the
+record says of it, and each Secret is looked at in its turn (`secret_looks.py`): a very lazy watch.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from keyturn.base.names import Key
+from keyturn.cluster.cache import Caches, Entry
+from keyturn.cluster.credential_secrets import CredentialMetadata
+from keyturn.lifecycle.look_rounds import LookRounds
+
+
+@dataclass(slots=True)
+class KnownSecrets:
+    """Credential Secrets by their own namespace and name. `rounds`: None where they are watched."""
+
+    cache: Caches[CredentialMetadata]
+    rounds: LookRounds | None
+    doubtful: set[Key] = field(default_factory=set)
+    """ApiKeys that somebody has touched, or whose Secret was seen to be different: it is looked at before anything is decided."""
+    _asked: set[Key] = field(default_factory=set)
+    """Secrets that the API server itself was asked about since the start: nothing is presumed of them any more."""
+
+    def get(self, where: Key) -> Entry[CredentialMetadata] | None:
+        """The newest known version, or None."""
+        return self.cache.get(where)
+
+    def put(self, where: Key, entry: Entry[CredentialMetadata]) -> None:
+        """It was written or read: its newest version."""
+        self.cache.put(where, entry.value, entry.resource_version, entry.uid)
+        self._note_look(where)
+
+    def remove(self, where: Key, held: Entry[CredentialMetadata] | None) -> None:
+        """It is gone. `held`: what was known before the question; what was written since then stays."""
+        self._asked.add(where)
+        if held is not None:
+            self.cache.remove(where, held.resource_version)
+        if self.rounds is not None and self.cache.get(where) is None:
+            self.rounds.forget(where)
+
+    def forget(self, where: Key) -> None:
+        """No ApiKey wants it any more."""
+        if self.rounds is not None:
+            self.rounds.forget(where)
+
+    def presume(self, where: Key, entry: Entry[CredentialMetadata]) -> None:
+        """Nobody has looked yet, but a record says so."""
+        self.cache.put(where, entry.value, entry.resource_version, entry.uid)
+        if self.rounds is not None:
+            self.rounds.look_soon(where, time.monotonic())
+
+    def is_unknown(self, where: Key) -> bool:
+        """Whether that nothing is known of it does not mean that nothing is there."""
+        return self.rounds is not None and where not in self._asked and self.cache.get(where) is None
+
+    def doubt(self, key: Key) -> None:
+        """Look before the next decision. A watch would have told."""
+        self.doubtful.add(key)
+
+    def _note_look(self, where: Key) -> None:
+        self._asked.add(where)
+        if self.rounds is not None:
+            self.rounds.note_look(where, time.monotonic())

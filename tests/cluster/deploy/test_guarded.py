@@ -1,0 +1,185 @@
+"""Guarded: the operator issues, rotates and repairs without the right to read a Secret, and only where the fence stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from gen.fence import SECRETS, SYSTEM, WHO_BREAKS_GLASS, missing_in_the_fence
+from gen.installed import EVERYWHERE, Installed, assert_nothing_was_refused
+from gen.operator_process import OperatorProcess
+from gen.team import Api, Team, foreign_secret
+from keyturn.base.settings import SecretAccess
+from testbed.cluster import wait_until
+from testbed.plane import Plane
+
+LONG = {"rotation": {"gracePeriod": "60s"}}
+CANARY = f"{SECRETS.format(SYSTEM)}/keyturn-canary"
+BINDING = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/keyturn-operator-secrets"
+NO_LOOKS = {"secret_look_interval": "1h"}
+
+
+@pytest.fixture(scope="module")
+def installed(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return Installed.install(plane, EVERYWHERE, scratch=tmp_path_factory.mktemp("guarded"))
+
+
+@pytest.fixture(scope="module")
+def operator(installed: Installed) -> Iterator[OperatorProcess]:
+    assert installed.settings.secret_access is SecretAccess.GUARDED
+    with installed.start_operator() as operator:
+        yield operator.wait_ready()
+        assert_nothing_was_refused(operator)
+
+
+@pytest.fixture
+def team(installed: Installed, api: Api, operator: OperatorProcess, namespace: str) -> Team:
+    return installed.team(api, operator, namespace)
+
+
+@pytest.fixture
+def open_fence(installed: Installed, api: Api) -> Iterator[None]:
+    """The policy is there and bound to nothing."""
+    before = api.ask("GET", BINDING)
+    api.delete(BINDING)
+    wait_until(lambda: missing_in_the_fence(installed.plane.login) != [], patience=20.0, what="the fence to be open")
+    yield
+    if api.get(BINDING) is None:
+        put_back(api, before)
+    wait_until(lambda: missing_in_the_fence(installed.plane.login) == [], patience=20.0, what="the fence to stand")
+
+
+def put_back(api: Api, binding: dict[str, object]) -> None:
+    metadata = {"name": "keyturn-operator-secrets"}
+    api.ask("POST", BINDING.rpartition("/")[0], {"metadata": metadata, "spec": binding["spec"]})
+
+
+def break_glass(team: Team, *command: str) -> None:
+    """As somebody whom the policies let change a credential Secret."""
+    team.cluster.kubectl("-n", team.namespace, *WHO_BREAKS_GLASS, *command)
+
+
+def test_a_key_is_issued_and_rotated_and_the_previous_one_kept(team: Team) -> None:
+    first = team.issue("billing", {**LONG, "secretTemplate": {"keepPrevious": True}})
+    team.request_rotation("billing")
+    team.wait_ready("billing", version=2)
+    second = team.secret("billing")
+    assert team.accepted("billing") == {first.key_id, second.key_id}
+    assert second.data["previous-api-key"] == first.token
+
+
+def test_what_others_put_beside_the_key_is_found_and_undone(team: Team) -> None:
+    before = team.issue("billing", LONG)
+    break_glass(team, "patch", "secret", "billing", "--patch", '{"data": {"extra": "eA=="}}')
+    team.wait_until(lambda: "extra" not in team.secret("billing").data, about="billing", what="the edit is undone")
+    assert team.secret("billing").token == before.token
+    assert team.states("billing") == {1: "Active"}
+
+
+def test_labels_of_others_stay_and_cost_one_look_at_the_body(team: Team, operator: OperatorProcess) -> None:
+    before = team.issue("billing", LONG)
+    team.api.merge(team.secret_path("billing"), {"metadata": {"labels": {"theirs": "yes"}}})
+    time.sleep(1.5)  # three turns
+    after = team.secret("billing")
+    assert after.labels["theirs"] == "yes"
+    assert after.token == before.token
+    assert team.states("billing") == {1: "Active"}
+    assert operator.metric("keyturn_secret_edits_undone_total") <= 1
+
+
+def test_a_foreign_secret_is_told_by_the_fence_and_left_alone_until_it_goes(team: Team) -> None:
+    team.create(foreign_secret("billing"))
+    before = team.secret("billing").raw
+    team.apply_apikey("billing")
+    told = team.wait_says("billing", "Stalled", "True", "SecretConflict")
+    assert "Delete or rename it" in told["message"]
+    assert team.secret("billing").raw == before
+    team.api.delete(team.secret_path("billing"))
+    team.wait_ready("billing")
+
+
+def test_a_foreign_secret_in_place_of_a_lost_one_is_told_too(team: Team) -> None:
+    team.issue("billing", LONG)
+    team.api.delete(team.secret_path("billing"))
+    team.create(foreign_secret("billing"))
+    team.wait_says("billing", "Stalled", "True", "SecretConflict")
+    team.api.delete(team.secret_path("billing"))
+    team.wait_ready("billing", version=2)
+
+
+def test_a_look_writes_nothing(team: Team, operator: OperatorProcess) -> None:
+    team.issue("billing", LONG)
+    before = team.secret("billing").raw
+    looked = operator.metric("keyturn_api_requests_total", resource="secrets", verb="patch")
+    operator.wait_until(
+        lambda: operator.metric("keyturn_api_requests_total", resource="secrets", verb="patch") > looked + 5, what="to look at it"
+    )
+    assert team.secret("billing").raw == before
+
+
+def test_a_restart_reads_no_secret_and_finds_what_was_done_meanwhile(
+    installed: Installed, api: Api, namespace: str, operator: OperatorProcess
+) -> None:
+    team = installed.team(api, operator, namespace)
+    for name in ("lost", "kept"):
+        team.issue(name, LONG)
+    kept = team.secret("kept")
+    operator.stop()
+    team.api.delete(team.secret_path("lost"))
+    operator.restart()
+    operator.wait_ready()
+    team.wait_ready("lost", version=2)
+    assert team.secret("kept").raw == kept.raw
+    assert team.accepted("kept") == {kept.key_id}
+
+
+def test_who_touches_an_apikey_has_its_secret_looked_at_at_once(
+    installed: Installed, api: Api, namespace: str, operator: OperatorProcess
+) -> None:
+    operator.stop()
+    with installed.start_operator(NO_LOOKS) as patient:
+        team = installed.team(api, patient.wait_ready(), namespace)
+        team.issue("billing", LONG)
+        team.api.delete(team.secret_path("billing"))
+        time.sleep(1)
+        assert team.states("billing") == {1: "Active"}
+        team.annotate_apikey("billing", "keyturn.dev/note", "x")
+        team.wait_ready("billing", version=2)
+        patient.stop()
+    operator.restart()
+    operator.wait_ready()
+
+
+def test_it_refuses_to_start_without_the_canary(installed: Installed, api: Api) -> None:
+    before = api.ask("GET", CANARY)
+    api.delete(CANARY)
+    with installed.start_operator() as operator:
+        assert operator.wait_exit() == 4
+        (said,) = [line["problem"] for line in operator.log_lines() if line["message"] == "Cannot start"]
+    api.ask(
+        "POST",
+        CANARY.rpartition("/")[0],
+        {"metadata": {"name": "keyturn-canary", "labels": before["metadata"]["labels"]}, "type": "Opaque"},
+    )
+    assert "keyturn-canary is missing" in said
+
+
+@pytest.mark.usefixtures("open_fence")
+def test_a_fence_that_is_taken_away_is_told_of_and_keys_go_on(
+    team: Team, api: Api, installed: Installed, operator: OperatorProcess
+) -> None:
+    operator.wait_until(lambda: operator.metric("keyturn_fence_intact") == 0, what="to notice that the fence is open")
+    assert "Fence is open: the operator's token can read all Secrets" in operator.messages()
+    team.issue("billing", LONG)
+    team.request_rotation("billing")
+    team.wait_ready("billing", version=2)
+    with installed.start_operator() as another:
+        assert another.wait_exit() == 4
+        (said,) = [line["problem"] for line in another.log_lines() if line["message"] == "Cannot start"]
+    assert "keyturn-canary can be read by an empty patch" in said
+    assert "--secret-access watch" in said
+    put_back(api, {"spec": {"policyName": "keyturn-operator-secrets", "validationActions": ["Deny"]}})
+    operator.wait_until(lambda: operator.metric("keyturn_fence_intact") == 1, what="to notice that the fence stands")
+    assert "Fence stands again" in operator.messages()
