@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import runs
+from bench import revocation_runs, runs
 from bench.accounting import reads_in, writes_in
 from bench.report import Report, Row
 from bench.runs import Meter, Spent
@@ -34,6 +34,7 @@ class Options:
     settled: int
     pairs: int
     samples: int
+    ends: int
     deployments: int
     json: bool
 
@@ -72,6 +73,7 @@ def main() -> int:
         measure_pairs(bench, options)
         measure_many(bench, options)
         measure_restart_and_single(bench, options)
+        measure_revocation(bench, options)
     measure_rollout(report, options)
     sys.stdout.write((report.as_json() if options.json else report.as_text()) + "\n")
     for row in report.missed:
@@ -208,6 +210,54 @@ def measure_restart_and_single(bench: Bench, options: Options) -> None:
     )
 
 
+def measure_revocation(bench: Bench, options: Options) -> None:
+    """Every key at once beside the bare loop's record writes, then one after another with three verifiers."""
+    keys, plane = options.keys, bench.plane
+    ends, ratios, bare, ended, replaced = revocation_runs.learn_end(plane, bench.place(), into=bench.bare_place), [], [], [], []
+    for number in range(options.pairs):
+        say(f"revoking {keys} keys at once, bare loop and operator in turn: {number + 1} of {options.pairs}")
+        bare_place, place = bench.place(), bench.place()
+        uids = runs.bare_issue(plane, bare_place, bench.writes_at(bare_place, bench.issue_writes), keys=keys)[2]
+        bare.append(runs.bare_rotation(plane, bare_place, bench.writes_at(bare_place, ends), uids))
+        create_apikeys(plane, place.namespace, names(keys))
+        meter = Meter(plane)
+        with operator_at(plane, place) as operator:
+            runs.issue(plane, place, operator, meter, keys=keys)
+            with revocation_runs.verifiers_at(plane, place, operator, count=1):
+                end, replacement = revocation_runs.revoke_all(plane, place, operator, keys=keys)
+        ended.append(end.seconds)
+        replaced.append(replacement)
+        ratios.append(end.seconds / bare[-1])
+        say(f"  bare {bare[-1]:.2f} s, operator {end.seconds:.2f} s")
+    how = f"median of {options.pairs} pairs; until every verifier is known to refuse every key"
+    bench.report.add(
+        Row(f"revoke {keys} keys at once: time / bare loop's record writes", statistics.median(ratios), "x", 1.5, how=how),
+        Row("  bare loop", statistics.median(bare), "s", how="one write a key, 64 in flight"),
+        Row("  operator", statistics.median(ended), "s", how="from the POST to Complete, one verifier"),
+        Row("  until every key has its successor", statistics.median(each.seconds for each in replaced), "s"),
+        Row("  operator CPU for 1,000 keys, successors included", replaced[0].operator_cpu * 1000 / keys, "s"),
+    )
+    bench.report.note_requests(f"revoking and replacing {keys}", replaced[0].requests, keys=keys)
+    measure_single_ends(bench, options)
+
+
+def measure_single_ends(bench: Bench, options: Options) -> None:
+    """One leaked key after another among many."""
+    say(f"revoking {options.ends} keys one at a time, with three verifiers")
+    plane, place = bench.plane, bench.place()
+    create_apikeys(plane, place.namespace, names(options.keys))
+    meter = Meter(plane)
+    with operator_at(plane, place) as operator:
+        runs.issue(plane, place, operator, meter, keys=options.keys)
+        with revocation_runs.verifiers_at(plane, place, operator, count=3):
+            took = sorted(revocation_runs.single_ends(plane, revocation_runs.key_ids(plane, place, options.ends)))
+    how = f"{len(took)} of {options.keys} keys, three verifier processes, from the POST to Complete"
+    bench.report.add(
+        Row("revoke one key, until every verifier refuses it: p99", took[int(len(took) * 0.99)], "s", 1.0, gate=False, how=how),
+        Row("  p50", statistics.median(took), "s", how=f"worst: {took[-1]:.2f} s"),
+    )
+
+
 def measure_rollout(report: Report, options: Options) -> None:
     """Rotations with workloads: needs controllers and nodes."""
     say(f"rotating {options.deployments} keys with a Deployment each, on a plane with controllers and nodes")
@@ -237,8 +287,8 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--quick", action="store_true", help="a fifth of everything: for trying, not for numbers")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="table for people, json for machines")
     given = parser.parse_args(arguments)
-    usual = (200, 600, 400, 1, 20, 5) if given.quick else (1000, 5000, 3000, 3, 50, 20)
-    asked = (given.keys, given.many, given.settled, given.pairs, None, None)
+    usual = (200, 600, 400, 1, 20, 20, 5) if given.quick else (1000, 5000, 3000, 3, 50, 100, 20)
+    asked = (given.keys, given.many, given.settled, given.pairs, None, None, None)
     return Options(*(own or default for own, default in zip(asked, usual, strict=True)), json=given.output == "json")
 
 

@@ -118,7 +118,7 @@ class BenchOperator(OperatorProcess):
 
     def lead_time(self) -> float:
         """When it last took the lead, unix seconds: from then on it may work."""
-        lines = [line["time"] for line in self._log_since_start() if line.get("message") == "Took the lead"]
+        lines = [line["time"] for line in self.log_since_start() if line.get("message") == "Took the lead"]
         return datetime.fromisoformat(lines[-1]).timestamp()
 
 

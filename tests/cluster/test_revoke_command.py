@@ -139,3 +139,46 @@ def test_what_is_no_key_is_not_sent_anywhere(shell: Shell, monkeypatch: pytest.M
     assert (shell.code, "This is no key of Keyturn's" in shell.err) == (1, True)
     shell.runs("kt_on_the_command_line", command="leak")
     assert (shell.code, "stays in the shell's history" in shell.err) == (2, True)
+
+
+def test_a_leaked_backup_ends_by_one_command_that_shows_how_far_it_is(shell: Shell) -> None:
+    team = shell.team
+    old = [team.issue(name) for name in ("first", "second", "third")]
+    where = ("-n", team.namespace, "--minted-before", "2999-01-01T00:00:00Z", "--reason", "Leaked")
+    told = shell.runs(*where, "--dry-run", command="revoke-all")
+    assert told.rstrip("\n").split("\t") == [team.namespace, "3", "3", ""]
+    assert shell.err.startswith("3 key versions of 3 ApiKeys would end at once (dry run)")
+    assert json.loads(shell.runs(*where, "--dry-run", "-o", "json", command="revoke-all")) == {
+        "namespaces": [{"namespace": team.namespace, "apiKeys": 3, "versions": 3, "lastUsed": None}]
+    }
+    done = json.loads(shell.runs(*where, "-o", "json", command="revoke-all"))
+    assert shell.code == 0
+    assert {**done, "name": "", "latencySeconds": 0} == {
+        "name": "",
+        "complete": True,
+        "revokedVersions": 3,
+        "remainingVersions": 0,
+        "latencySeconds": 0,
+        "message": done["message"],
+    }
+    assert done["latencySeconds"] >= 1
+    assert f"keyturn revoke-all --follow {done['name']}" in shell.err
+    assert [team.states(name)[1] for name in ("first", "second", "third")] == ["Revoked"] * 3
+    again = shell.runs("--follow", done["name"], command="revoke-all")
+    assert again == f"apikeyrevocation/{done['name']} complete: {done['message']}\n"
+    assert not {each.key_id for each in old} & team.accepted("first")
+
+
+def test_looking_on_ends_when_its_time_is_up_and_the_revocation_goes_on(shell: Shell) -> None:
+    team = shell.team
+    team.issue("billing", {"rollout": {"policy": "Disabled"}, "rotation": {"gracePeriod": "1h", "overlapLimit": "2h"}})
+    spec = ("--mode", "Replace", "--replace-within", "8s", "--minted-before", "2999-01-01T00:00:00Z", "--reason", "Leaked")
+    shell.runs("-n", team.namespace, *spec, "--timeout", "2s", command="revoke-all")
+    assert (shell.code, shell.out) == (1, "")
+    assert "0 of 1 dead" not in shell.err
+    assert "is not complete: 1 key version will end once all consumers have moved" in shell.err
+    (made,) = [each["metadata"]["name"] for each in shell.revocations() if each["spec"].get("match", {}).get("namespace") == team.namespace]
+    assert "complete: 1 key version ended for good" in shell.runs("--follow", made, "--timeout", "60s", command="revoke-all")
+    assert shell.code == 0
+    shell.runs("--follow", "nobody", command="revoke-all")
+    assert shell.code == 1

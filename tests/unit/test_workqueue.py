@@ -141,6 +141,41 @@ async def test_namespaces_take_turns() -> None:
         assert world.runs == [Key("large", "0"), OTHER, Key("large", "1"), Key("large", "2")]
 
 
+async def test_what_is_urgent_goes_before_all_that_waits_and_runs_once() -> None:
+    world = World(workers=1)
+    keys = [Key("team-a", str(number)) for number in range(4)]
+    for key in keys:
+        world.queue.add(key)
+    world.queue.add(OTHER, at=world.clock.now + timedelta(seconds=60))
+    for key in (keys[3], OTHER, keys[2], keys[3]):
+        world.queue.add_urgent(key)
+    world.queue.add(keys[3])
+    assert world.queue.stats.depth == 5
+    world.queue.start()
+    await settle()
+    assert world.runs == [keys[3], OTHER, keys[2], keys[0], keys[1]]
+    await world.pass_time(61)
+    assert len(world.runs) == 5
+    await world.queue.stop(timedelta(seconds=1))
+
+
+async def test_what_becomes_urgent_while_it_runs_runs_again_before_all_that_waits() -> None:
+    async def handle(_key: Key) -> datetime | None:
+        if world.runs == [A]:
+            world.queue.add(A)
+            world.queue.add_urgent(A)
+            world.queue.add(A)
+        return None
+
+    world = World(handle, workers=1)
+    world.queue.add(A)
+    world.queue.add(B)
+    world.queue.start()
+    await settle()
+    assert world.runs == [A, A, B]
+    await world.queue.stop(timedelta(seconds=1))
+
+
 async def test_a_bug_in_one_key_backs_off_and_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     async def handle(key: Key) -> None:
         if key == A:

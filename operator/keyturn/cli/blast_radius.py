@@ -90,6 +90,53 @@ def losses_table(found: list[Loss], *, for_terminal: bool) -> str:
 
 def _row(loss: Loss) -> list[Cell]:
     key, version = loss.key, loss.version
-    used = format_time(key.last_used_time)[:10] if key.last_used_time is not None else ""
+    used = _day(key.last_used_time)
     texts = (key.namespace, key.name, str(version.number), version.key_id, version.state, loss.product, used, loss.workloads)
     return [Cell(text) for text in texts]
+
+
+@dataclass(frozen=True, slots=True)
+class Radius:
+    """What one namespace would lose."""
+
+    namespace: str
+    apikeys: int
+    versions: int
+    last_used_time: datetime | None
+    """Of any of its keys."""
+
+
+def radius(found: Iterable[Loss]) -> list[Radius]:
+    """What each namespace would lose, most first."""
+    of_namespace: dict[str, list[Loss]] = {}
+    for loss in found:
+        of_namespace.setdefault(loss.key.namespace, []).append(loss)
+    told = [
+        Radius(
+            namespace,
+            len({loss.key.name for loss in lost}),
+            len(lost),
+            max((loss.key.last_used_time for loss in lost if loss.key.last_used_time is not None), default=None),
+        )
+        for namespace, lost in of_namespace.items()
+    ]
+    return sorted(told, key=lambda each: (-each.versions, each.namespace))
+
+
+def radius_table(found: Iterable[Radius], *, for_terminal: bool) -> str:
+    """A row for each namespace."""
+    rows = [[Cell(each.namespace), Cell(str(each.apikeys)), Cell(str(each.versions)), Cell(_day(each.last_used_time))] for each in found]
+    return render_table(("NAMESPACE", "APIKEYS", "VERSIONS", "LAST USED"), rows, for_terminal=for_terminal)
+
+
+def radius_json(found: Iterable[Radius]) -> dict[str, object]:
+    """The same, for a program."""
+    namespaces = [
+        {"namespace": each.namespace, "apiKeys": each.apikeys, "versions": each.versions, "lastUsed": _day(each.last_used_time) or None}
+        for each in found
+    ]
+    return {"namespaces": namespaces}
+
+
+def _day(instant: datetime | None) -> str:
+    return format_time(instant)[:10] if instant is not None else ""

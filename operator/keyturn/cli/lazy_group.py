@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "disable": Entry("disable_command", "Have keys refused everywhere until they are enabled again", _KEYS),
     "enable": Entry("disable_command", "Have disabled keys accepted again", _KEYS),
     "revoke": Entry("revoke_command", "End keys for good: leaked ones, those of who left", _KEYS),
+    "revoke-all": Entry("revoke_all_command", "End every key that was minted before a time: a backup leaked", _KEYS),
     "leak": Entry("leak_command", "Revoke a key that somebody found, read from standard input", _KEYS),
     "products": Entry("products_command", "List ApiProducts: the APIs that keys are for", _PRODUCTS),
     "approve": Entry("approve_command", "Let an ApiKey have a plan of an ApiProduct", _PRODUCTS),
@@ -64,7 +65,7 @@ class LazyGroup(click.Group):
         entry = COMMANDS.get(cmd_name) or HIDDEN.get(cmd_name)
         if entry is None:
             return None
-        command = getattr(import_module(f"keyturn.cli.{entry.module}"), cmd_name.strip("_"))
+        command = getattr(import_module(f"keyturn.cli.{entry.module}"), cmd_name.strip("_").replace("-", "_"))
         if not isinstance(command, click.Command):
             raise TypeError(f"{entry.module}.{cmd_name} is no command")
         return command

@@ -13,6 +13,7 @@ from keyturn.cli.deps import Deps, run_with_deps
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.name_completion import complete_names
 from keyturn.cli.place import Place, with_place
+from keyturn.cluster.raw import mapping_of, text_of
 
 if TYPE_CHECKING:
     from keyturn.cli.documents import Document
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from keyturn.cluster.client import Client
 
 REASONS: Final = ("Leaked", "Superseded", "OwnerLeft", "PolicyViolation", "HoneytokenHit", "Other")
-_PAUSE: Final = 0.25
 _WHICH: Final = "Say which keys: names, or --key-id, or --all, --product and --minted-before; exactly one of the three"
 
 
@@ -114,6 +114,7 @@ def revoke(  # noqa: PLR0913  click passes each option
 async def run(options: Options, deps: Deps) -> int:
     """Show, or create and say so; wait where asked."""
     from keyturn.cli.revocation_manifest import revocation_manifests, revocation_mistakes, with_requester
+    from keyturn.cli.revoking import caller
 
     async with await deps.connect(options.place) as client:
         target = _in_place(options, client)
@@ -125,20 +126,9 @@ async def run(options: Options, deps: Deps) -> int:
             return ExitCode.USED_WRONGLY
         if options.dry_run:
             return await _show(manifests, options, client, deps)
-        who = await _caller(client)
-        codes = [await _create(with_requester(manifest, who), options, client, deps) for manifest in manifests]
+        who = await caller(client)
+        codes = [await _pull(with_requester(manifest, who), options, client, deps) for manifest in manifests]
         return max(codes)
-
-
-async def _caller(client: Client) -> str:
-    """Who is asking, as the cluster knows them: a policy lets nobody say it of somebody else. Not knowing holds up no brake."""
-    from keyturn.base.errors import KeyturnError
-    from keyturn.cluster.caller import own_name
-
-    try:
-        return await own_name(client)
-    except KeyturnError:
-        return ""
 
 
 def _in_place(options: Options, client: Client) -> Target:
@@ -177,46 +167,20 @@ def _print(documents: list[dict[str, object]], options: Options, deps: Deps) -> 
     deps.console.data(render(shown[0] if len(shown) == 1 else as_list(shown), options.form))
 
 
-async def _create(manifest: dict[str, object], options: Options, client: Client, deps: Deps) -> ExitCode:
-    from keyturn.base.errors import KeyturnError
-    from keyturn.cli.failure import failure_of
-    from keyturn.cluster.apikeyrevocations import COLLECTION_PATH
-    from keyturn.cluster.raw import mapping_of, text_of
+async def _pull(manifest: dict[str, object], options: Options, client: Client, deps: Deps) -> int:
+    from keyturn.cli.revoking import create, follow
 
-    name = text_of(mapping_of(manifest, "metadata"), "name")
-    try:
-        answer = dict(await client.post(COLLECTION_PATH, manifest))
-    except KeyturnError as error:
-        failure = failure_of(error)
-        deps.console.complain(f"apikeyrevocation/{name}: {failure.sentence}")
-        return failure.code
+    answer = await create(manifest, client, deps)
+    if isinstance(answer, int):
+        return answer
+    name = text_of(mapping_of(answer, "metadata"), "name")
     if options.form:
-        _print([answer], options, deps)
+        _print([dict(answer)], options, deps)
     else:
         deps.console.data(f"apikeyrevocation/{name} created")
-    return await _wait(name, options, client, deps) if options.wait else ExitCode.FINE
-
-
-async def _wait(name: str, options: Options, client: Client, deps: Deps) -> ExitCode:
-    import asyncio
-    import time
-
-    from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
-    from keyturn.cluster.apikeyrevocations import object_path
-    from keyturn.lifecycle.revocation_status import is_complete
-
-    end, told = time.monotonic() + options.timeout.total_seconds(), ""
-    while True:
-        seen = ApiKeyRevocation.model_validate(await client.get(object_path(name)))
-        said = next((each.message for each in seen.status.conditions if each.type == "Complete"), "") if seen.status else ""
-        if is_complete(seen):
-            took = f", {seen.status.latency} after its creation" if seen.status is not None and seen.status.latency else ""
-            deps.console.data(f"apikeyrevocation/{name} complete: {said}{took}")
-            return ExitCode.FINE
-        if time.monotonic() >= end:
-            deps.console.complain(f"apikeyrevocation/{name} is not complete: {said or 'waits for the operator'}")
-            return ExitCode.FAILED
-        if said != told:
-            told = said
-            deps.console.say(f"apikeyrevocation/{name}: {told}")
-        await asyncio.sleep(_PAUSE)
+    if not options.wait:
+        return ExitCode.FINE
+    outcome = await follow(name, client, deps, timeout=options.timeout)
+    if outcome.is_complete:
+        deps.console.data(f"apikeyrevocation/{name} complete: {outcome.sentence}")
+    return outcome.code

@@ -200,11 +200,12 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         client,
         records=rt.records,
         read=lambda key: read_record(rt, key),
-        wake=rt.queue.add,
+        wake=rt.queue.add_urgent,
         live=lambda: rt.verifiers.live,
         clock=rt.clock,
     )
     rt.claims = Claims(records=rt.records, read=lambda key: read_record(rt, key))
+    rt.verifiers.on_change = rt.revocations.verifiers_changed
     rt.uses = KeyUses(wake=lambda key, at: _wake(rt, key, at=at), lives=lambda: rt.verifiers.lives(rt.clock()), clock=rt.clock)
     _measure(rt)
     return rt
@@ -272,7 +273,7 @@ def _reflectors(rt: Runtime) -> list[Reflector]:
     records = Reflector(
         rt.client,
         Collection(_secrets_path(rt.settings.records_namespace), label_selector=RECORD_SELECTOR),
-        sink=CacheSink(rt.records, decode=decode_stored_record, on_change=lambda key: _wake(rt, key)),
+        sink=CacheSink(rt.records, decode=decode_stored_record, on_change=lambda key: _note_record(rt, key)),
     )
     uses = rt.uses.reflector(rt.client, namespace=rt.settings.records_namespace)
     return [records, *_credential_reflectors(rt), rt.verifiers.reflector(), uses]
@@ -308,6 +309,11 @@ def _wake(rt: Runtime, *keys: Key, at: datetime | None = None) -> None:
     for key in keys:
         if key in rt.apikeys:
             rt.queue.add(key, at)
+
+
+def _note_record(rt: Runtime, key: Key) -> None:
+    rt.revocations.record_changed(key)
+    _wake(rt, key)
 
 
 def _note_error(key: Key, error: Exception) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,13 +28,18 @@ from keyturn.cluster.raw import resource_version_of, uid_of
 from keyturn.cluster.record_secrets import StoredRecord
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
 from keyturn.keys.record import Record
+from keyturn.keys.record_encoding import RecordDamaged, RecordTooNew, decode_record
 from keyturn.lifecycle.barrier import verifiers_behind
 from keyturn.lifecycle.observed import LiveVerifier
 from keyturn.lifecycle.revocation_hit import RevocationHit, hit_on
-from keyturn.lifecycle.revocation_status import RecordStanding, is_complete, revocation_status, standing_in
+from keyturn.lifecycle.revocation_status import RecordStanding, is_complete, is_complete_status, revocation_status, standing_in
 
 ROUND: Final = 0.2
-"""Seconds between two looks at what is not complete."""
+"""Seconds between two looks at what is not complete, where nothing is heard of it."""
+PAUSE: Final = 0.02
+"""Between two looks in any case: what is heard comes in swarms."""
+TELLING: Final = 0.5
+"""Seconds between two writes of a status that only tell how far it is."""
 BREATH: Final = 100
 """Records between two chances for everything else that this event loop does."""
 # No text in a record can look like this: a quotation mark inside of one has a backslash before it.
@@ -46,11 +52,25 @@ log = get_logger(__name__)
 class _Progress:
     """How far one revocation is."""
 
-    scanned: int = -1
-    """Every record up to this resource version was looked at."""
+    scanned: bool = False
+    """Every record was looked at."""
+    to_look: set[Key] = field(default_factory=set)
+    """Records that somebody else has written since."""
     standings: dict[Key, RecordStanding] = field(default_factory=dict)
     unconfirmed: dict[Key, int] = field(default_factory=dict)
     """Records without a live version that is meant, by the resource version that verifiers must have applied."""
+    told_time: float = float("-inf")
+    """When its status was written last, on the monotonic clock."""
+
+    def is_over(self, key: Key) -> bool:
+        """Whether a record has nothing alive any more that is meant: that stays so, whatever is written to it."""
+        standing = self.standings.get(key)
+        return standing is not None and not standing.live
+
+    def is_live(self, key: Key) -> bool:
+        """Whether a record has something alive that is meant."""
+        standing = self.standings.get(key)
+        return standing is not None and standing.live > 0
 
 
 class Revocations:
@@ -89,6 +109,30 @@ class Revocations:
         hits = (hit_on(self._indexed[name], record) for name in sorted(names))
         return tuple(hit for hit in hits if hit is not None)
 
+    def await_end(self, key: Key) -> bool:
+        """Whether something alive in this record is to end, as far as anybody has looked."""
+        return any(progress.is_live(key) for progress in self._unfinished.values())
+
+    def note(self, key: Key) -> None:
+        """We have just written a record, or found that it needs nothing."""
+        for name, progress in self._unfinished.items():
+            entry = self._all.get(Key("", name))
+            if entry is not None and not progress.is_over(key):
+                self._look_at(entry.value, progress, key)
+                self._changed.set()
+
+    def record_changed(self, key: Key) -> None:
+        """Somebody else has written this record."""
+        for progress in self._unfinished.values():
+            if not progress.is_over(key):
+                progress.to_look.add(key)
+                self._changed.set()
+
+    def verifiers_changed(self) -> None:
+        """One of them says something new."""
+        if self._unfinished:
+            self._changed.set()
+
     async def keep(self) -> None:
         """Wake whom a revocation concerns, and write how far each is, again and again, until cancelled."""
         while True:
@@ -101,6 +145,7 @@ class Revocations:
             with suppress(TimeoutError):
                 async with asyncio.timeout(ROUND if self._unfinished else None):
                     await self._changed.wait()
+            await asyncio.sleep(PAUSE)
 
     def _take(self, where: Key) -> None:
         """A revocation is there, different or gone."""
@@ -153,27 +198,38 @@ class Revocations:
         await self._write_status(entry, progress, behind=tuple(behind))
 
     async def _look_at_records(self, revocation: ApiKeyRevocation, progress: _Progress) -> None:
-        """At those that changed since the last look; at first, at all."""
-        if self._records.newest <= progress.scanned:
+        """At first at all, then at those that somebody has written."""
+        if progress.scanned:
+            while progress.to_look:
+                self._look_at(revocation, progress, progress.to_look.pop())
             return
-        changed = [(key, entry) for key, entry in self._records.entries().items() if entry.resource_version > progress.scanned]
-        for number, (key, entry) in enumerate(changed, start=1):
+        for number, (key, entry) in enumerate(self._records.entries().items(), start=1):
             if number % BREATH == 0:
                 await asyncio.sleep(0)
             if _may_concern(revocation, key, entry.value.data):
-                self._look_at(revocation, progress, key)
-            progress.scanned = max(progress.scanned, entry.resource_version)
+                self._peek_at(revocation, progress, key, entry.value.data)
+        progress.scanned = True
+
+    def _peek_at(self, revocation: ApiKeyRevocation, progress: _Progress, key: Key, data: bytes) -> None:
+        """Not believing what is alive there yet costs a third: whoever ends it checks the signature."""
+        standing = _claimed_standing(revocation, data)
+        if standing is not None and standing.live:
+            progress.standings[key] = standing
+            self._wake(key)
+        elif standing is not None:
+            self._look_at(revocation, progress, key)
 
     def _look_at(self, revocation: ApiKeyRevocation, progress: _Progress, key: Key) -> None:
         entry, record = self._records.get(key), self._read(key)  # both as of now: a newer one may have come meanwhile
         standing = standing_in(revocation, record) if record is not None else None
+        before = progress.standings.pop(key, None)
         if standing is None or entry is None:
             return
-        before = progress.standings.get(key)
         progress.standings[key] = standing
         if standing.live:
             progress.unconfirmed.pop(key, None)
-            self._wake(key)
+            if before != standing:
+                self._wake(key)
         elif before is None or before.live:
             progress.unconfirmed[key] = entry.resource_version
 
@@ -181,10 +237,12 @@ class Revocations:
         revocation = entry.value
         status = revocation_status(revocation, tuple(progress.standings.values()), behind=behind, now=self._clock())
         wanted, held = status.model_dump(mode="json", by_alias=True, exclude_none=True), revocation.status
+        if not is_complete_status(status) and time.monotonic() - progress.told_time < TELLING:
+            return
         patch = merge_patch(held.model_dump(mode="json", by_alias=True, exclude_none=True) if held is not None else {}, wanted)
         if not patch:
             return
-        name = revocation.metadata.name
+        name, progress.told_time = revocation.metadata.name, time.monotonic()
         with suppress(NotFound):  # it was deleted meanwhile
             answer = await self._client.patch_merge(f"{object_path(name)}/status", {"metadata": {"uid": entry.uid}, "status": patch})
             self._keep(answer)
@@ -193,6 +251,13 @@ class Revocations:
         decoded = decode_revocation(answer)
         if decoded is not None and self._all.put(*decoded, resource_version_of(answer), uid_of(answer)):
             self._take(decoded[0])
+
+
+def _claimed_standing(revocation: ApiKeyRevocation, data: bytes) -> RecordStanding | None:
+    try:
+        return standing_in(revocation, decode_record(data))
+    except (RecordDamaged, RecordTooNew):
+        return None
 
 
 def _may_concern(revocation: ApiKeyRevocation, key: Key, data: bytes) -> bool:

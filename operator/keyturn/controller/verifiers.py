@@ -61,6 +61,8 @@ class Verifiers:
         self._waiting: dict[Key, int] = {}
         self._new_end = asyncio.Event()
         self._was_away = False
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when one of the living has something else in force, or another one lives."""
         self.live: tuple[LiveVerifier, ...] = ()
         """Those whose Lease runs."""
 
@@ -146,6 +148,7 @@ class Verifiers:
         running = {where: entries[where].value for where, renewal in self._renewals.items() if not renewal.ended and where in entries}
         self.live = tuple(LiveVerifier(lease.identity, lease.applied, lease.refused) for _, lease in sorted(running.items()))
         if self.live != before:
+            self.on_change()
             for key, resource_version in tuple(self._waiting.items()):
                 self._wake_if_known(key, resource_version)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -76,10 +76,11 @@ class WorkQueue:
         self._clock = clock
         self._on_error = on_error
         self._on_run = on_run
-        self._ready = _FairOrder()
+        self._ready, self._urgent = _FairOrder(), _FairOrder()
         self._ready_count = asyncio.Semaphore(0)
         self._running: set[Key] = set()
-        self._again: set[Key] = set()
+        self._again: dict[Key, bool] = {}
+        """Keys to run once more after this run; True: before what is not urgent."""
         self._failures: dict[Key, int] = {}
         self._schedule = _Schedule()
         self._sooner = asyncio.Event()
@@ -110,6 +111,15 @@ class WorkQueue:
         self._tasks = []
         return finished
 
+    def add_urgent(self, key: Key) -> None:
+        """Look at the key before every other that is not urgent."""
+        if key in self._running:
+            self._again[key] = True
+        elif self._urgent.add(key):
+            self._schedule.drop(key)
+            if not self._ready.remove(key):
+                self._ready_count.release()
+
     def add(self, key: Key, at: datetime | None = None) -> None:
         """Look at the key now, or at an instant; of several instants the earliest counts."""
         if at is not None and at > self._clock():
@@ -118,13 +128,13 @@ class WorkQueue:
             return
         self._schedule.drop(key)
         if key in self._running:
-            self._again.add(key)
-        elif self._ready.add(key):
+            self._again.setdefault(key, False)
+        elif key not in self._urgent and self._ready.add(key):
             self._ready_count.release()
 
     def looks_now(self, key: Key) -> None:
         """The running work is about to look at everything anew: whatever was added until now is covered by that look."""
-        self._again.discard(key)
+        self._again.pop(key, None)
 
     def look_at_clock(self) -> None:
         """The clock was moved (a test's, a demo's): see at once what is due."""
@@ -134,20 +144,24 @@ class WorkQueue:
     def stats(self) -> QueueStats:
         """The queue at this moment."""
         return QueueStats(
-            depth=len(self._ready),
+            depth=self._waiting,
             scheduled=len(self._schedule),
             running=len(self._running),
             failing=len(self._failures),
             workers=sum(not task.done() for task in self._tasks[:-1]),
-            stuck_seconds=time.monotonic() - self._progress_at if len(self._ready) or self._running else 0.0,
+            stuck_seconds=time.monotonic() - self._progress_at if self._waiting or self._running else 0.0,
         )
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._ready) + len(self._urgent)
 
     async def _work(self) -> None:
         while True:
             await self._ready_count.acquire()
             if self._stopping:
                 return
-            key = self._ready.take()
+            key = (self._urgent or self._ready).take()
             self._running.add(key)
             self._nothing_runs.clear()
             self._schedule.drop(key)  # the run says anew when to look again
@@ -190,8 +204,7 @@ class WorkQueue:
         if not self._running:
             self._nothing_runs.set()
         if key in self._again:
-            self._again.discard(key)
-            self.add(key)
+            (self.add_urgent if self._again.pop(key) else self.add)(key)
 
     async def _keep_time(self) -> None:
         while True:
@@ -255,27 +268,43 @@ class _FairOrder:
     """Keys that are ready: in order of arrival within a namespace, namespaces in turn, so that a large one cannot starve the others."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, deque[Key]] = OrderedDict()
-        self._members: set[Key] = set()
+        self._lines: OrderedDict[str, OrderedDict[Key, None]] = OrderedDict()
+        self._length = 0
 
     def __len__(self) -> int:
-        return len(self._members)
+        return self._length
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._lines.get(key.namespace, ())
 
     def add(self, key: Key) -> bool:
         """Put a key at the end of its namespace's line; False if it stands there already."""
-        if key in self._members:
+        line = self._lines.setdefault(key.namespace, OrderedDict())
+        if key in line:
             return False
-        self._members.add(key)
-        self._waiting.setdefault(key.namespace, deque()).append(key)
+        line[key] = None
+        self._length += 1
+        return True
+
+    def remove(self, key: Key) -> bool:
+        """Take a key out of its line; False if it stands in none."""
+        if key not in self:
+            return False
+        self._leave(key)
         return True
 
     def take(self) -> Key:
         """The first key of the namespace whose turn it is."""
-        namespace, line = next(iter(self._waiting.items()))
-        key = line.popleft()
-        self._members.discard(key)
+        namespace, line = next(iter(self._lines.items()))
+        key = next(iter(line))
+        self._leave(key)
         if line:
-            self._waiting.move_to_end(namespace)
-        else:
-            del self._waiting[namespace]
+            self._lines.move_to_end(namespace)
         return key
+
+    def _leave(self, key: Key) -> None:
+        line = self._lines[key.namespace]
+        del line[key]
+        self._length -= 1
+        if not line:
+            del self._lines[key.namespace]

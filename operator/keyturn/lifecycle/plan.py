@@ -57,6 +57,8 @@ class SaveRecord:
 
     record: Record
     create: bool = False
+    is_brake: bool = False
+    """It ends a leaked key: other keys that leaked go before all that follows here, audit line and Event included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +125,8 @@ class Plan:
     """A rotation is due and waits for its turn."""
     awaits_version: int | None = None
     """The record's resourceVersion that verifiers must have in force first: look again when they have."""
+
+    @property
+    def is_brake(self) -> bool:
+        """Whether other keys go before what follows."""
+        return any(isinstance(step, SaveRecord) and step.is_brake for step in self.steps)

@@ -31,7 +31,7 @@ def revocation_acts(seen: Observed) -> Plan | None:
     if not isinstance(seen.record, GoodRecord):
         return None
     after = _after_revocations(seen, seen.record.record)
-    return None if after is None else Plan((SaveRecord(after),))
+    return None if after is None else Plan((SaveRecord(after, is_brake=after.change == Change.REVOKED),))
 
 
 def _after_revocations(seen: Observed, record: Record) -> Record | None:

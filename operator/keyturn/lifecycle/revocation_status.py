@@ -61,6 +61,11 @@ def is_complete(revocation: ApiKeyRevocation) -> bool:
     status = revocation.status
     if status is None or status.observed_generation != revocation.metadata.generation:
         return False
+    return is_complete_status(status)
+
+
+def is_complete_status(status: ApiKeyRevocationStatus) -> bool:
+    """Whether it says so, of whatever generation."""
     return any(each.type == ConditionType.COMPLETE and each.status == ConditionStatus.TRUE for each in status.conditions)
 
 
@@ -77,6 +82,7 @@ def revocation_status(
     return ApiKeyRevocationStatus(
         observed_generation=generation,
         revoked_versions=sum(standing.ended for standing in standings),
+        remaining_versions=sum(standing.live for standing in standings),
         unknown_key_ids=unknown[:UNKNOWN_SHOWN] or None,
         latency=_latency(revocation, now) if done and any(standing.ended for standing in standings) else None,
         conditions=tuple(_conditions(revocation, answer, now=now)),

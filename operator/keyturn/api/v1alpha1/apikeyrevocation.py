@@ -141,6 +141,8 @@ class ApiKeyRevocationStatus(ApiModel):
     """Generation of the spec that this speaks of."""
     revoked_versions: Count | None = None
     """How many key versions are dead that this revocation means."""
+    remaining_versions: Count | None = None
+    """How many live still that it means."""
     unknown_key_ids: Annotated[tuple[Annotated[str, Field(max_length=32)], ...], Field(max_length=100), ListOf()] | None = None
     """Of keyIDs, those that no record knows, live or dead; the first hundred."""
     latency: Annotated[str, Field(max_length=32)] | None = None

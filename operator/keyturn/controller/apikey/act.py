@@ -69,8 +69,10 @@ async def _act(rt: Runtime, seen: Observed, step: Step) -> None:
             await announce(rt, seen, record)
         case Stage():
             await _stage(rt, seen, step)
-        case SaveRecord(record, create):
-            await save_record(rt, seen, record, create=create)
+        case SaveRecord(record, create, is_brake):
+            signed = await save_record(rt, seen, record, create=create)
+            if not is_brake:
+                await announce(rt, seen, signed)
         case Deliver():
             await _deliver(rt, seen, step)
         case RenderSecret():
@@ -134,7 +136,7 @@ async def _stage(rt: Runtime, seen: Observed, step: Stage) -> None:
     record = replace(base, versions=(*base.versions, entry), highest=max(base.highest, step.number), change=Change.STAGED, ended_time=None)
     # Held before the write: where its answer gets lost but it had its effect, the key can still be delivered.
     rt.memory.hold(seen.key, HeldToken(step.number, minted.plaintext, minted.digest))
-    await save_record(rt, seen, record, create=step.create)
+    await announce(rt, seen, await save_record(rt, seen, record, create=step.create))
     metrics.ROTATIONS.labels(cause=str(step.cause)).inc()
 
 
@@ -166,8 +168,8 @@ async def _confirm_alive(rt: Runtime, apikey: ApiKey) -> None:
         raise Conflict(f"ApiKey {key} is going, or another one by now")
 
 
-async def save_record(rt: Runtime, seen: Observed, record: Record, *, create: bool) -> None:
-    """Sign and write the record over the one that was seen (R4), and tell of it. A crash in between: the next reconcile tells.
+async def save_record(rt: Runtime, seen: Observed, record: Record, *, create: bool) -> Record:
+    """Sign and write the record over the one that was seen (R4); answers it as written, to tell of. Untold, the next reconcile tells.
 
     Over the one that was seen, not over the newest that the watch has shown since: the decision knew nothing of that one.
     """
@@ -184,7 +186,7 @@ async def save_record(rt: Runtime, seen: Observed, record: Record, *, create: bo
     rt.memory.decoded.put(key, written.resource_version, signed)
     rt.claims.note(key, signed)
     rt.memory.keep_held(key, (each.number for each in signed.in_state(VersionState.STAGED)))
-    await announce(rt, seen, signed)
+    return signed
 
 
 async def _deliver(rt: Runtime, seen: Observed, step: Deliver) -> None:

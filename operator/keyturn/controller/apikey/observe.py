@@ -58,7 +58,7 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
     parsed = await see_apikey(rt, key)
     apikey = parsed.apikey
     stored = rt.records.get(key)
-    record = NoRecord() if stored is None else _see_record(rt, key, stored)
+    record = NoRecord() if stored is None else see_record(rt, key, stored)
     seen = Observed(
         now=now,
         key=key,
@@ -135,11 +135,12 @@ def _see_product(rt: Runtime, key: Key, parsed: ParsedApiKey, seen: RecordSeen) 
 def read_record(rt: Runtime, key: Key) -> Record | None:
     """The record as the watch last showed it; None: there is none, or none to believe."""
     stored = rt.records.get(key)
-    seen = _see_record(rt, key, stored) if stored is not None else None
+    seen = see_record(rt, key, stored) if stored is not None else None
     return seen.record if isinstance(seen, GoodRecord) else None
 
 
-def _see_record(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> RecordSeen:
+def see_record(rt: Runtime, key: Key, entry: Entry[StoredRecord]) -> RecordSeen:
+    """A record as the watch showed it, with its signature checked."""
     known = rt.memory.decoded.get(key, entry.resource_version)
     return GoodRecord(known) if known is not None else _verified(rt, key, entry)
 

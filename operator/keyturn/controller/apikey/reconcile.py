@@ -12,6 +12,7 @@ from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.errors import Conflict, RetryLater
 from keyturn.base.names import Key
 from keyturn.controller.apikey.act import act
+from keyturn.controller.apikey.brake import pull_brake
 from keyturn.controller.apikey.observe import observe
 from keyturn.controller.apikey.refusals import StepRefused, explain_refused_step
 from keyturn.controller.apikey.write_status import write_status
@@ -32,12 +33,17 @@ async def reconcile(rt: Runtime, key: Key) -> datetime | None:
         if not rt.is_leading():
             return rt.clock() + LOOK_AT_THE_LEAD_AGAIN  # a renewal may be late; a term that is over ends the queue
         rt.queue.looks_now(key)  # the echoes of the writes of the last round, above all
+        if rt.revocations.await_end(key) and await pull_brake(rt, key):
+            return rt.clock()
         seen = await observe(rt, key, now=rt.clock())
         plan = decide(seen)
         if not plan.steps:
             return await _come_to_rest(rt, seen, plan)
         try:
             await act(rt, seen, plan.steps)
+            if plan.is_brake:
+                rt.revocations.note(key)
+                return rt.clock()
         except Conflict:
             continue
         except StepRefused as refused:
