@@ -78,6 +78,16 @@ def test_what_others_put_beside_the_key_is_found_and_undone(team: Team) -> None:
     assert team.states("billing") == {1: "Active"}
 
 
+def test_our_labels_that_were_lost_are_put_back_and_the_key_stays(team: Team) -> None:
+    """The fence keeps such a Secret from the operator too, but for one thing: to make it its own again."""
+    before = team.issue("billing", LONG)
+    break_glass(team, "label", "secret", "billing", "app.kubernetes.io/managed-by-", "keyturn.dev/apikey-", "keyturn.dev/namespace=x")
+    team.wait_until(lambda: team.secret("billing").labels == before.labels, about="billing", what="the labels are back")
+    team.wait_until(lambda: team.says("billing", "Ready")[0] == "True", about="billing", what="the key is ready")
+    assert team.secret("billing").token == before.token
+    assert team.states("billing") == {1: "Active"}
+
+
 def test_labels_of_others_stay_and_cost_one_look_at_the_body(team: Team, operator: OperatorProcess) -> None:
     before = team.issue("billing", LONG)
     team.api.merge(team.secret_path("billing"), {"metadata": {"labels": {"theirs": "yes"}}})
