@@ -47,12 +47,21 @@ class Call:
     @property
     def is_write(self) -> bool:
         """Whether it changes what the product is about: Leases and questions about rights do not count."""
-        return self.method in WRITES and self.resource not in HOUSEKEEPING
+        return self.method in WRITES and self.resource not in HOUSEKEEPING and not self.is_look
+
+    @property
+    def is_look(self) -> bool:
+        """Whether it is a patch that changes nothing, and answers with what stands there."""
+        return self.method == "PATCH" and self.body == b"{}"
 
     @property
     def kind(self) -> str:
-        """What it is, as one says it: `PATCH records Activated`, `GET pods`, `POST events Issued`."""
-        words = ["WATCH" if self.is_watch else self.method, self.resource, self._detail() if self.method in WRITES else ""]
+        """What it is, as one says it: `PATCH records Activated`, `GET pods`, `LOOK credentials`."""
+        words = [
+            "WATCH" if self.is_watch else "LOOK" if self.is_look else self.method,
+            self.resource,
+            self._detail() if self.method in WRITES else "",
+        ]
         return " ".join(word for word in words if word)
 
     def _detail(self) -> str:

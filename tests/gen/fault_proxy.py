@@ -5,7 +5,8 @@
         door.rule = lambda call: Refuse(409) if call.kind == "PATCH apikeys/status" else None
 
 It runs in a thread of its own, so that tests may wait and call kubectl meanwhile. Operators speak plain HTTP to it and it speaks to
-the API server as the cluster's administrator: what is tested is who does what when, not who may.
+the API server as the cluster's administrator: what is tested is who does what when, not who may. With an `account`, as that one among
+the administrators: it has all rights, and the admission policies know it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from aiohttp import web
 from yarl import URL
 
 from gen.api_call import Call, Delay, Drop, Hang, Hold, Interrupt, Refuse, Rule, no_fault
+from gen.fence import MASTERS
 from testbed.cluster import Cluster
 
 T = TypeVar("T")
@@ -76,8 +78,9 @@ class Door:
 class FaultProxy:
     """A reverse proxy in front of one cluster, with a door for each operator. The namespaces are the operators' settings."""
 
-    def __init__(self, cluster: Cluster, *, folder: Path, records_namespace: str, namespace: str) -> None:
+    def __init__(self, cluster: Cluster, *, folder: Path, records_namespace: str, namespace: str, account: str | None = None) -> None:
         self._cluster, self._folder = cluster, folder
+        self._as = {"Impersonate-User": account, "Impersonate-Group": MASTERS} if account else {}
         self._about = {"records_namespace": records_namespace, "namespace": namespace}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
@@ -228,6 +231,7 @@ class FaultProxy:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         if self._cluster.login.token:
             headers["Authorization"] = f"Bearer {self._cluster.login.token}"
+        headers |= self._as
         url = URL(self._cluster.url + path + (f"?{call.query}" if call.query else ""), encoded=True)
         return self._session.request(call.method, url, data=body or None, headers=headers)
 

@@ -20,6 +20,7 @@ from gen.api_call import Call
 from gen.fault_proxy import Door, FaultProxy
 from gen.law_watch import LawWatch
 from gen.operator_process import OperatorProcess, unique_name
+from gen.scene_fence import fenced
 from gen.team import Api, Team
 from keyturn.base.clock import utc_now
 from keyturn.base.version_state import VersionState
@@ -49,32 +50,39 @@ class Scene:
 
     @classmethod
     @contextmanager
-    def open(cls, plane: Cluster, *, folder: Path, settings: Mapping[str, str] | None = None, own_lease: bool = False) -> Iterator[Self]:
-        """A new namespace with a first operator `a`, which is started and not waited for."""
+    def open(
+        cls, plane: Cluster, *, folder: Path, settings: Mapping[str, str] | None = None, own_lease: bool = False, guarded: bool = False
+    ) -> Iterator[Self]:
+        """A new namespace with a first operator `a`, which is started and not waited for. `guarded`: all its operators are."""
         namespace, records = unique_name("t"), unique_name("records")
         plane.create_namespace(namespace)
         system = f"{records}-system"
+        access = {"secret_access": "guarded" if guarded else "watch"}
         with ExitStack() as ends:
-            proxy = ends.enter_context(FaultProxy(plane, folder=folder, records_namespace=records, namespace=system))
+            account = ends.enter_context(fenced(plane, namespace=system, records_namespace=records)) if guarded else None
+            proxy = ends.enter_context(FaultProxy(plane, folder=folder, records_namespace=records, namespace=system, account=account))
             laws = ends.enter_context(LawWatch(plane, namespace=namespace, records_namespace=records))
             api = Api(plane.login)
             ends.callback(api.close)
             door = proxy.door("a", own_lease=own_lease)
-            first = ends.enter_context(cls._operator(plane, door, namespace=namespace, records=records, settings=settings))
+            first = ends.enter_context(
+                cls._operator(plane, door, namespace=namespace, records=records, settings={**access, **(settings or {})})
+            )
             team = Team(plane, api, namespace, first, records_namespace=records, system_namespace=system)
             yield cls(plane, team, proxy, laws, operators={"a": first}, doors={"a": door}, _ends=ends)
         plane.delete_namespace(namespace)
 
     @staticmethod
-    def _operator(plane: Cluster, door: Door, *, namespace: str, records: str, settings: Mapping[str, str] | None) -> OperatorProcess:
-        wanted = {**SETTINGS, "watch_namespaces": namespace, **(settings or {})}
+    def _operator(plane: Cluster, door: Door, *, namespace: str, records: str, settings: Mapping[str, str]) -> OperatorProcess:
+        wanted = {**SETTINGS, "watch_namespaces": namespace, **settings}
         return OperatorProcess.start(plane, settings=wanted, records_namespace=records, kubeconfig=door.kubeconfig, name=door.name)
 
     def add_operator(self, name: str, *, settings: Mapping[str, str] | None = None, own_lease: bool = False) -> OperatorProcess:
         """One more operator of the same installation, with a door of its own."""
         door = self.proxy.door(name, own_lease=own_lease)
         namespace, records = self.team.namespace, self.team.records_namespace
-        operator = self._operator(self.plane, door, namespace=namespace, records=records, settings=settings)
+        access = {"secret_access": self.team.operator.setting("secret_access")}
+        operator = self._operator(self.plane, door, namespace=namespace, records=records, settings={**access, **(settings or {})})
         self.operators[name], self.doors[name] = self._ends.enter_context(operator), door
         return operator
 

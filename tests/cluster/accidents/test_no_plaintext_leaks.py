@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from gen.api_call import Call, Drop, Fault, Refuse, Rule
 from gen.scene import SPEC, Scene
 from gen.team import workload
@@ -59,9 +61,10 @@ def test_the_search_itself_finds_what_is_there() -> None:
     assert not found_in(f"key {token[:15]} was rotated".encode(), {token})
 
 
-def test_no_byte_that_leaves_the_operator_holds_a_key(rough_plane: Plane, tmp_path: Path) -> None:
+@pytest.mark.parametrize("guarded", [False, True], ids=["watching", "guarded"])
+def test_no_byte_that_leaves_the_operator_holds_a_key(rough_plane: Plane, tmp_path: Path, *, guarded: bool) -> None:
     """A full life at the debug level, with conflicts, a lost answer, tampering and a deleted Secret on the way."""
-    with Scene.open(rough_plane, folder=tmp_path, settings={"log_level": "debug"}) as scene:
+    with Scene.open(rough_plane, folder=tmp_path, settings={"log_level": "debug"}, guarded=guarded) as scene:
         team = scene.team
         team.operator.wait_ready()
         scene.doors["a"].rule = _trouble()

@@ -22,20 +22,21 @@ LATE_KINDS = (
 )
 
 
-def test_two_leaders_at_once_keep_the_laws(rough_plane: Plane, tmp_path: Path) -> None:
+@pytest.mark.parametrize("guarded", [False, True], ids=["watching", "guarded"])
+def test_two_leaders_at_once_keep_the_laws(rough_plane: Plane, tmp_path: Path, *, guarded: bool) -> None:
     """Each has a Lease of its own, given by the proxy: no election stands between them."""
-    _two_leaders(rough_plane, tmp_path, keys=4, seconds=8.0)
+    _two_leaders(rough_plane, tmp_path, keys=4, seconds=8.0, guarded=guarded)
 
 
 @pytest.mark.slow
 def test_two_leaders_for_a_minute_keep_the_laws(rough_plane: Plane, tmp_path: Path) -> None:
     """A minute of rotations, all of them wanted by both."""
-    _two_leaders(rough_plane, tmp_path, keys=12, seconds=60.0)
+    _two_leaders(rough_plane, tmp_path, keys=12, seconds=60.0, guarded=False)
 
 
-def _two_leaders(plane: Plane, folder: Path, *, keys: int, seconds: float) -> None:
+def _two_leaders(plane: Plane, folder: Path, *, keys: int, seconds: float, guarded: bool) -> None:
     calm = {"lease_duration": "15s"}  # on a busy machine a shorter one is lost now and then, and only one is left
-    with Scene.open(plane, folder=folder, own_lease=True, settings=calm) as scene:
+    with Scene.open(plane, folder=folder, own_lease=True, settings=calm, guarded=guarded) as scene:
         second = scene.add_operator("b", own_lease=True, settings=calm)
         scene.team.operator.wait_ready()
         second.wait_ready()
