@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from gen.api_call import HOUSEKEEPING
+from gen.scene import Scene
 from gen.team import Json, StartTeam, Team, pod_spec, workload
+from testbed.plane import Plane
 
 WRITES = frozenset({"create", "patch", "update", "delete", "apply"})
 NO_SWEEP = {"sweep_interval": "1h"}
@@ -123,6 +129,74 @@ def test_a_status_that_was_deleted_costs_one_write(counted: Team) -> None:
     counted.api.merge(f"{counted.apikey_path('mail')}/status", {"status": None})
     counted.wait_ready("mail")
     assert quiet(counted) - before == Counter({("patch", "apikeys/status"): 1})
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """An operator without the right to read Secrets, and everything it asks for, counted where it comes out."""
+
+    scene: Scene
+
+    def spent(self, act: Callable[[], object]) -> Counter[str]:
+        """The kinds of calls until all is quiet; Lease, watches and lists of the sweep aside."""
+        calls = self.scene.doors["a"].calls
+        before = len(calls)
+        act()
+        quiet(self.scene.team)
+        return Counter(call.kind for call in calls[before:] if not call.is_watch and call.resource not in HOUSEKEEPING)
+
+
+@pytest.fixture
+def guarded(quiet_plane: Plane, tmp_path: Path) -> Iterator[Guarded]:
+    settings = {**NO_SWEEP, "lease_duration": "15s", "fence_check_interval": "1h", "secret_look_interval": "1h", "secret_look_rate": "4"}
+    with Scene.open(quiet_plane, folder=tmp_path, settings=settings, guarded=True) as scene:
+        scene.team.operator.wait_ready()
+        quiet(scene.team)
+        yield Guarded(scene)
+
+
+def test_guarded_an_issue_costs_no_look_a_rotation_one_and_a_restart_one_for_each_key(guarded: Guarded) -> None:
+    team, names = guarded.scene.team, [f"billing-{number}" for number in range(KEYS)]
+
+    def issue() -> None:
+        for name in names:
+            team.apply_apikey(name, {"rotation": {"gracePeriod": "60s"}})
+        for name in names:
+            team.wait_ready(name)
+
+    def rotate() -> None:
+        team.request_rotation(names[0])
+        team.wait_ready(names[0], version=2)
+
+    def restart() -> None:
+        team.operator.stop()
+        team.operator.restart()
+        team.operator.wait_ready()
+
+    issued = guarded.spent(issue)
+    assert issued["LOOK credentials"] == 0, issued
+    assert issued.total() <= 6 * KEYS, issued
+    rotated = guarded.spent(rotate)
+    assert rotated["LOOK credentials"] == 1, rotated  # somebody touched the ApiKey
+    restarted = guarded.spent(restart)
+    assert restarted["LOOK credentials"] == KEYS, restarted
+    assert [kind for kind in restarted if kind.startswith(("POST credentials", "PATCH"))] == [], restarted
+
+
+def test_guarded_a_settled_world_costs_no_more_looks_than_the_rate_allows(quiet_plane: Plane, tmp_path: Path) -> None:
+    settings = {**NO_SWEEP, "lease_duration": "15s", "secret_look_interval": "100ms", "secret_look_rate": "10"}
+    settings["fence_check_interval"] = "1h"
+    with Scene.open(quiet_plane, folder=tmp_path, settings=settings, guarded=True) as scene:
+        scene.team.operator.wait_ready()
+        for number in range(KEYS):
+            scene.team.issue(f"settled-{number}")
+        time.sleep(1)
+        calls = scene.doors["a"].calls
+        before, began = len(calls), time.monotonic()
+        time.sleep(3)
+        kinds = Counter(call.kind for call in calls[before:] if not call.is_watch and call.resource not in HOUSEKEEPING)
+        assert set(kinds) == {"LOOK credentials"}
+        assert 15 <= kinds.total() <= 10 * (time.monotonic() - began) + 1
 
 
 # No controllers run on this plane: the test does what they would do, and nobody else asks for anything.
