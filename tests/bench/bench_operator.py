@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import revocation_runs, runs
+from bench import guarded_runs, revocation_runs, runs
 from bench.accounting import reads_in, writes_in
 from bench.report import Report, Row
 from bench.runs import Meter, Spent
@@ -36,6 +36,7 @@ class Options:
     samples: int
     ends: int
     deployments: int
+    many_guarded: int
     json: bool
 
 
@@ -74,6 +75,7 @@ def main() -> int:
         measure_many(bench, options)
         measure_restart_and_single(bench, options)
         measure_revocation(bench, options)
+        measure_guarded(bench, options)
     measure_rollout(report, options)
     sys.stdout.write((report.as_json() if options.json else report.as_text()) + "\n")
     for row in report.missed:
@@ -258,6 +260,27 @@ def measure_single_ends(bench: Bench, options: Options) -> None:
     )
 
 
+def measure_guarded(bench: Bench, options: Options) -> None:
+    """Without the right to read Secrets and with it, in turn; then what a settled world costs where nothing is watched."""
+    keys, spent = options.keys, dict[str, list[tuple[Spent, Spent]]](watch=[], guarded=[])
+    for number in range(options.pairs):
+        say(f"issuing and rotating {keys} keys, watching and guarded in turn: {number + 1} of {options.pairs}")
+        for access, done in spent.items():
+            done.append(guarded_runs.issue_and_rotate(bench.plane, bench.place(), access=access, keys=keys))
+    for index, what in enumerate(("issue", "rotate")):
+        pairs = [(guarded[index], watching[index]) for watching, guarded in zip(spent["watch"], spent["guarded"], strict=True)]
+        ratio = statistics.median(guarded.seconds / watching.seconds for guarded, watching in pairs)
+        looks = statistics.median((writes_in(guarded.requests) - writes_in(watching.requests)) / keys for guarded, watching in pairs)
+        bench.report.add(
+            Row(f"{what} {keys} keys, guarded: time / watching Secrets", ratio, "x", 1.1, how=f"median of {options.pairs} pairs"),
+            Row("  looks a key", looks, "", how="empty patches; the API server counts them as patches"),
+        )
+    say(f"a minute with {options.many_guarded} settled keys, guarded")
+    rate = guarded_runs.requests_a_second(bench.plane, bench.place(), keys=options.many_guarded)
+    how = f"{options.many_guarded} keys, counted by the operator over a minute: looks, Lease and all"
+    bench.report.add(Row("settled, guarded: requests a second", rate, "", 5, how=how))
+
+
 def measure_rollout(report: Report, options: Options) -> None:
     """Rotations with workloads: needs controllers and nodes."""
     say(f"rotating {options.deployments} keys with a Deployment each, on a plane with controllers and nodes")
@@ -284,11 +307,12 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--many", type=int, help="ApiKeys of the run that shows whether a key costs more among many (5000)")
     parser.add_argument("--settled", type=int, help="ApiKeys that a restarted operator finds (3000)")
     parser.add_argument("--pairs", type=int, help="how often bare loop and operator run in turn (3)")
+    parser.add_argument("--guarded", type=int, help="settled ApiKeys of a guarded operator (10000)")
     parser.add_argument("--quick", action="store_true", help="a fifth of everything: for trying, not for numbers")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="table for people, json for machines")
     given = parser.parse_args(arguments)
-    usual = (200, 600, 400, 1, 20, 20, 5) if given.quick else (1000, 5000, 3000, 3, 50, 100, 20)
-    asked = (given.keys, given.many, given.settled, given.pairs, None, None, None)
+    usual = (200, 600, 400, 1, 20, 20, 5, 2000) if given.quick else (1000, 5000, 3000, 3, 50, 100, 20, 10_000)
+    asked = (given.keys, given.many, given.settled, given.pairs, None, None, None, given.guarded)
     return Options(*(own or default for own, default in zip(asked, usual, strict=True)), json=given.output == "json")
 
 

@@ -123,14 +123,22 @@ class BenchOperator(OperatorProcess):
 
 
 @contextmanager
-def operator_at(plane: Plane, place: Place, **environment: str) -> Iterator[BenchOperator]:
+def operator_at(
+    plane: Plane, place: Place, *, settings: Mapping[str, str] | None = None, kubeconfig: Path | None = None, **environment: str
+) -> Iterator[BenchOperator]:
     """Start an operator for one namespace; it need not be up yet. `environment`: TAP, PROFILE of observed_operator.py."""
     folder = plane.folder
-    settings = {**SETTINGS, "watch_namespaces": place.namespace, "audit_log": str(folder / f"{place.namespace}.audit.jsonl")}
+    wanted = {**SETTINGS, "watch_namespaces": place.namespace, "audit_log": str(folder / f"{place.namespace}.audit.jsonl")}
     window = {observed_operator.WINDOW: str(folder / f"{place.namespace}.window.json")}
     command = (sys.executable, str(HERE / "observed_operator.py"))
     with BenchOperator.start(
-        plane, settings=settings, records_namespace=place.records, environment={**window, **environment}, command=command, name="bench"
+        plane,
+        settings={**wanted, **(settings or {})},
+        records_namespace=place.records,
+        kubeconfig=kubeconfig,
+        environment={**window, **environment},
+        command=command,
+        name="bench",
     ) as operator:
         yield operator
 
