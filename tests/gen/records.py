@@ -84,26 +84,30 @@ def records(draw: st.DrawFn) -> Record:
 
 def _version(spun: _Spun, *, number: int, state: VersionState) -> VersionEntry:
     staged = spun.time()
+    cause = spun.one_of(tuple(Cause))
     return VersionEntry(
         number=number,
         key_id=spun.key_id(),
         digest=digest_token(f"kt_{number}"),
         state=state,
         staged_time=staged,
-        cause=spun.one_of(tuple(Cause)),
+        cause=cause,
         active_time=None if state is VersionState.STAGED else staged + timedelta(seconds=5),
         not_after=staged + timedelta(days=7) if state is VersionState.RETIRING else None,
+        imported=cause is Cause.IMPORTED,
     )
 
 
 def _tombstone(spun: _Spun, *, number: int, reason: str) -> DeadEntry:
+    cause = spun.one_of(tuple(Cause))
     return DeadEntry(
         number=number,
         key_id=spun.key_id(),
         end_time=spun.time(),
         state=spun.one_of(DEAD_STATES),
         reason=reason,
-        cause=spun.one_of(tuple(Cause)),
+        cause=cause,
+        digest=digest_token(f"kt_{number}") if cause is Cause.IMPORTED else "",
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from keyturn.base.version_state import Cause, VersionState
-from keyturn.keys.digest import digest_token
+from keyturn.keys.digest import derived_key_id, digest_token
 from keyturn.keys.record import Record, VersionEntry
 from keyturn.keys.record_encoding import encode_record
 from keyturn.keys.record_signing import sign_record
@@ -61,6 +61,14 @@ def record(*, token: str = TOKEN, not_after: datetime | None = None, **fields: o
         "versions": (entry,),
     }
     return Record(**{**values, **fields})
+
+
+def foreign(token: str, *, key_id: str | None = None, **fields: object) -> Record:
+    """The record of an ApiKey whose key was made elsewhere."""
+    digest = digest_token(token)
+    (entry,) = record().versions
+    entry = replace(entry, key_id=key_id or derived_key_id(digest), digest=digest, cause=Cause.IMPORTED, imported=True)
+    return record(**{"name": "imported", "versions": (entry,), **fields})
 
 
 def known(*records: Record, **facts: object) -> Known:

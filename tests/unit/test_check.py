@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from gen import verifying as gen
 from gen.records import records
 from keyturn.base.names import Key
+from keyturn.keys.digest import derived_key_id, digest_token
 from keyturn.keys.record import Record
 from keyturn.keys.token_format import MAXIMUM_LENGTH, MINIMUM_LENGTH
 from keyturn.verifier.answers import answer_to
-from keyturn.verifier.check import Asked, check
+from keyturn.verifier.check import LONGEST_IMPORTED, Asked, check
 from keyturn.verifier.live_key import DEFAULT_STALENESS, live_keys
 from keyturn.verifier.verdicts import IDENTITY_HEADERS, Accepted, CheckVerdict, Refusal, Refused
 
@@ -152,3 +153,43 @@ def test_a_verdict_cannot_be_tested_for_truth(verdict: CheckVerdict) -> None:
 def test_a_scope_that_would_break_a_header_is_refused_at_once(scope: str) -> None:
     with pytest.raises(ValueError, match="is no scope"):
         Asked(scopes=(scope,))
+
+
+FOREIGN = "sk_live_51HxQzLkdIwHu7ixiNq2Vn8f"
+FOREIGN_ID = derived_key_id(digest_token(FOREIGN))
+
+
+@pytest.mark.parametrize("token", [FOREIGN, "0" * 24, "eyJ" + "a" * 700, "x" * len(gen.TOKEN), "kt_not-of-our-form-0123456789"])
+def test_a_key_of_any_form_that_was_made_elsewhere_is_accepted(token: str) -> None:
+    key_id = derived_key_id(digest_token(token))
+    verdict = ask(token, gen.foreign(token, scopes=("read",)), gen.record(), asked=Asked(scopes=("read",)))
+    assert verdict == Accepted("team-a.imported", key_id, 3, "default", None, None, ("read",))
+
+
+def test_a_key_that_was_made_elsewhere_is_told_why_it_is_refused_like_any_other() -> None:
+    assert ask(FOREIGN, gen.foreign(FOREIGN, disabled=True)) == Refused(Refusal.DISABLED, FOREIGN_ID)
+    assert ask(FOREIGN, gen.foreign(FOREIGN, expiration_time=gen.NOW)) == Refused(Refusal.EXPIRED, FOREIGN_ID)
+
+
+def test_an_imported_key_of_our_own_form_is_accepted_under_its_own_id_alone() -> None:
+    """One that was revoked by its ID would be back otherwise, once somebody lists its digest."""
+    assert isinstance(ask(gen.TOKEN, gen.foreign(gen.TOKEN, key_id=gen.KEY_ID)), Accepted)
+    assert ask(gen.TOKEN, gen.foreign(gen.TOKEN)) == Refused(Refusal.UNKNOWN)
+    assert ask(gen.TOKEN, gen.foreign(gen.TOKEN, key_id="ZZZZZZZZZZZZ")) == Refused(Refusal.UNKNOWN)
+
+
+@given(ANY_TEXT)
+def test_beside_imported_keys_no_other_text_is_accepted_or_told_apart(text: str) -> None:
+    verdict = ask(text, gen.foreign(FOREIGN), gen.record())
+    assert isinstance(verdict, Refused)
+    assert verdict.key_id is None
+    assert answer_to(verdict) == answer_to(Refused(Refusal.UNKNOWN))
+
+
+def test_a_text_of_another_form_costs_no_hash_where_no_key_was_made_elsewhere() -> None:
+    assert ask(FOREIGN, gen.record()) == Refused(Refusal.MALFORMED)
+    assert ask("x" * (LONGEST_IMPORTED + 1), gen.foreign(FOREIGN)) == Refused(Refusal.MALFORMED)
+
+
+def test_a_verifier_that_is_behind_does_not_know_that_there_are_no_imported_keys() -> None:
+    assert ask(FOREIGN, gen.record(), is_caught_up=False) == Refused(Refusal.NOT_CAUGHT_UP)

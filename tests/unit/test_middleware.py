@@ -177,3 +177,14 @@ def test_a_route_says_what_it_asks_for_and_learns_which_header_carried_the_key()
     assert door.judge(GOOD, Asked(scopes=("write",))) == (Refused(Refusal.SCOPE, gen.KEY_ID, ("write",)), "authorization")
     assert door.judge([(b"X-API-Key", b"junk")], Asked()) == (Refused(Refusal.MALFORMED), "x-api-key")
     assert door.judge([], Asked()) == (Refused(Refusal.NO_KEY), None)
+
+
+async def test_a_key_that_was_made_elsewhere_opens_both_frames() -> None:
+    token = "sk_live_51HxQzLkdIwHu7ixiNq2Vn8f"
+    guard = gen.guard(gen.foreign(token))
+    sent = await connect(guard, [(b"x-api-key", token.encode())])
+    assert sent.seen is not None
+    assert sent.headers == []
+    assert (await connect(guard, [(b"x-api-key", token.encode() + b"x")])).seen is None
+    assert call(guard, HTTP_AUTHORIZATION=f"Bearer {token}")[1] == "200 OK"
+    assert call(guard, HTTP_AUTHORIZATION=f"Bearer {token}x")[1] == "401 Unauthorized"

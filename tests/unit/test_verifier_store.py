@@ -163,6 +163,31 @@ def test_a_key_id_that_two_records_name_is_the_later_ones_until_that_gives_it_up
     assert [key.record_name for key in store.live.values()] == ["team-a.b"]
 
 
+def test_an_imported_key_takes_nobodys_id() -> None:
+    """A key ID is public, and whoever writes a spec can write one into it."""
+    theirs, claiming = gen.record(name="theirs"), gen.foreign("whatever-0123456789", key_id=gen.KEY_ID)
+    for order in ((theirs, claiming), (claiming, theirs)):
+        store = gen.store(*order)
+        assert isinstance(check(gen.TOKEN, Asked(), store_heard(store), now=gen.NOW.timestamp()), Accepted)
+        store.take(gen.offered(replace(claiming, serial=2, versions=())))
+        assert ([key.record_name for key in store.live.values()], dict(store.imported)) == (["team-a.theirs"], {})
+
+
+def test_an_imported_key_is_found_by_its_digest_until_its_end() -> None:
+    store = gen.store(gen.foreign("whatever-0123456789"))
+    (key,) = store.imported.values()
+    assert (key.record_name, set(store.live), set(store.imported)) == ("team-a.imported", {key.key_id}, {key.digest})
+    store.note_vanished("team-a.imported", at=gen.NOW.timestamp())
+    assert set(store.imported) == {key.digest}
+    store.take(gen.offered(gen.record(name="imported", serial=2, versions=())))
+    assert (dict(store.live), dict(store.imported)) == ({}, {})
+
+
+def store_heard(store: Store) -> Store:
+    store.heard = gen.NOW.timestamp()
+    return store
+
+
 class Watched(dict[str, LiveKey]):
     """What is deleted from it, if only for a moment."""
 

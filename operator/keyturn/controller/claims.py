@@ -64,7 +64,7 @@ class Claims:
         if holder is not None and self._still_holds(holder, mark):
             return holder
         first, until = self._reserved.get(mark, (key, now))
-        if first != key and now < until and holder is None:
+        if first != key and now < until:
             return first
         if first != key or mark not in self._reserved:
             self._reserved = {each: kept for each, kept in self._reserved.items() if now < kept[1]}

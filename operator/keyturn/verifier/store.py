@@ -168,7 +168,6 @@ class Store:
         before = self._held.get(record_name, 0)
         for version in versions:  # first: a key that goes on counting must not be unknown in between, to another thread
             self._index(version)
-            (self.retiring.discard if version.terms.not_after == FOREVER else self.retiring.add)(version.key_id)
         self._held[record_name] = _compact(versions, serial=serial)
         self._drop(before)
 
@@ -185,12 +184,12 @@ class Store:
 
     def _index(self, version: LiveKey) -> None:
         """The ID of an imported key is what somebody wrote into a spec: it takes no other record's place."""
-        if not version.terms.imported:
-            self._live[version.key_id] = version
-            return
-        self._imported[version.digest] = version
-        if self._live.get(version.key_id, version).record_name == version.record_name:
-            self._live[version.key_id] = version
+        if version.terms.imported:
+            self._imported[version.digest] = version
+            if self._live.get(version.key_id, version).record_name != version.record_name:
+                return
+        self._live[version.key_id] = version
+        (self.retiring.discard if version.terms.not_after == FOREVER else self.retiring.add)(version.key_id)
 
     def _believed(self, version: LiveKey, *, since: float) -> LiveKey:
         return self._shared(version._replace(terms=replace(version.terms, believed_until=since + version.terms.power.staleness)))
