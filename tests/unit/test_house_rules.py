@@ -25,6 +25,7 @@ REVEALS: Final = {
     "cluster/credential_secrets.py": 1,  # into the body of a Secret
     "controller/apikey/act.py": 1,  # hashed
     "controller/apikey/credential_writer.py": 1,  # hashed
+    "controller/apikey/seal.py": 1,  # encrypted to its person
     "controller/apikey/secret_view.py": 2,  # hashed: the token, the previous token
     "controller/installation.py": 1,  # the root secret, into its Secret
     "keys/root_secret.py": 3,  # derived from

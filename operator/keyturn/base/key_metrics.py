@@ -22,7 +22,7 @@ LATE_AFTER: Final = timedelta(minutes=15)
 END_SHOWN_BEFORE: Final = timedelta(days=30)
 END_SHOWN_AFTER: Final = timedelta(days=1)
 READY_REASONS: Final = ("Issued", "Imported", "Disabled")
-UNREADY_REASONS: Final = ("Issuing", "PendingApproval", "PropagationPending", "NamespaceTerminating")
+UNREADY_REASONS: Final = ("AwaitingReceipt", "Issuing", "PendingApproval", "PropagationPending", "NamespaceTerminating")
 UNKNOWN_REASONS: Final = ("Paused",)
 STALLED_REASONS: Final = (
     "AccessLost",
@@ -37,9 +37,11 @@ STALLED_REASONS: Final = (
     "InvalidSchedule",
     "InvalidSpec",
     "MinVersionTooHigh",
+    "NotReceived",
     "PermissionMissing",
     "PlanUnknown",
     "ProductUnavailable",
+    "RecipientInvalid",
     "RecordDamaged",
     "RecordTooNew",
     "RootSecretMissing",

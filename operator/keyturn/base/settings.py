@@ -94,6 +94,9 @@ class Settings(BaseModel):
         timedelta(seconds=15), description="Pause between the switch of the Secret and the rollout (kubelets may still serve the old one)"
     )
     orphan_wait: Duration = Field(timedelta(seconds=30), description="How long a staged key that another process minted is waited for")
+    sealed_wait: Duration = Field(
+        timedelta(hours=1), description="How long a sealed key waits for its person before it is revoked, counted from when it was made"
+    )
     replace_within: Duration = Field(timedelta(hours=1), description="How long a key ended by minVersion lives on while its consumers move")
     access_lost_delay: Duration = Field(
         timedelta(minutes=15),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeyStatus
@@ -42,6 +43,12 @@ def loss_of(apikey: ApiKey, *, number: int) -> EventText:
     """The Event of a credential Secret that is gone, before version `number` is minted in its place."""
     message = f"Secret {apikey.secret_name} is gone, so version {number} is issued. Find out who deletes it"
     return EventText(WARNING, "SecretLost", "Rotate", message, f"{apikey.metadata.uid}/SecretLost/{number}")
+
+
+def sealing_of(apikey: ApiKey, *, number: int, key_id: str, expiration_time: datetime) -> EventText:
+    """The Event of a key that waits for its person, before it stands in the status."""
+    message = f"Version {number} ({key_id}) waits in status.sealed for its person until {format_time(expiration_time)}"
+    return EventText(NORMAL, Reason.AWAITING_RECEIPT, "Seal", message, f"{apikey.metadata.uid}/Sealed/{key_id}")
 
 
 def _told(record: Record) -> tuple[str, str, str, str] | None:

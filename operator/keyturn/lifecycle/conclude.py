@@ -20,6 +20,7 @@ from keyturn.api.v1alpha1.apikey import (
     SecretRef,
     VersionStatus,
 )
+from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.duration import format_duration
 from keyturn.keys.record import DeadEntry, Record, VersionEntry
 from keyturn.lifecycle.consent import Consent, consent_for
@@ -32,6 +33,7 @@ from keyturn.lifecycle.readiness import conditions_of
 from keyturn.lifecycle.rollout import new_pod_cutoff
 from keyturn.lifecycle.rollout_progress import rollout_summary
 from keyturn.lifecycle.rotation import next_due_time
+from keyturn.lifecycle.sealed import sealed_key
 from keyturn.lifecycle.situation import Situation, is_paused
 
 HISTORY: Final = 5
@@ -60,12 +62,14 @@ def conclude(seen: Observed, plan: Plan, outcome: Outcome) -> ApiKeyStatus:
     case = situation(seen, apikey=apikey, record=record) if record is not None else None
     consent = case.consent if case is not None else consent_for(apikey, seen.product, record=None, settings=seen.settings)
     waits = bool(plan.steps) or (case is not None and case.wanted_staged is not None)
-    settled = outcome.user_must_act or plan.stalled is not None or (outcome.failed is None and not waits)
+    awaits_person = plan.stalled is not None or (plan.waits_for is not None and plan.waits_for.reason == Reason.AWAITING_RECEIPT)
+    settled = outcome.user_must_act or awaits_person or (outcome.failed is None and not waits)
     return ApiKeyStatus(
         observed_generation=apikey.metadata.generation if settled else before.observed_generation,
         observed_trigger=record.trigger if record else None,
         active_version=record.active.number if record and record.active else None,
         key_id=record.active.key_id if record and record.active else None,
+        sealed=sealed_key(case) if case else None,
         secret_ref=SecretRef(name=apikey.secret_name) if apikey.spec.delivery is Delivery.SECRET else None,
         approved=_approved(consent, before, now=seen.now),
         effective=_effective(case) if case else before.effective,

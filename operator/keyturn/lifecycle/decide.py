@@ -16,7 +16,7 @@ from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import MINUTE
 from keyturn.base.errors import UserMustAct
 from keyturn.keys.record import Record
-from keyturn.lifecycle import imported, issuing, overlap, power, revocation, rotation
+from keyturn.lifecycle import imported, issuing, overlap, power, revocation, rotation, sealed
 from keyturn.lifecycle.consent import Consent, consent_for
 from keyturn.lifecycle.deletion import decide_for_gone_apikey
 from keyturn.lifecycle.observed import BadRecord, GoodRecord, Observed
@@ -63,8 +63,21 @@ IMPORTED_RULES: Final[tuple[Rule, ...]] = (
 )
 """For keys that were made elsewhere: there is nothing to mint and nothing to deliver."""
 
+SEALED_RULES: Final[tuple[Rule, ...]] = (
+    *URGENT,
+    sealed.key_was_received,
+    sealed.key_was_not_received,
+    revocation.replacement_was_ordered,
+    sealed.key_waits_for_its_person,
+    overlap.workloads_use_the_old_key,
+    sealed.nobody_has_a_key,
+    rotation.rotation_is_due,
+)
+"""For keys that a person takes: the status, for a while, stands in the place of the Secret."""
+
 RULES_OF: Final[dict[Delivery, tuple[Rule, ...]]] = {
     Delivery.SECRET: RULES,
+    Delivery.SEALED: SEALED_RULES,
     Delivery.NONE: IMPORTED_RULES,
 }
 
@@ -141,6 +154,7 @@ def _timing_and_problem(seen: Observed, apikey: ApiKey, consent: Consent, *, has
     problem = None
     if not consent.may_mint or not has_key:
         problem = consent.access_lost or consent.problem or (None if consent.may_mint else consent.pending)
+    problem = problem or sealed.recipient_problem(apikey)
     asked = inherited_rotation(apikey.spec.rotation, consent.plan)
     if apikey.spec.delivery is not Delivery.SECRET:  # a person has to take such a key, whatever the plan's calendar says
         asked = (asked or RotationSpec()).model_copy(update={"policy": RotationPolicy.MANUAL})

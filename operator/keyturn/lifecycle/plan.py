@@ -73,6 +73,16 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class Seal:
+    """Put the held plaintext of `number` into the status, encrypted to `recipient`; it is held no longer then."""
+
+    number: int
+    key_id: str
+    recipient: str
+    expiration_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RenderSecret:
     """Write the credential Secret anew with the plaintext it has: the template or the owner changed."""
 
@@ -100,7 +110,7 @@ class Announce:
     record: Record
 
 
-Step = Stage | SaveRecord | Deliver | RenderSecret | Annotate | Announce
+Step = Stage | SaveRecord | Deliver | Seal | RenderSecret | Annotate | Announce
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from keyturn.api.v1alpha1.apikey import Delivery
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import MINUTE, format_time
 from keyturn.base.version_state import Cause
-from keyturn.lifecycle import imported
+from keyturn.lifecycle import imported, sealed
 from keyturn.lifecycle.issuing import is_in_place
 from keyturn.lifecycle.plan import Plan, Stage, Waiting
 from keyturn.lifecycle.power import with_requests
@@ -78,7 +78,7 @@ def deferral(case: Situation) -> Waiting | None:
     if case.apikey.spec.delivery is Delivery.NONE:
         return imported.request_problem(case)
     if not case.retiring or case.active is None:
-        return None
+        return sealed.unreceived(case) if case.apikey.spec.delivery is Delivery.SEALED else None
     cause, _ = rotation_wanted(case)
     if cause is None:
         return None

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from keyturn.api.field_types import NoneIfUnreadable
 from keyturn.api.resource_kind import Column, ResourceKind
 from keyturn.api.rules import ApiModel, broken_transitions
-from keyturn.api.v1alpha1.apikey_delivery import Delivery, ListedDigest
+from keyturn.api.v1alpha1.apikey_delivery import Delivery, ListedDigest, SealedSpec
 from keyturn.api.v1alpha1.apikey_spec import (
     ApiKeySpec,
     DeletionPolicy,
@@ -31,6 +31,7 @@ from keyturn.api.v1alpha1.apikey_status import (
     EffectiveSettings,
     PendingWorkload,
     RolloutStatus,
+    SealedKey,
     SecretRef,
     VersionStatus,
     status_to_json,
@@ -58,6 +59,8 @@ __all__ = [
     "RolloutTarget",
     "RotationPolicy",
     "RotationSpec",
+    "SealedKey",
+    "SealedSpec",
     "SecretRef",
     "SecretTemplate",
     "VersionStatus",

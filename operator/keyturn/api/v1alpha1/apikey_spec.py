@@ -15,7 +15,7 @@ from keyturn.api.cidr import CIDR_RULES
 from keyturn.api.field_types import INT32, SUBDOMAIN_PATTERN, Boolean, DropsNulls, GoDuration, Time, VersionNumber, WholeNumber
 from keyturn.api.rules import ApiModel, ListOf, Obeys, Rule, TransitionRule
 from keyturn.api.secret_rules import ANNOTATION_RULES, DATA_RULES, LABEL_RULES, LABEL_VALUE_PATTERN
-from keyturn.api.v1alpha1.apikey_delivery import Delivery, ListedDigest
+from keyturn.api.v1alpha1.apikey_delivery import Delivery, ListedDigest, SealedSpec
 
 Scope = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern="^[a-z0-9][a-z0-9._:/-]*$")]
 Cidr = Annotated[str, Field(max_length=43, json_schema_extra={"format": "cidr"}), Obeys(CIDR_RULES)]
@@ -218,14 +218,17 @@ class ApiKeySpec(ApiModel):
     restrictions: Restrictions | None = None
     """From where the key may be used. Needs no approval: a team only restricts itself."""
     delivery: Delivery = Delivery.SECRET
-    """Who gets the plaintext of the key. Secret: workloads, by a Secret that Keyturn keeps. None: nobody here, since the key was made
-    elsewhere; spec.digests says which one it is. Immutable."""
+    """Who gets the plaintext of the key. Secret: workloads, by a Secret that Keyturn keeps. Sealed: a person, once, by status.sealed,
+    encrypted to spec.sealed.recipient. None: nobody here, since the key was made elsewhere; spec.digests says which it is. Immutable."""
     digests: (
         Annotated[tuple[ListedDigest, ...], Field(min_length=1, max_length=2, json_schema_extra={"x-kubernetes-list-type": "atomic"})]
         | None
     ) = None
     """Of delivery None: the keys that are accepted, the newest last. Append a second to replace the first, which is then accepted for
     rotation.gracePeriod at least and rotation.overlapLimit at most. One that is taken off the list ends at once, and for good."""
+    sealed: SealedSpec | None = None
+    """Of delivery Sealed: for whom the key is. Who has taken it says so by the annotation keyturn.dev/received: <key ID>; until then it may
+    be taken again, and after an hour (the operator's --sealed-wait) it is revoked. `keyturn create --once` does all of it."""
     secret_name: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=SUBDOMAIN_PATTERN)] | None = None
     """Name of the Secret that holds the key, in the ApiKey's namespace. It must not exist unless Keyturn made it. Immutable.
     Unset: the ApiKey's name."""
@@ -261,6 +264,12 @@ class ApiKeySpec(ApiModel):
             "digests are the keys of delivery None, which needs them: write both or neither",
             lambda self: (self.delivery is Delivery.NONE) == (self.digests is not None),
             ".digests",
+        ),
+        Rule["ApiKeySpec"](
+            "(self.delivery == 'Sealed') == has(self.sealed)",
+            "sealed says for whom a key of delivery Sealed is, which needs it: write both or neither",
+            lambda self: (self.delivery is Delivery.SEALED) == (self.sealed is not None),
+            ".sealed",
         ),
         Rule["ApiKeySpec"](
             "!has(self.digests) || self.digests.size() < 2 || (self.digests[0].digest != self.digests[1].digest"

@@ -53,6 +53,21 @@ class EffectiveSettings(ApiModel):
     """Names of the policies that narrowed the spec."""
 
 
+class SealedKey(ApiModel):
+    """A version that waits for its person. Alone in the status it is no projection: lost, it is made anew."""
+
+    key_id: KeyID
+    """Public ID of the version: what keyturn.dev/received has to say."""
+    version: IssuedNumber
+    """Number of the version."""
+    recipient: Annotated[str, Field(max_length=62)]
+    """The public key it is encrypted to."""
+    ciphertext: Annotated[str, Field(max_length=2048)]
+    """The key, encrypted in the armored form of age: `age --decrypt -i <file>` prints it."""
+    expiration_time: StatusTime
+    """When it is revoked if nobody has said that they have it."""
+
+
 class VersionStatus(ApiModel):
     """One generation of the key."""
 
@@ -107,11 +122,13 @@ class ApiKeyStatus(ApiModel):
     observed_trigger: Annotated[str, Field(max_length=253)] | None = None
     """The rotation.trigger that was last acted on."""
     active_version: IssuedNumber | None = None
-    """Number of the version that the Secret holds."""
+    """Number of the version that is in force: the one that the Secret holds, if there is a Secret."""
     key_id: KeyID | None = None
-    """Public ID of the version that the Secret holds. Whose key is this? kubectl get apikeys -A --field-selector status.keyID=<ID>."""
+    """Public ID of that version. Whose key is this? kubectl get apikeys -A --field-selector status.keyID=<ID>."""
     secret_ref: SecretRef | None = None
     """The Secret that holds the key."""
+    sealed: SealedKey | None = None
+    """Of delivery Sealed: the version that waits for its person. Absent once they have it."""
     approved: ApprovedPower | None = None
     """The power the key has now; a wider spec waits for approval beside it."""
     effective: EffectiveSettings | None = None

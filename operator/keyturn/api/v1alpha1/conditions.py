@@ -154,6 +154,15 @@ class Reason(StrEnum):
     MIN_VERSION_TOO_HIGH = "MinVersionTooHigh"
     """Ready, Stalled: minVersion is beyond the next version. Versions come one by one: write at most status.activeVersion plus one."""
 
+    # Keys for a person
+    AWAITING_RECEIPT = "AwaitingReceipt"
+    """Ready, Reconciling: status.sealed holds a key, encrypted, and nobody has said yet that they have it. Decrypt it, and set the
+    annotation that the message names."""
+    NOT_RECEIVED = "NotReceived"
+    """Ready, Stalled: nobody took the key in time, so it was revoked. Ask for another one with keyturn rotate, when somebody is there."""
+    RECIPIENT_INVALID = "RecipientInvalid"
+    """Ready, Stalled: spec.sealed.recipient has a wrong checksum, so nobody could decrypt the key. Copy it again from age-keygen."""
+
     # Keys that were made elsewhere
     DIGEST_ELSEWHERE = "DigestElsewhere"
     """Ready, Stalled: a key in spec.digests, or its key ID, belongs to another ApiKey, which the message names: the first to list it has

@@ -23,6 +23,7 @@ from keyturn.cluster.workloads import annotate_workload
 from keyturn.controller.apikey.announce import announce, post
 from keyturn.controller.apikey.credential_writer import CredentialWriter
 from keyturn.controller.apikey.refusals import StepRefused
+from keyturn.controller.apikey.seal import seal
 from keyturn.controller.runtime import HeldToken, Runtime
 from keyturn.keys.digest import digest_token
 from keyturn.keys.mint import mint
@@ -34,7 +35,7 @@ from keyturn.lifecycle.consent import prefix_for
 from keyturn.lifecycle.contest import one_more
 from keyturn.lifecycle.credential_secret import render
 from keyturn.lifecycle.observed import Observed
-from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, RenderSecret, SaveRecord, Stage, Step
+from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, RenderSecret, SaveRecord, Seal, Stage, Step
 
 log = get_logger(__name__)
 
@@ -75,6 +76,8 @@ async def _act(rt: Runtime, seen: Observed, step: Step) -> None:
                 await announce(rt, seen, signed)
         case Deliver():
             await _deliver(rt, seen, step)
+        case Seal():
+            await seal(rt, seen, step)
         case RenderSecret():
             await _render_again(rt, seen, step)
         case Annotate():
