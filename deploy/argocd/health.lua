@@ -44,4 +44,9 @@ if conditions["Approved"] ~= nil and conditions["Approved"].reason == "PendingAp
   return { status = "Suspended", message = message_of("Approved", "Waiting for the API's owner") }
 end
 
+-- The key is made and encrypted: a person has to take it.
+if conditions["Ready"] ~= nil and conditions["Ready"].reason == "AwaitingReceipt" then
+  return { status = "Suspended", message = message_of("Ready", "The key waits for its person") }
+end
+
 return { status = "Progressing", message = message_of("Reconciling", message_of("Ready", "The key is being issued")) }

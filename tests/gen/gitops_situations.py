@@ -14,10 +14,13 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script it has to find its neighbours
 
+from gen.deliveries import NEW, imported, ledger, listing, wanting
 from gen.lifecycle import HOUR, KEY, NOW, active, apikey, observed, ours, pending, record, retiring, rollout, staged, tombstone
 from gen.products import OWNER, READ, consumer, found, grant, product
 from keyturn.api.v1alpha1.apikey import status_to_json
 from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.base.names import Key
+from keyturn.base.version_state import VersionState
 from keyturn.keys.record import Limits
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.consent import ProductMissing
@@ -79,6 +82,7 @@ GRANTED: Final = replace(
 )
 LOST: Final = replace(GRANTED, access_lost_time=NOW)
 REFUSED: Final = replace(GRANTED, access_lost_time=NOW - HOUR, disabled=True)
+NOT_TAKEN: Final = replace(tombstone(1, reason="NotReceived"), state=VersionState.REVOKED)
 FORBIDDEN: Final = Outcome(failed=Waiting(Reason.PERMISSION_MISSING, "Keyturn may not create Secrets"), user_must_act=True)
 
 SITUATIONS: Final = (
@@ -106,6 +110,13 @@ SITUATIONS: Final = (
     Situation("permission-missing", "Degraded", "Failed", observed(), FORBIDDEN),
     Situation("expired", "Degraded", "Failed", observed(replace(record(dead=(tombstone(1),)), expiration_time=NOW), ours(1), of=EXPIRED)),
     Situation("disabled", "Suspended", "Current", observed(replace(record(active(1)), disabled=True), ours(1), of=DISABLED)),
+    Situation("waits-for-its-person", "Suspended", "InProgress", observed(ledger(staged(1, seconds_ago=60)), of=wanting(of=1))),
+    Situation(
+        "rotation-waits-for-its-person", "Healthy", "Current", observed(ledger(active(1), staged(2, seconds_ago=60)), of=wanting(of=2))
+    ),
+    Situation("nobody-took-it", "Degraded", "Failed", observed(ledger(dead=(NOT_TAKEN,)), of=wanting())),
+    Situation("made-elsewhere", "Healthy", "Current", observed(ledger(imported(1, NEW, VersionState.ACTIVE)), of=listing(NEW))),
+    Situation("made-elsewhere-for-another", "Degraded", "Failed", observed(of=listing(NEW), elsewhere={NEW: Key("mail", "smtp")})),
     Situation("paused", "Suspended", "Current", PAUSED),
     Situation("paused-and-changed", "Suspended", "InProgress", PAUSED, changed_since=True),
 )

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import lru_cache
 
-from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeyStatus
+from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeyStatus, Delivery, SealedKey
 from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
 from keyturn.base.names import Key
 from keyturn.base.settings import Settings
@@ -24,7 +24,7 @@ from keyturn.lifecycle.credential_secret import keeps_previous, template_digest
 from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.observed import GoodRecord, NoRecord, NoSecret, Observed, OurSecret
 from keyturn.lifecycle.old_key_use import NOBODY_REPORTS, KeyUse, ReplicaLife, ReplicaUse
-from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Step
+from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, Plan, RenderSecret, SaveRecord, Seal, Stage, Step
 from keyturn.lifecycle.revocation_hit import RevocationHit, hit_on
 from keyturn.lifecycle.rotation_timing import effective_rotation
 from keyturn.lifecycle.versions import delivered
@@ -32,6 +32,8 @@ from keyturn.lifecycle.versions import delivered
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = Key("shop", "billing")
 INSTALLATION = "0123456789abcdef"
+FORGIVEN = "ApiKeyDeleted"
+"""The end after which a key that was made elsewhere may be listed again."""
 BY_INTENT = ("MinVersion", "Expired", "ApiKeyDeleted", "OldRecordRestored", "Leaked", "Revoked")
 """Ends that do not wait for the Secret to hold another key."""
 
@@ -91,6 +93,7 @@ class Actor:
     name: str
     record: Stored | None = None
     secret: Stored | None = None
+    status: ApiKeyStatus | None = None
     held: dict[int, str] = field(default_factory=dict)
     announced: int = 0
     skew: timedelta = timedelta(0)
@@ -137,6 +140,10 @@ class World:
     reports: Reports = Reports.NONE
     last_use: dict[str, datetime] = field(default_factory=dict)
     """When clients last used each key ID."""
+    sealed: set[str] = field(default_factory=set)
+    """Key IDs that stood in the status, encrypted: their person may have them."""
+    received: set[str] = field(default_factory=set)
+    """Key IDs of which somebody said that they have them."""
 
     @property
     def apikey(self) -> ApiKey | None:
@@ -146,18 +153,24 @@ class World:
         text = json.dumps({"metadata": metadata, "spec": self.spec})
         return _parsed(text).model_copy(update={"status": self.status})
 
+    @property
+    def delivery(self) -> Delivery:
+        return Delivery(str(self.spec.get("delivery", Delivery.SECRET)))
+
     # ------------------------------------------------------------------ what an operator does
 
     def look(self, actor: Actor) -> None:
         """Refresh an actor's view."""
-        actor.record, actor.secret = self.record, self.secret
+        actor.record, actor.secret, actor.status = self.record, self.secret, self.status
 
     def observed(self, actor: Actor) -> Observed:
-        record = actor.record.value if actor.record else None
+        record, apikey = actor.record.value if actor.record else None, self.apikey
+        if apikey is not None and self.delivery is Delivery.SEALED:  # what stands there alone: a view of it may be old as well
+            apikey = apikey.model_copy(update={"status": actor.status})
         return Observed(
             now=self.now + actor.skew,
             key=KEY,
-            apikey=self.apikey,
+            apikey=apikey,
             record=GoodRecord(record) if isinstance(record, Record) else NoRecord(),
             secret=self._secret_seen(actor),
             settings=self.settings,
@@ -217,7 +230,7 @@ class World:
         plan = decide(seen)
         if not plan.steps:
             if seen.apikey is not None:
-                self.status = conclude(seen, plan, Outcome())
+                self._write_status(actor, seen.apikey.status or ApiKeyStatus(), conclude(seen, plan, Outcome()))
             return False
         if luck is Luck.CRASH_BEFORE:
             actor.crash()
@@ -230,6 +243,11 @@ class World:
             self.look(actor)
         return True
 
+    def _write_status(self, actor: Actor, before: ApiKeyStatus, wanted: ApiKeyStatus) -> None:
+        """A merge patch of the difference, without a resourceVersion: it goes over whatever stands there."""
+        news = {name: value for name in ApiKeyStatus.model_fields if (value := getattr(wanted, name)) != getattr(before, name)}
+        self.status = actor.status = (self.status or ApiKeyStatus()).model_copy(update=news)
+
     def _carry_out(self, actor: Actor, step: Step) -> None:
         match step:
             case Announce(record):
@@ -240,6 +258,8 @@ class World:
                 self._save(actor, record, create=create)
             case Deliver():
                 self._deliver(actor, step)
+            case Seal():
+                self._seal(actor, step)
             case RenderSecret():
                 self._render(actor, step)
             case Annotate():
@@ -268,6 +288,7 @@ class World:
             self.look(actor)  # a 409
             return
         before = self.record.value if self.record else None
+        self.born.update(entry.key_id for entry in record.versions)
         signed = record.with_serial(now_ms=int((self.now + actor.skew).timestamp() * 1000))
         if signed.revoked_before != (before.revoked_before if isinstance(before, Record) else None):
             self.meant = set(self.born)
@@ -277,6 +298,18 @@ class World:
         actor.record = self.record
         staged = {entry.number for entry in signed.in_state(VersionState.STAGED)}
         actor.held = {number: key_id for number, key_id in actor.held.items() if number in staged}
+        self.check_laws()
+
+    def _seal(self, actor: Actor, step: Seal) -> None:
+        key_id = actor.held.pop(step.number)
+        view = actor.record.value if actor.record else None
+        if not isinstance(view, Record) or view.version(step.number) is None:
+            self.complaints.append(f"R2: version {step.number} was sealed, which the writer's view of the record does not hold")
+        sealed = SealedKey(
+            key_id=key_id, version=step.number, recipient=step.recipient, ciphertext="age", expiration_time=step.expiration_time
+        )
+        self._write_status(actor, actor.status or ApiKeyStatus(), (actor.status or ApiKeyStatus()).model_copy(update={"sealed": sealed}))
+        self.sealed.add(key_id)
         self.check_laws()
 
     def _deliver(self, actor: Actor, step: Deliver) -> None:
@@ -336,7 +369,7 @@ class World:
         owner = self.numbers.setdefault(entry.number, entry.key_id)
         if owner != entry.key_id:
             self.complaints.append(f"number {entry.number} was given to {owner} and again to {entry.key_id}")
-        if entry.key_id in self.died:
+        if entry.key_id in self.died and not (entry.imported and self.died[entry.key_id] == FORGIVEN):
             self.complaints.append(f"{entry.key_id} is dead ({self.died[entry.key_id]}) and was revived")
 
     def _check_not_after(self, entry: VersionEntry) -> None:
@@ -362,7 +395,10 @@ class World:
             self.complaints.append(f"{entry.key_id} vanished without a tombstone")
             return
         view = actor.secret.value if actor.secret else None
-        below = isinstance(view, StoredSecret) and entry.number < view.version
+        if self.delivery is Delivery.SECRET:
+            below = isinstance(view, StoredSecret) and entry.number < view.version
+        else:  # the record alone says what consumers have
+            below = after.active is not None and entry.number < after.active.number
         if grave.state is VersionState.RETIRED and not below and grave.reason not in ("SecretLost", "SecretTampered", "OverlapLimit"):
             self.complaints.append(f"R3: {entry.key_id} was retired and is not below the Secret's version")
         if grave.reason == "Superseded" and not self._grace_was_over(after, grave.end_time):
@@ -397,8 +433,15 @@ class World:
         secret = self.secret.value if self.secret else None
         if not isinstance(record, Record):
             return
-        if len(delivered(record)) > 2:
+        handed_out = {entry.key_id for entry in delivered(record)} | {e.key_id for e in record.versions if e.key_id in self.sealed}
+        if len(handed_out) > 2:
             self.complaints.append("R5: more than two delivered versions are accepted")
+        if len([entry for entry in record.in_state(VersionState.STAGED) if entry.key_id in self.sealed and entry.not_after is None]) > 1:
+            self.complaints.append("a version that its person may have lives on beside the one that took its place")
+        if self.delivery is not Delivery.SECRET and secret is not None:
+            self.complaints.append("there is a Secret of a key that nobody wants in one")
+        if self.delivery is Delivery.SEALED and not {entry.key_id for entry in delivered(record)} <= self.received:
+            self.complaints.append("a version is in force of which nobody said that they have it")
         if isinstance(secret, StoredSecret) and secret.intact and not self.tampered and self.exists:
             accepted = {entry.key_id for entry in record.versions}
             ended_by_intent = self.died.get(secret.key_id) in BY_INTENT

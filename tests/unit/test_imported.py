@@ -7,40 +7,19 @@ from datetime import timedelta
 
 import pytest
 
-from gen.lifecycle import HOUR, KEY, NOW, SECOND, apikey, observed, record, tombstone
-from keyturn.api.v1alpha1.apikey import ApiKey
+from gen.deliveries import NEW, NEWEST, OLD, imported, ledger, listing
+from gen.lifecycle import HOUR, KEY, NOW, SECOND, apikey, observed, tombstone
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.names import Key
-from keyturn.base.version_state import Cause, VersionState
-from keyturn.keys.digest import derived_key_id, digest_token
+from keyturn.base.version_state import VersionState
+from keyturn.keys.digest import derived_key_id
 from keyturn.keys.record import DeadEntry, Record, VersionEntry
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.observed import Observed
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord
 
-OLD, NEW, NEWEST = (digest_token(f"sk-{name}-0123456789") for name in ("old", "new", "newest"))
 OTHER = Key("mail", "smtp")
-
-
-def listing(*digests: str, **spec: object) -> ApiKey:
-    """An ApiKey whose keys were made elsewhere."""
-    return apikey({"delivery": "None", "digests": [{"digest": digest} for digest in digests], **spec})
-
-
-def imported(number: int, digest: str, state: VersionState, *, ago: timedelta = HOUR, not_after: timedelta | None = None) -> VersionEntry:
-    """A version that was made of a listed digest."""
-    return VersionEntry(
-        number=number,
-        key_id=derived_key_id(digest),
-        digest=digest,
-        state=state,
-        staged_time=NOW - ago - 5 * SECOND,
-        cause=Cause.IMPORTED,
-        active_time=None if state is VersionState.STAGED else NOW - ago,
-        not_after=NOW + not_after if not_after is not None else None,
-        imported=True,
-    )
 
 
 def active(number: int, digest: str, *, ago: timedelta = HOUR) -> VersionEntry:
@@ -49,10 +28,6 @@ def active(number: int, digest: str, *, ago: timedelta = HOUR) -> VersionEntry:
 
 def grave(number: int, digest: str, *, reason: str) -> DeadEntry:
     return replace(tombstone(number, reason=reason), key_id=derived_key_id(digest), digest=digest)
-
-
-def ledger(*versions: VersionEntry, dead: tuple[DeadEntry, ...] = ()) -> Record:
-    return replace(record(*versions, dead=dead), secret=None)
 
 
 def saved(plan: Plan) -> Record:

@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
-from gen.lifecycle import HOUR, MINUTE, NOW, SECOND, active, apikey, key_id, observed, record, retiring, staged, tombstone
-from keyturn.api.v1alpha1.apikey import ApiKey, SealedKey
+from gen.deliveries import ANNA, BELA, ledger, wanting
+from gen.lifecycle import HOUR, MINUTE, NOW, SECOND, active, key_id, observed, retiring, staged, tombstone
+from keyturn.api.v1alpha1.apikey import SealedKey
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.version_state import Cause, VersionState
-from keyturn.keys.record import DeadEntry, Record, VersionEntry
+from keyturn.keys.record import DeadEntry, Record
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.observed import Observed
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Seal, Stage
-
-ANNA = "age1kvkh6hjpctxr9rkrwvjrq28s5y8u35lcg9t895d6vem7u6wvuefshyykz8"
-BELA = "age1ea65estn59awh5a79upmg385wr8dz7t3hke76dk3amrmqt8ykvcqfwjgyg"
-
-
-def wanting(
-    *, of: int | None = None, recipient: str = ANNA, received: int | None = None, asked: str = "", to: str = ANNA, **spec: object
-) -> ApiKey:
-    """An ApiKey for Anna. `of`: whose ciphertext its status holds, for `recipient`; `received`: what she says that she has."""
-    annotations = {"keyturn.dev/received": key_id(received)} if received else {}
-    annotations |= {"keyturn.dev/rotate-requested-at": asked} if asked else {}
-    status: Mapping[str, object] | None = None
-    if of is not None:
-        end = "2026-03-02T13:00:00Z"
-        sealed = {"keyID": key_id(of), "version": of, "recipient": recipient, "ciphertext": "age", "expirationTime": end}
-        status = {"sealed": sealed}
-    return apikey({"delivery": "Sealed", "sealed": {"recipient": to}, **spec}, annotations=annotations, status=status)
-
-
-def ledger(*versions: VersionEntry, dead: tuple[DeadEntry, ...] = ()) -> Record:
-    return replace(record(*versions, dead=dead), secret=None)
 
 
 def saved(plan: Plan) -> Record:
