@@ -151,7 +151,7 @@ def test_what_makes_no_sense_is_refused_with_words(team: Team, wrong: dict[str, 
 
 
 def test_delivery_stays_what_it_is(team: Team) -> None:
-    team.issue("fixed")
+    team.apply_apikey("fixed")
     with pytest.raises(ApiFailed) as refused:
         team.apply_apikey("fixed", listing("x"))
     assert "immutable" in str(refused.value)

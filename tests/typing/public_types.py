@@ -15,7 +15,7 @@ from keyturn.keys.digest import digest_matches
 from keyturn.keys.record import Record
 from keyturn.keys.record_signing import Damaged, Forged, Genuine, TooNew, UnknownSigner, Verification
 from keyturn.keys.token_format import Fault, Malformed, Token, parse_token
-from keyturn.lifecycle.plan import Annotate, Announce, Deliver, RenderSecret, SaveRecord, Stage, Step
+from keyturn.lifecycle.plan import Annotate, Announce, Deliver, RenderSecret, SaveRecord, Seal, Stage, Step
 
 
 def a_parsed_token_is_matched_on(text: str) -> Plaintext | Fault:
@@ -64,6 +64,8 @@ def every_step_is_acted_on(step: Step) -> str:
             return "record"
         case Deliver() | RenderSecret():
             return "Secret"
+        case Seal():
+            return "status"
         case Annotate(kind=kind):
             return assert_type(kind, str)
         case other:

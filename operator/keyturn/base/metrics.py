@@ -36,7 +36,7 @@ class RunResult(StrEnum):
     """Any other exception: traceback in the log, backed off."""
 
 
-STEP_KINDS: Final = ("Stage", "SaveRecord", "Deliver", "RenderSecret", "Annotate", "Announce")
+STEP_KINDS: Final = ("Stage", "SaveRecord", "Deliver", "Seal", "RenderSecret", "Annotate", "Announce")
 """The names of the steps in `lifecycle/plan.py`; a test holds the two together."""
 DEAD_REASONS: Final = (
     "Superseded",

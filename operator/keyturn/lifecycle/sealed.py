@@ -143,7 +143,7 @@ def _deadline(case: Situation, staged: VersionEntry) -> datetime:
 
 
 def _is_still_to_be_sealed(case: Situation, staged: VersionEntry) -> bool:
-    """This process holds its plaintext, and nobody can have it yet."""
+    """Its plaintext is held here, and nobody can have it yet."""
     return (staged.number, staged.key_id) in case.seen.held and sealed_key(case) is None
 
 

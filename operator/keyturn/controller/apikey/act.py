@@ -74,16 +74,22 @@ async def _act(rt: Runtime, seen: Observed, step: Step) -> None:
             signed = await save_record(rt, seen, record, create=create)
             if not is_brake:
                 await announce(rt, seen, signed)
+        case Deliver() | Seal() | RenderSecret():
+            await _hand_over(rt, seen, step)
+        case Annotate():
+            workload = {"kind": step.kind, "name": step.name, "uid": step.uid}
+            await annotate_workload(rt.client, seen.key.namespace, **workload, key_id=step.key_id, apikey_name=seen.key.name)
+            log.info("Annotated workload", namespace=seen.key.namespace, name=seen.key.name, kind=step.kind, workload=step.name)
+
+
+async def _hand_over(rt: Runtime, seen: Observed, step: Deliver | Seal | RenderSecret) -> None:
+    match step:
         case Deliver():
             await _deliver(rt, seen, step)
         case Seal():
             await seal(rt, seen, step)
         case RenderSecret():
             await _render_again(rt, seen, step)
-        case Annotate():
-            workload = {"kind": step.kind, "name": step.name, "uid": step.uid}
-            await annotate_workload(rt.client, seen.key.namespace, **workload, key_id=step.key_id, apikey_name=seen.key.name)
-            log.info("Annotated workload", namespace=seen.key.namespace, name=seen.key.name, kind=step.kind, workload=step.name)
 
 
 async def refresh(rt: Runtime, seen: Observed) -> None:
