@@ -77,15 +77,28 @@ def test_a_deleted_record_is_restored_without_a_rotation(team: Team) -> None:
     assert team.record("billing").serial > serial
 
 
-def test_without_record_and_status_a_key_is_minted_above_every_number_known(team: Team) -> None:
+def test_without_record_and_status_a_record_is_written_again_by_the_operator_that_saw_it(team: Team) -> None:
+    before = team.issue("billing", LONG)
+    pause(team)
+    delete_status(team)
+    team.api.delete(team.record_path("billing"))
+    team.wait_event("billing", "Warning/RecordRestored")
+    go_on(team)
+    team.wait_ready("billing")
+    assert team.secret("billing").resource_version == before.resource_version
+
+
+def test_without_record_and_status_a_key_is_minted_above_every_number_known(own_team: Team) -> None:
+    """By an operator that has seen neither."""
+    team = own_team
     team.issue("billing", LONG)
     team.request_rotation("billing")
     team.wait_ready("billing", version=2)
     old = team.secret("billing")
-    pause(team)
+    team.operator.kill()
     delete_status(team)
     team.api.delete(team.record_path("billing"))
-    go_on(team)
+    team.operator.restart()
     team.wait_ready("billing", version=3)
     assert team.accepted("billing") == {team.secret("billing").key_id}
     assert old.key_id not in team.accepted("billing")
@@ -121,7 +134,26 @@ def test_an_older_record_put_back_revives_no_dead_key(team: Team) -> None:
     assert stored is not None
     team.request_rotation("billing")
     team.wait_states("billing", {1: "Retired", 2: "Active"})
+    second = team.secret("billing")
     team.api.merge(team.record_path("billing"), {"data": stored.raw["data"]})
+    team.wait_event("billing", "Warning/RestoreDetected")
+    team.wait_states("billing", {1: "Retired", 2: "Active"})
+    assert team.accepted("billing") == {second.key_id}
+    assert first.key_id not in team.accepted("billing")
+    assert team.secret("billing").resource_version == second.resource_version, "the newest record was put back: nothing rotates"
+
+
+def test_an_older_record_put_back_unseen_revives_no_dead_key(own_team: Team) -> None:
+    """Nobody remembers the newer record: the Secret is ahead of what the old one knows."""
+    team = own_team
+    first = team.issue("billing", {"rotation": {"gracePeriod": "1s"}})
+    stored = team.raw_record("billing")
+    assert stored is not None
+    team.request_rotation("billing")
+    team.wait_states("billing", {1: "Retired", 2: "Active"})
+    team.operator.kill()
+    team.api.merge(team.record_path("billing"), {"data": stored.raw["data"]})
+    team.operator.restart()
     team.wait_until(
         lambda: team.record("billing").highest >= 2 and team.secret("billing").key_id in team.accepted("billing"),
         about="billing", what="the key in the Secret works again",

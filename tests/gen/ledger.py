@@ -70,7 +70,7 @@ class Ledger:
     @staticmethod
     def record(name: str, *, serial: int = 1, version: int = 1, **fields: object) -> Record:
         """One Active version, whose key is `token_of(name, version=…)`."""
-        return record(token=token_of(name, version=version), namespace=NAMESPACE, name=name, serial=serial, **fields)
+        return record(token=token_of(name, version=version), number=version, namespace=NAMESPACE, name=name, serial=serial, **fields)
 
     def write(self, written: Record, *, ring: SigningRing = RING, at: str | None = None) -> Json:
         """As the operator does it; `at`: under another name than its own."""

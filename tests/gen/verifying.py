@@ -38,11 +38,11 @@ class Known:
     is_caught_up: bool = True
 
 
-def record(*, token: str = TOKEN, not_after: datetime | None = None, **fields: object) -> Record:
+def record(*, token: str = TOKEN, number: int = 3, not_after: datetime | None = None, **fields: object) -> Record:
     """The record of team-a/billing with one Active version, whose token is TOKEN."""
     state = VersionState.ACTIVE if not_after is None else VersionState.RETIRING
     entry = VersionEntry(
-        number=3,
+        number=number,
         key_id=token[3:15],
         digest=digest_token(token),
         state=state,
@@ -57,7 +57,7 @@ def record(*, token: str = TOKEN, not_after: datetime | None = None, **fields: o
         "uid": "u",
         "serial": 1,
         "change": "Activated",
-        "highest": 3,
+        "highest": number,
         "versions": (entry,),
     }
     return Record(**{**values, **fields})

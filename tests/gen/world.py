@@ -22,9 +22,10 @@ from keyturn.keys.record import Record, SecretFingerprint, VersionEntry
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.credential_secret import keeps_previous, template_digest
 from keyturn.lifecycle.decide import decide
-from keyturn.lifecycle.observed import GoodRecord, NoRecord, NoSecret, Observed, OurSecret
+from keyturn.lifecycle.observed import Attestation, GoodRecord, NoRecord, NoSecret, Observed, OurSecret
 from keyturn.lifecycle.old_key_use import NOBODY_REPORTS, KeyUse, ReplicaLife, ReplicaUse
 from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, Plan, RenderSecret, SaveRecord, Seal, Stage, Step
+from keyturn.lifecycle.restore import attestation_of
 from keyturn.lifecycle.revocation_hit import RevocationHit, hit_on
 from keyturn.lifecycle.rotation_timing import effective_rotation
 from keyturn.lifecycle.versions import delivered
@@ -106,6 +107,36 @@ class Actor:
 
 
 @dataclass(slots=True)
+class Memory:
+    """A verifier: the newest record it was given, and every key that ended under its eyes."""
+
+    signed: bool
+    """Whether it can show the signature."""
+    held: Record | None = None
+    dead: set[str] = field(default_factory=set)
+
+    def take(self, record: Record, complaints: list[str]) -> None:
+        """As `verifier/store.py` does it."""
+        held = self.held
+        if held is not None:
+            live = {entry.key_id for entry in held.versions}
+            revived = any(entry.number <= held.highest and entry.key_id not in live for entry in record.versions)
+            if record.serial < held.serial or revived or record.highest < held.highest:
+                return
+            self.dead |= live - {entry.key_id for entry in record.versions}
+        self.held = record
+        if self.dead & {entry.key_id for entry in record.versions}:
+            complaints.append(f"a verifier accepts what was dead: {self.dead & {entry.key_id for entry in record.versions}}")
+
+    def says(self, seen: Record | None) -> tuple[Attestation, ...]:
+        """What it knows better than the one who asks."""
+        if self.held is None or self.held == seen:
+            return ()
+        told = attestation_of(self.held)
+        return (told if self.signed else replace(told, record=None),)
+
+
+@dataclass(slots=True)
 class World:
     """The cluster, and everything the laws must remember of its past."""
 
@@ -130,6 +161,8 @@ class World:
     """Somebody wrote to record or Secret behind the operators' backs since the last rest."""
     complaints: list[str] = field(default_factory=list)
     revocations: list[ApiKeyRevocation] = field(default_factory=list)
+    memory: Memory | None = None
+    """A verifier that remembers, and tells; None: nobody does."""
     asked: set[str] = field(default_factory=set)
     """Key IDs that revocations named, deleted ones too."""
     born: set[str] = field(default_factory=set)
@@ -179,6 +212,7 @@ class World:
             revocations=self._hits(record) if isinstance(record, Record) else (),
             use=self._use_seen(record) if isinstance(record, Record) else NOBODY_REPORTS,
             announced_serial=actor.announced,
+            attestations=self.memory.says(record if isinstance(record, Record) else None) if self.memory is not None else (),
         )
 
     def revoke(self, spec: dict[str, object]) -> None:
@@ -294,6 +328,8 @@ class World:
             self.meant = set(self.born)
         self._check_record_write(before if isinstance(before, Record) else None, signed, actor)
         self.record = Stored(signed, next(self.versions))
+        if self.memory is not None:
+            self.memory.take(signed, self.complaints)
         self.writes += 1
         actor.record = self.record
         staged = {entry.number for entry in signed.in_state(VersionState.STAGED)}
@@ -354,10 +390,15 @@ class World:
         for entry in before.versions if before else ():
             if entry.key_id not in live:
                 self._check_end(entry, after, actor)
+        self._check_memory(live)
         if len(after.in_state(VersionState.ACTIVE)) > 1:
             self.complaints.append("two versions are Active")
         if before is not None:
             self._check_succession(before, after, kept=was_live & live)
+
+    def _check_memory(self, live: set[str]) -> None:
+        if self.memory is not None and live & self.memory.dead:
+            self.complaints.append(f"{sorted(live & self.memory.dead)} ended under a verifier's eyes, and was written as live")
 
     def _check_succession(self, before: Record, after: Record, *, kept: set[str]) -> None:
         if before.uid != after.uid and not (before.retained or before.retain_on_delete) and kept:
@@ -381,6 +422,8 @@ class World:
 
     def _forget_what_was_wiped_out(self, before: Record | None) -> None:
         """Who deletes the record, or puts an old one back, deletes the memory of what only the record knew."""
+        if self.memory is not None:
+            return  # it is remembered elsewhere
         secret = self.secret.value if self.secret else None
         known = [before.highest if before else 0]
         known += [secret.version] if isinstance(secret, StoredSecret) and secret.intact else []
@@ -394,6 +437,9 @@ class World:
         if grave is None:
             self.complaints.append(f"{entry.key_id} vanished without a tombstone")
             return
+        if self.memory is not None and entry.key_id in self.memory.dead:
+            self.died[entry.key_id] = grave.reason
+            return  # it was dead already, and an old record had called it live
         view = actor.secret.value if actor.secret else None
         if self.delivery is Delivery.SECRET:
             below = isinstance(view, StoredSecret) and entry.number < view.version
@@ -444,7 +490,8 @@ class World:
             self.complaints.append("a version is in force of which nobody said that they have it")
         if isinstance(secret, StoredSecret) and secret.intact and not self.tampered and self.exists:
             accepted = {entry.key_id for entry in record.versions}
-            ended_by_intent = self.died.get(secret.key_id) in BY_INTENT
+            has_expired = record.expiration_time is not None and record.expiration_time <= self.now
+            ended_by_intent = has_expired or self.died.get(secret.key_id) in BY_INTENT
             if secret.key_id not in accepted and not ended_by_intent:
                 self.complaints.append(f"the Secret holds {secret.key_id}, which no verifier accepts")
 

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from gen.world import KEY, Actor, Luck, Reports, Stored, StoredSecret, World
+from gen.world import KEY, Actor, Luck, Memory, Reports, Stored, StoredSecret, World
 from keyturn.base.settings import Settings
 from keyturn.keys.record import Record
 from keyturn.lifecycle.decide import decide
@@ -198,7 +198,7 @@ class LifeCycle(RuleBasedStateMachine):
 
     @invariant()
     def nothing_breaks_a_law(self) -> None:
-        assert self.world.complaints == []
+        assert self.world.complaints == [], self.world.complaints
 
     def _no_revoked_key_lives(self) -> None:
         """Neither what is revoked now, nor what ever was; mode Replace has had its time."""
@@ -216,9 +216,9 @@ class LifeCycle(RuleBasedStateMachine):
             each.skew = timedelta(0)
         world.rest(actor)
         world.tampered = False
-        assert world.complaints == []
+        assert world.complaints == [], world.complaints
         world.check_laws()
-        assert world.complaints == []
+        assert world.complaints == [], world.complaints
         self._no_revoked_key_lives()
         before = world.writes
         world.look(actor)
@@ -235,7 +235,32 @@ class LifeCycleUnderAttack(LifeCycle):
     with_attacks = True
 
 
+class LifeCycleWithAWitness(LifeCycleUnderAttack):
+    """Somebody puts old records back, and a verifier knows better: then nothing that was dead ever lives again, nor is a number reused."""
+
+    signed = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = self.world.memory = Memory(self.signed)
+
+    def teardown(self) -> None:
+        super().teardown()
+        if self.world.record is not None:
+            assert self.memory.held == self.world.record.value, "it accepts what the cluster holds"
+
+
+class LifeCycleWithAWitnessWithoutSignatures(LifeCycleWithAWitness):
+    """The same, where it remembers less: no snapshot."""
+
+    signed = False
+
+
 LifeCycle.TestCase.settings = hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
 LifeCycleUnderAttack.TestCase.settings = hypothesis_settings(max_examples=40, stateful_step_count=40, deadline=None)
+LifeCycleWithAWitness.TestCase.settings = hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
+LifeCycleWithAWitnessWithoutSignatures.TestCase.settings = hypothesis_settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestLifeCycle = LifeCycle.TestCase
 TestLifeCycleUnderAttack = LifeCycleUnderAttack.TestCase
+TestLifeCycleWithAWitness = LifeCycleWithAWitness.TestCase
+TestLifeCycleWithAWitnessWithoutSignatures = LifeCycleWithAWitnessWithoutSignatures.TestCase

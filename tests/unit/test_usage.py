@@ -22,7 +22,7 @@ TERMS = Terms(FOREVER, FOREVER, disabled=False, power=POWER)
 
 def live(*key_ids: str) -> dict[str, LiveKey]:
     """Versions, each of an ApiKey of its own."""
-    return {key_id: LiveKey(bytes(40), key_id, f"team-a.{key_id.lower()}", 1, TERMS) for key_id in key_ids}
+    return {key_id: LiveKey(bytes(48), key_id, f"team-a.{key_id.lower()}", 1, TERMS) for key_id in key_ids}
 
 
 def retiring_lines(usage: Usage) -> dict[str, float | None]:

@@ -17,7 +17,7 @@ from keyturn.keys.root_secret import RootSecret, SigningRing
 from keyturn.keys.token_format import encode_base62, format_token
 from keyturn.verifier.check import Asked, check
 from keyturn.verifier.live_key import LiveKey
-from keyturn.verifier.store import Store, Taken
+from keyturn.verifier.store import Held, Store, Taken
 from keyturn.verifier.verdicts import Accepted, Refusal, Refused
 
 STRANGER = SigningRing.of(RootSecret(b"x" * 32))
@@ -36,7 +36,10 @@ def token_of(name: str, number: int) -> str:
 def history(name: str, length: int) -> list[Record]:
     """A record through `length` rotations: at most two versions live, at last none."""
     states = [tuple(version(number, name=name) for number in range(max(1, top - 1), top + 1)) for top in range(1, length + 1)]
-    return [gen.record(name=name, serial=10 + place, versions=versions) for place, versions in enumerate([*states, ()])]
+    return [
+        gen.record(name=name, number=min(place + 1, length), serial=10 + place, versions=versions)
+        for place, versions in enumerate([*states, ()])
+    ]
 
 
 @st.composite
@@ -140,6 +143,28 @@ def test_what_a_list_leaves_out_has_vanished() -> None:
     store.note_listed({"team-a.a", "team-a.c"}, at=7.0)
     assert store.vanished == {"team-a.b": 7.0}
     assert store.names() == {"team-a.a", "team-a.b", "team-a.c", "team-a.d"}
+
+
+@pytest.mark.parametrize(
+    "forked",
+    [
+        pytest.param({"versions": (version(1),), "highest": 4}, id="calls a version live that had ended"),
+        pytest.param({"versions": (version(4),), "highest": 2}, id="forgot numbers that were given out"),
+        pytest.param({"versions": (replace(version(5), number=3),), "highest": 4}, id="gives a number out again"),
+    ],
+)
+def test_what_was_written_over_an_older_record_is_refused_and_the_newer_one_stays(forked: Mapping[str, object]) -> None:
+    """A restored backup, and an operator that went on from there: its serials are the newest."""
+    store = gen.store(gen.record(name="a", serial=5, highest=4, versions=(version(4),)))
+    assert store.take(gen.offered(gen.record(name="a", serial=6, **forked))) is Taken.FORKED
+    assert set(store.live) == {version(4).key_id}
+    assert store.held("team-a.a") == Held(5, 4, frozenset({version(4).key_id}))
+
+
+def test_a_tombstone_remembers_numbers_too() -> None:
+    store = gen.store(gen.record(name="a", serial=5, highest=4, versions=()))
+    assert store.take(gen.offered(gen.record(name="a", serial=6, highest=4, versions=(version(4),)))) is Taken.FORKED
+    assert store.take(gen.offered(gen.record(name="a", serial=7, highest=5, versions=(version(5),)))) is Taken.APPLIED
 
 
 def test_new_public_keys_let_in_what_the_old_ones_did_not() -> None:

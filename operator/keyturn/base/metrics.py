@@ -82,6 +82,11 @@ SECRET_EDITS_UNDONE: Final = Counter(
     "keyturn_secret_edits_undone", "Edits beside the key, by others, that were undone in credential Secrets", registry=REGISTRY
 )
 RECORDS_DAMAGED: Final = Counter("keyturn_records_damaged", "Verifier records that could not be read or verified", registry=REGISTRY)
+RECORDS_RECOVERED: Final = Counter(
+    "keyturn_records_recovered",
+    "Records older than what verifiers or the operator knew, put right: a backup was restored",
+    registry=REGISTRY,
+)
 EVENTS: Final = Counter("keyturn_events", "Kubernetes Events by result", ["result"], registry=REGISTRY)
 AUDIT_LINES: Final = Counter("keyturn_audit_lines", "Audit lines by result", ["result"], registry=REGISTRY)
 QUEUE_DEPTH: Final = Gauge("keyturn_queue_depth", "ApiKeys that wait for a worker", registry=REGISTRY)

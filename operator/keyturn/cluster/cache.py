@@ -7,13 +7,15 @@ passed already (`seen_through`) has been deleted since: a late answer cannot bri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from keyturn.base.names import Key
 
 T = TypeVar("T")
+OnReplaced = Callable[[Key, T, T | None], None]
+"""Told of every value that another one took the place of; None: it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,9 @@ class Cache(Generic[T]):
     Not thread-safe: it belongs to one event loop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_replaced: OnReplaced[T] | None = None) -> None:
         self._entries: dict[Key, Entry[T]] = {}
+        self._on_replaced = on_replaced
         self.seen_through = 0
         """Every change up to this resource version is known here."""
         self.newest = 0
@@ -63,6 +66,8 @@ class Cache(Generic[T]):
         if resource_version <= known:
             return False
         self._entries[key] = Entry(value, resource_version, uid)
+        if held is not None:
+            self._tell(key, held, self._entries[key])
         self.newest = max(self.newest, resource_version)
         return True
 
@@ -72,6 +77,7 @@ class Cache(Generic[T]):
         if held is None or held.resource_version > resource_version:
             return False
         del self._entries[key]
+        self._tell(key, held, None)
         return True
 
     def advance(self, resource_version: int) -> None:
@@ -99,7 +105,14 @@ class Cache(Generic[T]):
         self._entries = fresh
         self.seen_through = list_resource_version
         self.newest = max((entry.resource_version for entry in fresh.values()), default=0)
-        return {key for key in before.keys() | fresh.keys() if _version(before.get(key)) != _version(fresh.get(key))}
+        changed = {key for key in before.keys() | fresh.keys() if _version(before.get(key)) != _version(fresh.get(key))}
+        for key in changed & before.keys():
+            self._tell(key, before[key], fresh.get(key))
+        return changed
+
+    def _tell(self, key: Key, before: Entry[T], after: Entry[T] | None) -> None:
+        if self._on_replaced is not None:
+            self._on_replaced(key, before.value, after.value if after is not None else None)
 
 
 class Caches(Generic[T]):

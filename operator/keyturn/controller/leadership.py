@@ -40,6 +40,7 @@ from keyturn.controller.runtime import Memory, Runtime
 from keyturn.controller.secret_looks import look_at_secrets
 from keyturn.controller.sweep import sweep_forever
 from keyturn.controller.verifiers import Verifiers
+from keyturn.controller.witnesses import EarlierTerm, Witnesses
 from keyturn.controller.workqueue import WorkQueue
 from keyturn.keys.record_encoding import holds_key_of, serial_in
 from keyturn.lifecycle.look_rounds import LookRounds
@@ -84,11 +85,13 @@ async def lead(
     stop: asyncio.Event,
     at_work: Callable[[WorkQueue | None], None],
     found: Found,
+    earlier: EarlierTerm,
 ) -> TermEnd:
     """Work until `stop`, or until the lead is lost; the elector holds the lead already."""
     rt = _runtime(client, settings, installation, elector)
     rt.has_argo_rollouts, rt.follows_revocations = found.has_argo_rollouts, found.follows_revocations
     async with _watching(rt, has_products=found.has_products) as (reflectors, watching):
+        rt.witnesses.compare(earlier, rt.records.entries())
         _take_up_telling(rt, elector)
         _take_up_places(rt)
         rt.queue.start()
@@ -98,6 +101,7 @@ async def lead(
         finally:
             at_work(None)
             finished = await rt.queue.stop(STOP_TIMEOUT)
+            rt.witnesses.hand_over(earlier, rt.records.entries())
             measure_no_term()
             metrics.KEYS.forget()
     if not finished:
@@ -170,13 +174,14 @@ async def _watching(rt: Runtime, *, has_products: bool) -> AsyncIterator[tuple[l
 
 
 def _runtime(client: Client, settings: Settings, installation: Installation, elector: Elector) -> Runtime:
+    witnesses = Witnesses(installation)
     rt = Runtime(
         settings=settings,
         clock=utc_now,
         client=client,
         installation=installation,
         apikeys=Cache[bytes](),
-        records=Cache[StoredRecord](),
+        records=Cache[StoredRecord](on_replaced=witnesses.note_replaced),
         secrets=_known_secrets(settings),
         record_secrets=RecordSecrets(client, namespace=settings.records_namespace),
         credential_secrets=CredentialSecrets(client, by_patch=settings.secret_access is SecretAccess.GUARDED),
@@ -196,19 +201,25 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         is_busy=lambda: rt.queue.stats.depth > 0,
         clock=rt.clock,
     )
-    rt.revocations = Revocations(
-        client,
+    rt.revocations = _revocations(rt)
+    rt.witnesses = witnesses
+    witnesses.wake = rt.queue.add
+    rt.claims = Claims(records=rt.records, read=lambda key: read_record(rt, key))
+    rt.verifiers.on_change = rt.revocations.verifiers_changed
+    rt.uses = KeyUses(wake=lambda key, at: _wake(rt, key, at=at), lives=lambda: rt.verifiers.lives(rt.clock()), clock=rt.clock)
+    _measure(rt)
+    return rt
+
+
+def _revocations(rt: Runtime) -> Revocations:
+    return Revocations(
+        rt.client,
         records=rt.records,
         read=lambda key: read_record(rt, key),
         wake=rt.queue.add_urgent,
         live=lambda: rt.verifiers.live,
         clock=rt.clock,
     )
-    rt.claims = Claims(records=rt.records, read=lambda key: read_record(rt, key))
-    rt.verifiers.on_change = rt.revocations.verifiers_changed
-    rt.uses = KeyUses(wake=lambda key, at: _wake(rt, key, at=at), lives=lambda: rt.verifiers.lives(rt.clock()), clock=rt.clock)
-    _measure(rt)
-    return rt
 
 
 def _measure(rt: Runtime) -> None:
@@ -276,7 +287,8 @@ def _reflectors(rt: Runtime) -> list[Reflector]:
         sink=CacheSink(rt.records, decode=decode_stored_record, on_change=lambda key: _note_record(rt, key)),
     )
     uses = rt.uses.reflector(rt.client, namespace=rt.settings.records_namespace)
-    return [records, *_credential_reflectors(rt), rt.verifiers.reflector(), uses]
+    newer = rt.witnesses.reflector(rt.client, namespace=rt.settings.records_namespace)
+    return [records, *_credential_reflectors(rt), rt.verifiers.reflector(), uses, newer]
 
 
 def _credential_reflectors(rt: Runtime) -> list[Reflector]:

@@ -31,6 +31,7 @@ from keyturn.controller.installation import Installation, set_up
 from keyturn.controller.leadership import Found, TermEnd, first_notes, lead
 from keyturn.controller.probes import queue_complaint
 from keyturn.controller.rights import LEASE_NAME, argo_rights, needed_rights, revocation_rights, watched_namespaces
+from keyturn.controller.witnesses import EarlierTerm
 from keyturn.controller.workqueue import WorkQueue
 
 FIRST_PAUSE: Final = 0.5
@@ -125,11 +126,11 @@ async def _work(client: Client, settings: Settings, health: Health, stop: asynci
     products = await _patiently("Looking for the ApiProduct resource", lambda: _has_products(client))
     argo = await _patiently("Looking for Argo Rollouts", lambda: _may_restart_argo_rollouts(client, settings))
     revocations = await _patiently("Asking for permissions", lambda: _may_follow_revocations(client))
-    fence = asyncio.create_task(watch_fence(client, settings), name="fence")
+    fence, earlier = asyncio.create_task(watch_fence(client, settings), name="fence"), EarlierTerm()
     try:
         while True:
             health.complaint = None
-            end = await _term(client, settings, installation, health, stop, found=Found(argo, products, revocations))
+            end = await _term(client, settings, installation, health, stop, found=Found(argo, products, revocations), earlier=earlier)
             if end is not TermEnd.AGAIN:
                 return int(end is TermEnd.STUCK)
             log.info("Stands by again")
@@ -146,6 +147,7 @@ async def _term(
     stop: asyncio.Event,
     *,
     found: Found,
+    earlier: EarlierTerm,
 ) -> TermEnd:
     elector = Elector(client, namespace=settings.namespace, name=LEASE_NAME, identity=_identity(), lease_duration=settings.lease_duration)
     elector.notes = lambda: first_notes(elector, settings)
@@ -155,7 +157,7 @@ async def _term(
         health.queue = queue
         metrics.LEADER.set(queue is not None)
 
-    return await lead(client, settings, installation, elector, stop=stop, at_work=at_work, found=found)
+    return await lead(client, settings, installation, elector, stop=stop, at_work=at_work, found=found, earlier=earlier)
 
 
 async def _patiently(doing: str, ask: Callable[[], Awaitable[T]]) -> T:

@@ -32,6 +32,7 @@ from keyturn.controller.known_secrets import KnownSecrets
 from keyturn.controller.products import Products
 from keyturn.controller.revocations import Revocations
 from keyturn.controller.verifiers import Verifiers
+from keyturn.controller.witnesses import Witnesses
 from keyturn.controller.workqueue import WorkQueue
 from keyturn.keys.record import Record, SecretFingerprint
 from keyturn.lifecycle.announcement import EventText
@@ -234,6 +235,7 @@ class Runtime:
     products: Products = field(init=False)
     revocations: Revocations = field(init=False)
     claims: Claims = field(init=False)
+    witnesses: Witnesses = field(init=False)
 
     def __copy__(self) -> Self:
         """Kopf copies the memo for every object; there is one runtime."""

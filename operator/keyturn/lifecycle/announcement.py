@@ -12,6 +12,7 @@ from keyturn.base.clock import format_time
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import DeadEntry, Record
 from keyturn.lifecycle.plan import Change
+from keyturn.lifecycle.restore import OLD_RECORD
 
 NORMAL: Final = "Normal"
 WARNING: Final = "Warning"
@@ -60,7 +61,14 @@ def _told(record: Record) -> tuple[str, str, str, str] | None:
         case Change.REVOKED | Change.EXPIRED | Change.ENDED:
             return WARNING if record.change == Change.REVOKED else NORMAL, str(record.change), "End", _ended(record)
         case Change.RESTORED:
-            return WARNING, "RecordRestored", "Restore", "The verifier record was lost and was written again from status and Secret"
+            return (
+                WARNING,
+                "RecordRestored",
+                "Restore",
+                "The verifier record was lost and was written again from what was still known of it",
+            )
+        case Change.RECOVERED:
+            return WARNING, Reason.RESTORE_DETECTED, "Restore", _recovered(record)
         case Change.RETAINED:
             return NORMAL, "Retained", "Retain", "The ApiKey is gone; its key stays in force, as deletionPolicy: Retain asks"
         case Change.TAKEN_OVER:
@@ -81,6 +89,14 @@ def _activated(record: Record) -> tuple[str, str, str, str] | None:
     message = f"{delivered}; version {old.number} ({old.key_id}) still works{until}"
     repaired = active.cause in REPAIRS
     return WARNING if repaired else NORMAL, "Rotated", "Rotate", message
+
+
+def _recovered(record: Record) -> str:
+    was_old = (
+        "The verifier record was an old one: somebody restored a backup, or put it back. What is known of later versions was written again"
+    )
+    dead = [entry for entry in record.dead if entry.reason == OLD_RECORD]
+    return f"{was_old}; version {dead[-1].number} ({dead[-1].key_id}) stays dead" if dead else was_old
 
 
 def _retired(record: Record) -> tuple[str, str, str, str]:

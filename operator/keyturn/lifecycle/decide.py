@@ -16,7 +16,7 @@ from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import MINUTE
 from keyturn.base.errors import UserMustAct
 from keyturn.keys.record import Record
-from keyturn.lifecycle import imported, issuing, overlap, power, revocation, rotation, sealed
+from keyturn.lifecycle import imported, issuing, overlap, power, restore, revocation, rotation, sealed
 from keyturn.lifecycle.consent import Consent, consent_for
 from keyturn.lifecycle.deletion import decide_for_gone_apikey
 from keyturn.lifecycle.observed import BadRecord, GoodRecord, Observed
@@ -91,7 +91,7 @@ def decide(seen: Observed) -> Plan:
 
 
 def _decide(seen: Observed) -> Plan:
-    plan = revocation.revocation_acts(seen) or _decide_the_rest(seen)
+    plan = restore.newest_knowledge_wins(seen) or revocation.revocation_acts(seen) or _decide_the_rest(seen)
     return plan if plan.steps else _sooner(plan, Plan(look_again_time=revocation.next_end(seen)))
 
 

@@ -17,6 +17,7 @@ from keyturn.lifecycle.credential_secret import DRIFTED, keeps_previous, templat
 from keyturn.lifecycle.observed import REFUSAL_RECHECK, ForeignSecret, NoRecord, NoSecret, Observed, OurSecret, UnreadableSecret
 from keyturn.lifecycle.plan import Change, Deliver, Plan, RenderSecret, SaveRecord, Stage, Waiting
 from keyturn.lifecycle.power import shortest_overlap, with_power, with_requests
+from keyturn.lifecycle.restore import OLD_RECORD, highest_told, latest_serial_told
 from keyturn.lifecycle.revocation import ended_by_revocation
 from keyturn.lifecycle.situation import Situation
 from keyturn.lifecycle.versions import activate, bury, delivered
@@ -49,16 +50,16 @@ def start_a_record(seen: Observed, *, apikey: ApiKey, consent: Consent, problem:
 
 def first_record(seen: Observed, apikey: ApiKey, consent: Consent) -> Record:
     """The record before its first version, above every number known."""
-    known = [entry.number for entry in (apikey.status.versions or ())] if apikey.status else []
+    known = [0, *(entry.number for entry in (apikey.status.versions or ()))] if apikey.status else [0]
     if isinstance(seen.secret, OurSecret) and seen.secret.intact:
         known.append(seen.secret.version)
-    highest = max(known, default=0)
+    highest = max(*known, highest_told(seen))
     record = Record(
         installation=seen.installation,
         namespace=seen.key.namespace,
         name=seen.key.name,
         uid=apikey.metadata.uid,
-        serial=0,
+        serial=latest_serial_told(seen),
         change=Change.STAGED,
         highest=highest,
         dead_through=highest,
@@ -112,7 +113,7 @@ def secret_is_ahead_of_the_record(case: Situation) -> Plan | None:
     secret, record = case.seen.secret, case.record
     if not isinstance(secret, OurSecret) or not secret.intact or secret.version <= record.highest:
         return None
-    ended = bury(record, *record.versions, state=VersionState.REVOKED, reason="OldRecordRestored", now=case.now)
+    ended = bury(record, *record.versions, state=VersionState.REVOKED, reason=OLD_RECORD, now=case.now)
     ended = replace(ended, highest=secret.version, dead_through=secret.version - 1)
     restored = _restored(case.seen, case.apikey, ended)
     if restored is not None:

@@ -114,6 +114,18 @@ class LiveVerifier:
 
 
 @dataclass(frozen=True, slots=True)
+class Attestation:
+    """What somebody knows of the record beside the cluster: every number up to `highest` is dead but for the versions in `live`."""
+
+    serial: int
+    highest: int
+    live: frozenset[str]
+    """Key IDs."""
+    record: Record | None = None
+    """All of it, where there is a signature of ours; None: it is only said, which ends keys and brings back none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One ApiKey and all that belongs to it, as one reconcile sees it."""
 
@@ -131,6 +143,8 @@ class Observed:
     """Those that must know a version before it is delivered; none: a delay stands in for them."""
     held: frozenset[tuple[int, str]] = frozenset()
     """(version, key ID) of the staged versions whose plaintext this process holds."""
+    attestations: tuple[Attestation, ...] = ()
+    """Where somebody knows the record better than the cluster does."""
     product: ProductSeen | None = None
     """Of the ApiProduct that the spec refers to; None: there is no productRef, or nothing was read yet."""
     elsewhere: Mapping[str, Key] = field(default_factory=dict)

@@ -29,6 +29,8 @@ class Change(StrEnum):
     """The credential Secret was rendered anew with the same version."""
     RESTORED = "Restored"
     """A lost record was written again from what the cluster still knows."""
+    RECOVERED = "Recovered"
+    """The cluster held an older record than verifiers or the operator know: what they know was put back."""
     RETAINED = "Retained"
     """The ApiKey is gone, its key stays in force as asked."""
     TAKEN_OVER = "TakenOver"

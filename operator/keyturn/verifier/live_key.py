@@ -14,7 +14,7 @@ from keyturn.verifier.limits import Limit
 Network = IPv4Network | IPv6Network
 FOREVER: Final = float("inf")
 DIGEST_SIZE: Final = 32
-SERIAL_SIZE: Final = 8
+NUMBER_SIZE: Final = 8
 DEFAULT_STALENESS: Final = 900.0
 """Seconds a key is believed without news from the cluster, where its record names none."""
 
@@ -53,7 +53,7 @@ class LiveKey(NamedTuple):
     """One version of an ApiKey that may be accepted. A tuple of five, since there may be 100,000 of them in 40 MB."""
 
     proof: bytes
-    """SHA-256 of the token (32 bytes), then the serial of the record it stands in (8 bytes, big-endian)."""
+    """SHA-256 of the token (32 bytes), then serial and highest number of the record it stands in (8 bytes each, big-endian)."""
     key_id: str
     record_name: str
     """`<namespace>.<name>` of the ApiKey."""
@@ -68,7 +68,12 @@ class LiveKey(NamedTuple):
     @property
     def serial(self) -> int:
         """Which writing of the record it comes from."""
-        return int.from_bytes(self.proof[DIGEST_SIZE:], "big")
+        return int.from_bytes(self.proof[DIGEST_SIZE:-NUMBER_SIZE], "big")
+
+    @property
+    def highest(self) -> int:
+        """The highest version number that was ever given out when that was written."""
+        return int.from_bytes(self.proof[-NUMBER_SIZE:], "big")
 
 
 def live_keys(record: Record, *, record_name: str) -> Iterator[LiveKey]:
@@ -77,13 +82,13 @@ def live_keys(record: Record, *, record_name: str) -> Iterator[LiveKey]:
     Raises ValueError for a CIDR that is none: such a record must not be taken for one without limits.
     """
     power = _power_of(record)
-    serial = record.serial.to_bytes(SERIAL_SIZE, "big")
+    written = record.serial.to_bytes(NUMBER_SIZE, "big") + record.highest.to_bytes(NUMBER_SIZE, "big")
     expiration = record.expiration_time.timestamp() if record.expiration_time is not None else FOREVER
     for entry in record.versions:
         digest = raw_digest(entry.digest)
         if digest is not None:
             terms = Terms(_not_after(entry), expiration, record.disabled, power, imported=entry.imported)
-            yield LiveKey(digest + serial, entry.key_id, record_name, entry.number, terms)
+            yield LiveKey(digest + written, entry.key_id, record_name, entry.number, terms)
 
 
 def _power_of(record: Record) -> Power:

@@ -3,7 +3,8 @@
 Before it: a watch of the records' namespace, or a snapshot. Three things that a cache of Kubernetes objects would get wrong:
 
 - Only what the operator signed counts, and a record is checked before what is held of it is given up.
-- A record that is older than the one held is a replay, or a restored backup: it is ignored, and said.
+- A record that is older than the one held is a replay, or a restored backup: it is ignored, and said. So is one that was written over
+  such a record: dead stays dead, whatever a ledger says that lost its memory.
 - A record that vanishes stays in force for a while: who can delete Secrets must not be able to stop an API at once. The end of a key is a
   record that says so; one that only vanished is believed for as long as a silent cluster would be.
 """
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
 from keyturn.base.names import Key
@@ -35,6 +36,8 @@ class Taken(StrEnum):
     """It was in force already."""
     OLDER = "older"
     """Its serial is lower than the one in force: a replay, or a restored backup."""
+    FORKED = "forked"
+    """Newer, and written over an older one: it forgot numbers, or calls a version live that the one in force proves dead."""
     FORGED = "forged"
     """Not what the operator signed, or not for this ApiKey."""
     UNKNOWN_SIGNER = "unknown_signer"
@@ -59,6 +62,19 @@ class OfferedRecord:
         return Key.of_record(self.record_name)
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is held of one record, whoever asks: a proof that every number up to `highest` is dead but for those of `live`."""
+
+    serial: int = 0
+    highest: int = 0
+    live: frozenset[str] = frozenset()
+    """Key IDs."""
+
+
+NOTHING: Final = Held()
+
+
 class Store:
     """Changed by one event loop or thread at a time; a check may run at any moment, in any other too."""
 
@@ -77,8 +93,8 @@ class Store:
         """Records that are gone from the cluster without a word, and since when, in unix seconds. They stay in force here for a while."""
         self._live: dict[str, LiveKey] = {}
         self._imported: dict[bytes, LiveKey] = {}
-        self._held: dict[str, tuple[LiveKey, ...] | LiveKey | int] = {}
-        """By record name: its live versions, or the serial alone where it has none. One version, by far the most frequent: itself."""
+        self._held: dict[str, tuple[LiveKey, ...] | LiveKey | Held] = {}
+        """By record name: its live versions, or the rest alone where it has none. One version, by far the most frequent: itself."""
         self._powers: WeakValueDictionary[Power, Power] = WeakValueDictionary()
         self._terms: WeakValueDictionary[Terms, Terms] = WeakValueDictionary()
 
@@ -107,16 +123,15 @@ class Store:
 
     def serial_of(self, record_name: str) -> int:
         """The serial of the record in force; 0: there is none."""
-        held = self._held.get(record_name)
-        match held:
-            case None:
-                return 0
-            case int():
-                return held
-            case LiveKey():
-                return held.serial
-            case _:
-                return held[0].serial
+        return self.held(record_name).serial
+
+    def held(self, record_name: str) -> Held:
+        """What the record in force says; all zero: there is none."""
+        held = self._held.get(record_name, NOTHING)
+        if isinstance(held, Held):
+            return held
+        versions = _versions(held)
+        return Held(versions[0].serial, versions[0].highest, frozenset(version.key_id for version in versions))
 
     def take(self, offered: OfferedRecord) -> Taken:
         """Put a record in force, if it is genuine and not older than the one held. Never raises, whatever it holds."""
@@ -138,11 +153,11 @@ class Store:
 
         Where it held none it was a tombstone, whose serial is kept: an old record of that name must not come back.
         """
-        held = self._held.get(record_name, 0)
-        if isinstance(held, int) or record_name in self.vanished:
+        held = self._held.get(record_name, NOTHING)
+        if isinstance(held, Held) or record_name in self.vanished:
             return False
         self.vanished[record_name] = at
-        self._put(record_name, tuple(self._believed(version, since=at) for version in _versions(held)), serial=self.serial_of(record_name))
+        self._put(record_name, tuple(self._believed(version, since=at) for version in _versions(held)), otherwise=NOTHING)
         return True
 
     def note_listed(self, record_names: AbstractSet[str], *, at: float) -> None:
@@ -151,28 +166,30 @@ class Store:
             self.note_vanished(record_name, at=at)
 
     def _take_genuine(self, record_name: str, record: Record) -> Taken:
-        held = self.serial_of(record_name)
-        if record.serial < held:
+        held = self.held(record_name)
+        if record.serial < held.serial:
             return Taken.OLDER
-        if record.serial == held and record_name not in self.vanished:
+        if record.serial == held.serial and record_name not in self.vanished:
             return Taken.SAME
         try:
             versions = tuple(self._shared(version) for version in live_keys(record, record_name=record_name))
         except (ValueError, OverflowError):  # a CIDR that is none, a serial beyond 64 bits
             return Taken.DAMAGED
+        if record.highest < held.highest or any(_is_revived(version, held) for version in versions):
+            return Taken.FORKED
         self.vanished.pop(record_name, None)
-        self._put(record_name, versions, serial=record.serial)
-        return Taken.APPLIED if record.serial > held else Taken.SAME
+        self._put(record_name, versions, otherwise=Held(record.serial, record.highest))
+        return Taken.APPLIED if record.serial > held.serial else Taken.SAME
 
-    def _put(self, record_name: str, versions: tuple[LiveKey, ...], *, serial: int) -> None:
-        before = self._held.get(record_name, 0)
+    def _put(self, record_name: str, versions: tuple[LiveKey, ...], *, otherwise: Held) -> None:
+        before = self._held.get(record_name, NOTHING)
         for version in versions:  # first: a key that goes on counting must not be unknown in between, to another thread
             self._index(version)
-        self._held[record_name] = _compact(versions, serial=serial)
+        self._held[record_name] = _compact(versions, otherwise=otherwise)
         self._drop(before)
 
-    def _drop(self, held: tuple[LiveKey, ...] | LiveKey | int) -> None:
-        if isinstance(held, int):
+    def _drop(self, held: tuple[LiveKey, ...] | LiveKey | Held) -> None:
+        if isinstance(held, Held):
             return
         for version in _versions(held):
             # Not where the record still has it, nor where two records name one key ID: the later one has it.
@@ -200,6 +217,11 @@ class Store:
         return version._replace(terms=_one_of(self._terms, terms))
 
 
+def _is_revived(version: LiveKey, held: Held) -> bool:
+    """Whether the record that is held proves this version dead."""
+    return version.version <= held.highest and version.key_id not in held.live
+
+
 def _one_of(known: WeakValueDictionary[T, T], item: T) -> T:
     return known.setdefault(item, item)
 
@@ -208,10 +230,10 @@ def _versions(held: tuple[LiveKey, ...] | LiveKey) -> tuple[LiveKey, ...]:
     return (held,) if isinstance(held, LiveKey) else held  # a LiveKey is a tuple as well
 
 
-def _compact(versions: tuple[LiveKey, ...], *, serial: int) -> tuple[LiveKey, ...] | LiveKey | int:
+def _compact(versions: tuple[LiveKey, ...], *, otherwise: Held) -> tuple[LiveKey, ...] | LiveKey | Held:
     match versions:
         case ():
-            return serial
+            return otherwise
         case (only,):
             return only
         case _:

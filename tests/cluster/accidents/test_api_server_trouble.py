@@ -167,36 +167,6 @@ def _away(scene: Scene, *, seconds: float) -> None:
     scene.check("billing", "orders")
 
 
-@pytest.mark.slow
-def test_a_restored_store_is_taken_as_the_truth_and_its_keys_work(own_plane: Plane, tmp_path: Path) -> None:
-    """Snapshot with version 1, two rotations, restore.
-
-    What holds: Secret and record agree again and the key in the Secret works; no version is accepted that the restored record does not
-    name, though the operator knew of later ones; the next rotation works. What cannot hold, since the store that forgot is the ledger:
-    version 1, dead before the restore, is Active again, and the number 2 is given out once more, with another key ID.
-    """
-    with Scene.open(own_plane, folder=tmp_path) as scene:
-        team = scene.team
-        team.apply_apikey("billing", SPEC)
-        scene.rest("billing", version=1)
-        first = team.secret("billing")
-        own_plane.snapshot(tmp_path / "snapshot")
-        scene.rotate("billing")
-        second = team.secret("billing")
-        scene.rotate("billing")
-        third = team.secret("billing")
-        scene.laws.check()
-        own_plane.restore(tmp_path / "snapshot")
-        scene.rest("billing", version=1)
-        assert team.secret("billing").token == first.token
-        assert team.accepted("billing") == {first.key_id}
-        team.apply_apikey("billing", {**SPEC, "minVersion": 2})  # as the runbook says
-        team.wait_states("billing", {1: "Retired", 2: "Active"}, patience=60.0)
-        assert team.accepted("billing").isdisjoint({first.key_id, second.key_id, third.key_id})
-        assert team.secret("billing").key_id in team.accepted("billing")
-        assert team.operator.is_running
-
-
 def test_an_event_that_could_not_be_posted_is_posted_after_the_crash(scene: Scene) -> None:
     """The API server refuses Events for longer than leases last, then the operator dies: a later one still tells."""
     door, team = scene.doors["a"], scene.team

@@ -189,6 +189,9 @@ class Reason(StrEnum):
     """Ready, Stalled: the signature of the verifier record does not fit its bytes: somebody wrote it. See the runbook."""
     RECORD_TOO_NEW = "RecordTooNew"
     """Ready, Stalled: the verifier record was written by a newer Keyturn. Upgrade the operator again."""
+    RESTORE_DETECTED = "RestoreDetected"
+    """Event: the verifier record was older than what verifiers or the operator know: a backup was restored, or somebody put it
+    back. What they know is in force again; see the runbook."""
     UNKNOWN_SIGNER = "UnknownSigner"
     """Ready, Stalled: the verifier record was signed with a key that this installation does not have. Restore the root Secret."""
     ROOT_SECRET_MISSING = "RootSecretMissing"

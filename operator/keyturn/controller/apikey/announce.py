@@ -14,6 +14,7 @@ from keyturn.controller.runtime import Runtime
 from keyturn.keys.record import Record
 from keyturn.lifecycle.announcement import ENDING_CHANGES, EventText, event_of, latest_dead, subject_of
 from keyturn.lifecycle.observed import Observed
+from keyturn.lifecycle.plan import Change
 
 AUDITED_DEAD = 5
 """Tombstones told again with each line."""
@@ -35,6 +36,8 @@ async def announce(rt: Runtime, seen: Observed, record: Record) -> None:
         rt.memory.event_is_posted(seen.key, owed)
     rt.memory.told(seen.key, record.serial)
     _count_ends(record)
+    if record.change == Change.RECOVERED:
+        metrics.RECORDS_RECOVERED.inc()
     log.debug("Wrote record", namespace=record.namespace, name=record.name, change=record.change, serial=record.serial)
 
 

@@ -65,6 +65,7 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
         apikey=apikey,
         record=record,
         secret=await _see_secret(rt, apikey, record=record),
+        attestations=rt.witnesses.of(key),
         product=_see_product(rt, key, parsed, record),
         settings=rt.settings,
         installation=rt.installation.id,

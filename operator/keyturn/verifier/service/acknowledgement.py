@@ -110,7 +110,9 @@ class Acknowledgement:
 
     async def _renew(self) -> None:
         self._news.clear()
-        applied, refused = (0, ()) if self._is_in_doubt else (self._feed.seen_through, self._feed.refused[-REFUSED_TOLD:])
+        # A restored backup: more than can be named are not in force as they stand there, until the operator has put them right.
+        confirms_nothing = self._is_in_doubt or self._feed.behind > REFUSED_TOLD
+        applied, refused = (0, ()) if confirms_nothing else (self._feed.seen_through, self._feed.refused[-REFUSED_TOLD:])
         started = self._monotonic()
         try:
             await self._lease.write(applied=applied, refused=refused, notes=self._notes())

@@ -21,6 +21,7 @@ OnTaken = Callable[[str, Taken], None]
 """Told of every record that was offered: its name, and what became of it."""
 
 BELIEVED: Final = frozenset({Taken.APPLIED, Taken.SAME})
+BEHIND: Final = frozenset({Taken.OLDER, Taken.FORKED})
 REFUSED_KEPT: Final = 1000
 
 log = get_logger(__name__)
@@ -35,6 +36,8 @@ class RecordFeed:
         self._in_force: set[str] = set()
         """Those of them that the store believes as they were listed."""
         self._refused: dict[str, None] = {}
+        self._behind: dict[str, None] = {}
+        """Those whose cluster's state is older than the one in force here."""
         self._seen_through = 0
         self.lists = 0
         """How often all records were read."""
@@ -45,6 +48,16 @@ class RecordFeed:
     def refused(self) -> tuple[str, ...]:
         """Names of records that are not in force as they were offered last, the newest last."""
         return tuple(self._refused)
+
+    @property
+    def behind(self) -> int:
+        """Of how many records the cluster holds an older state than is in force here: somebody restored a backup."""
+        return len(self._behind)
+
+    @property
+    def newer(self) -> tuple[str, ...]:
+        """Names of the records that are known better here than in the cluster, which holds an older one, or none."""
+        return (*self._behind, *(name for name in self._store.vanished if name not in self._behind))
 
     @property
     def seen_through(self) -> int:
@@ -76,6 +89,7 @@ class RecordFeed:
         self._store.note_listed(self._listed, at=now)
         if self._snapshot is not None:
             self._snapshot.finish(kept=self._store.names() - self._in_force, vanished=dict(self._store.vanished), heard=now)
+        self._behind = {name: None for name in self._behind if name in self._listed}
         self._listed, self._in_force = set(), set()
         self._seen_through = resource_version
         self._store.is_complete = True
@@ -99,6 +113,9 @@ class RecordFeed:
         offered = _offered(item)
         taken = self._store.take(offered)
         self._refused.pop(offered.record_name, None)
+        self._behind.pop(offered.record_name, None)
+        if taken in BEHIND:
+            self._behind[offered.record_name] = None
         if taken not in BELIEVED:
             self._note_refused(offered.record_name)
             log.warning("A record was ignored", record=offered.record_name, why=taken.value)
@@ -109,6 +126,7 @@ class RecordFeed:
 
     def _lose(self, record_name: str) -> None:
         at = self._clock().timestamp()
+        self._behind.pop(record_name, None)
         if self._store.note_vanished(record_name, at=at):
             log.warning("A record vanished and stays in force for now", record=record_name)
             if self._snapshot is not None:

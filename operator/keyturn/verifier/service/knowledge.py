@@ -35,6 +35,11 @@ class Knowledge:
         self._has_started_from_snapshot = False
         self.records = RecordFeed(store, clock=utc_now, on_taken=_count, snapshot=self._snapshot)
 
+    @property
+    def snapshot_file(self) -> Path | None:
+        """Where the signed records are kept; None: nowhere."""
+        return self._snapshot_file
+
     def complaint(self) -> str | None:
         """Why requests should go to another replica; None: nothing. An API server that goes away later is none: what is known counts."""
         if not self._have_keys.is_set():

@@ -32,6 +32,7 @@ from keyturn.verifier.service.app_folder import AppFolder
 from keyturn.verifier.service.issuers_file import read_issuers
 from keyturn.verifier.service.jwks_feed import JwksFeed
 from keyturn.verifier.service.knowledge import Knowledge
+from keyturn.verifier.service.newer_records import NewerRecordsReporter
 from keyturn.verifier.service.permission_check import is_allowed
 from keyturn.verifier.service.place import Place
 from keyturn.verifier.service.settings import VerifierSettings
@@ -70,6 +71,7 @@ async def _until_stopped(client: Client, settings: VerifierSettings, place: Plac
     usage = Usage()
     reports = UseReports(client, namespace=settings.records_namespace)
     reporter = UseReporter(reports, settings, store, usage, identity=_identity(settings), clock=utc_now, app=app)
+    newer = _newer_records(client, settings, knowledge, store)
     issuers = JwksFeed(read_issuers(settings.issuers), settings, clock=utc_now)
     guard = _guard(settings, store, usage, issuers.tokens)
     acknowledgement = _acknowledgement(client, settings, knowledge, notes=reporter.notes)
@@ -83,11 +85,9 @@ async def _until_stopped(client: Client, settings: VerifierSettings, place: Plac
         answering = Answering(settings, guard, client, doors, is_ready=knowledge.is_ready)
         await answering.start()
         async with asyncio.TaskGroup() as tasks:
-            learning = tasks.create_task(knowledge.run(), name="knowledge")
             reporting = tasks.create_task(reporter.run(), name="use reports")
             acknowledging = tasks.create_task(acknowledgement.run(), name="acknowledgement")
-            keeping_up = tasks.create_task(answering.keep_up(), name="certificates and keys")
-            fetching = tasks.create_task(issuers.run(), name="issuers")
+            others = [tasks.create_task(work) for work in (knowledge.run(), newer.run(), answering.keep_up(), issuers.run())]
             await stop.wait()
             log.info("Stops", after=format_duration(settings.drain_delay))
             await answering.stop()
@@ -95,9 +95,8 @@ async def _until_stopped(client: Client, settings: VerifierSettings, place: Plac
             await reporter.finish()  # the last word before the Lease goes: without one, uses would be unknown
             await _end(acknowledging)
             await acknowledgement.end()
-            learning.cancel()
-            fetching.cancel()
-            keeping_up.cancel()
+            for other in others:
+                other.cancel()
     finally:
         await probes.stop()
     return 0
@@ -110,6 +109,11 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 def _identity(settings: VerifierSettings) -> str:
     return settings.identity or socket.gethostname().lower()
+
+
+def _newer_records(client: Client, settings: VerifierSettings, knowledge: Knowledge, store: Store) -> NewerRecordsReporter:
+    identity, namespace = _identity(settings), settings.records_namespace
+    return NewerRecordsReporter(client, knowledge.records, store, namespace=namespace, identity=identity, snapshot=knowledge.snapshot_file)
 
 
 def _acknowledgement(
