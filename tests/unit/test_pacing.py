@@ -89,6 +89,14 @@ def test_what_a_namespace_may_not_start_costs_the_others_nothing() -> None:
     assert pacer.earliest("b", now=START) == START
 
 
+def test_one_key_does_not_wait_for_the_thousands_of_other_namespaces() -> None:
+    pacer = RotationPacer(overall=Rate(2.0, 1), per_namespace=Rate(0.5, 1))
+    pacer.take(Key("first", "key"), now=START)
+    for number in range(5000):
+        pacer.turn(Key(f"large-{number % 2}", str(number)), now=START)
+    assert pacer.turn(Key("small", "key"), now=START) <= START + 3 * SECOND
+
+
 def test_a_pacer_forgets_namespaces_whose_bucket_is_full() -> None:
     pacer = RotationPacer(overall=Rate(1000.0, 1000), per_namespace=Rate(1.0, 1))
     for number in range(500):

@@ -97,17 +97,17 @@ class RotationPacer:
         return max(overall, earliest(self._bucket(namespace, now=now), rate=self._namespace_rate, now=now))
 
     def turn(self, key: Key, *, now: datetime) -> datetime:
-        """When this key should ask again: now if it may start, else a place of its own in the time that all who wait will take.
+        """When this key should ask again: now if it may start, else a place of its own in the time that its namespace's keys will take.
 
-        If all of them came back for the next token, they would look at the cluster thousands of times for one rotation.
+        If all of them came back for the next token, they would look at the cluster thousands of times for one rotation. Namespaces share
+        the tokens: one key does not wait for the thousands of another namespace.
         """
         start = self.earliest(key.namespace, now=now)
         if start <= now:
             return now
         neighbours = self._waiting.setdefault(key.namespace, {})
         neighbours.setdefault(key.name, start)
-        everyone = sum(map(len, self._waiting.values()))
-        spread = max(everyone * self._overall_rate.token_time, len(neighbours) * self._namespace_rate.token_time)
+        spread = len(neighbours) * max(len(self._waiting) * self._overall_rate.token_time, self._namespace_rate.token_time)
         turn = start + spread * _fraction(key)
         neighbours[key.name] = turn + PATIENCE
         return turn
