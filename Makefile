@@ -127,6 +127,10 @@ journey: $(READY) ## A client behind Envoy lives through twenty rotations, in po
 bench-operator: $(READY) ## Requests, seconds and bytes for thousands of ApiKeys; about 8 min
 	@$(BIN)/python tests/bench/bench_operator.py $(ARGS)
 
+.PHONY: bench-tenants
+bench-tenants: $(READY) ## How much later a rotation is done while a neighbour makes noise of every kind; about 5 min
+	@$(BIN)/python tests/bench/bench_tenants.py $(ARGS)
+
 .PHONY: bench-verifier
 bench-verifier: $(READY) ## What a check costs in every door, revocation, start, memory, garbage without end (ARGS="--quick http"); about 10 min
 	@$(BIN)/python tests/bench/bench_verifier.py $(ARGS)

@@ -22,12 +22,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the API server is and who we are: file names, so that it can be handed to another process."""
+    """Where the API server is and who we are, by files or by a token, so that it can be handed to another process."""
 
     url: str
     authority: str
-    certificate: str
-    key: str
+    certificate: str = ""
+    key: str = ""
+    token: str = ""
 
 
 class BareClient:
@@ -35,9 +36,11 @@ class BareClient:
 
     def __init__(self, access: Access) -> None:
         tls = ssl.create_default_context(cafile=access.authority)
-        tls.load_cert_chain(access.certificate, access.key)
+        if access.certificate:
+            tls.load_cert_chain(access.certificate, access.key)
+        bearer = {"Authorization": f"Bearer {access.token}"} if access.token else {}
         self._url = access.url
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=IN_FLIGHT, ssl=tls))
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=IN_FLIGHT, ssl=tls), headers=bearer)
 
     async def send(
         self,

@@ -29,13 +29,14 @@ class HandClock:
 class World:
     """A queue, its clock, and what happened."""
 
-    def __init__(self, handle: Callable[[Key], Awaitable[datetime | None]] | None = None, *, workers: int = 4) -> None:
+    def __init__(self, handle: Callable[[Key], Awaitable[datetime | None]] | None = None, *, workers: int = 4, share: int = 4) -> None:
         self.clock = HandClock()
         self.runs: list[Key] = []
         self.errors: list[Exception] = []
         self.results: list[RunResult] = []
         self._handle = handle
-        self.queue = WorkQueue(self.handle, workers=workers, clock=self.clock, on_error=self._on_error, on_run=self._on_run)
+        hears = {"on_error": self._on_error, "on_run": self._on_run}
+        self.queue = WorkQueue(self.handle, workers=workers, share=share, clock=self.clock, **hears)
 
     async def handle(self, key: Key) -> datetime | None:
         self.runs.append(key)
@@ -174,6 +175,28 @@ async def test_what_becomes_urgent_while_it_runs_runs_again_before_all_that_wait
     await settle()
     assert world.runs == [A, A, B]
     await world.queue.stop(timedelta(seconds=1))
+
+
+async def test_a_namespace_has_no_more_than_its_share_of_the_workers() -> None:
+    """With all of them, every request of a neighbour's one key is one of sixty."""
+    gate = asyncio.Event()
+
+    async def handle(_key: Key) -> None:
+        await gate.wait()
+
+    async with running(World(handle, workers=5, share=2)) as world:
+        for number in range(6):
+            world.queue.add(Key("large", str(number)))
+        await settle()
+        assert world.queue.stats.running == 2
+        world.queue.add(OTHER)
+        world.queue.add_urgent(Key("large", "5"))
+        await settle()
+        assert world.runs == [Key("large", "0"), Key("large", "1"), Key("large", "5"), OTHER]
+        gate.set()
+        await settle()
+        assert len(world.runs) == 7
+        assert world.queue.stats.depth == 0
 
 
 async def test_a_bug_in_one_key_backs_off_and_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:

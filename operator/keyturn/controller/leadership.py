@@ -191,7 +191,12 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         memory=Memory(announced_before=_announced_before(elector, settings)),
     )
     rt.queue = WorkQueue(
-        lambda key: reconcile(rt, key), workers=settings.workers, clock=rt.clock, on_error=_note_error, on_run=metrics.count_run
+        lambda key: reconcile(rt, key),
+        workers=settings.workers,
+        share=settings.namespace_workers,
+        clock=rt.clock,
+        on_error=_note_error,
+        on_run=metrics.count_run,
     )
     rt.verifiers = Verifiers(client, namespace=settings.records_namespace, wake=rt.queue.add)
     rt.products = Products(

@@ -1,8 +1,9 @@
 """Which ApiKey is looked at next: after `handlers.py` and the caches said that something changed, before `apikey/reconcile.py`.
 
-One key never runs twice at once; repeats collapse; a key added while it runs is run once more. Keys wait for their time in one heap
-under one timer: no task and no timer a key, about 120 bytes for each that is scheduled. A time is a wall-clock instant
-(a rotation due on a Tuesday must survive a suspended machine), read from the injected clock.
+One key never runs twice at once; repeats collapse; a key added while it runs is run once more. Namespaces take turns, and none has more
+than its share of the workers (`turns.py`). Keys wait for their time in one heap under one timer: no task and no timer a key, about 120
+bytes for each that is scheduled. A time is a wall-clock instant (a rotation due on a Tuesday must survive a suspended machine), read from
+the injected clock.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +21,7 @@ from keyturn.base.errors import Conflict, OutcomeUnknown, RetryLater, UserMustAc
 from keyturn.base.log_output import get_logger
 from keyturn.base.metrics import RunResult, count_run
 from keyturn.base.names import Key
+from keyturn.controller.turns import Turns
 
 Handle = Callable[[Key], Awaitable[datetime | None]]
 OnError = Callable[[Key, Exception], None]
@@ -65,19 +66,19 @@ def back_off_seconds(error: Exception, *, failures: int) -> float:
 
 
 class WorkQueue:
-    """Runs `handle(key)` for every key added, `workers` at a time; the instant it returns is when the key is looked at again.
+    """Runs `handle(key)` for every key added, `workers` at a time and `share` of one namespace; what it returns is when to look again.
 
     `on_error` is told of every failure, `on_run` of every run's result and length in seconds.
     """
 
-    def __init__(self, handle: Handle, *, workers: int, clock: Clock, on_error: OnError, on_run: OnRun = count_run) -> None:
+    def __init__(self, handle: Handle, *, workers: int, share: int, clock: Clock, on_error: OnError, on_run: OnRun = count_run) -> None:
         self._handle = handle
         self._workers = workers
         self._clock = clock
         self._on_error = on_error
         self._on_run = on_run
-        self._ready, self._urgent = _FairOrder(), _FairOrder()
-        self._ready_count = asyncio.Semaphore(0)
+        self._turns = Turns(share=share)
+        self._may_start = asyncio.Semaphore(0)
         self._running: set[Key] = set()
         self._again: dict[Key, bool] = {}
         """Keys to run once more after this run; True: before what is not urgent."""
@@ -115,10 +116,10 @@ class WorkQueue:
         """Look at the key before every other that is not urgent."""
         if key in self._running:
             self._again[key] = True
-        elif self._urgent.add(key):
-            self._schedule.drop(key)
-            if not self._ready.remove(key):
-                self._ready_count.release()
+            return
+        self._schedule.drop(key)
+        if self._turns.add_urgent(key):
+            self._may_start.release()
 
     def add(self, key: Key, at: datetime | None = None) -> None:
         """Look at the key now, or at an instant; of several instants the earliest counts."""
@@ -129,8 +130,8 @@ class WorkQueue:
         self._schedule.drop(key)
         if key in self._running:
             self._again.setdefault(key, False)
-        elif key not in self._urgent and self._ready.add(key):
-            self._ready_count.release()
+        elif self._turns.add(key):
+            self._may_start.release()
 
     def looks_now(self, key: Key) -> None:
         """The running work is about to look at everything anew: whatever was added until now is covered by that look."""
@@ -144,24 +145,20 @@ class WorkQueue:
     def stats(self) -> QueueStats:
         """The queue at this moment."""
         return QueueStats(
-            depth=self._waiting,
+            depth=len(self._turns),
             scheduled=len(self._schedule),
             running=len(self._running),
             failing=len(self._failures),
             workers=sum(not task.done() for task in self._tasks[:-1]),
-            stuck_seconds=time.monotonic() - self._progress_at if self._waiting or self._running else 0.0,
+            stuck_seconds=time.monotonic() - self._progress_at if self._turns or self._running else 0.0,
         )
-
-    @property
-    def _waiting(self) -> int:
-        return len(self._ready) + len(self._urgent)
 
     async def _work(self) -> None:
         while True:
-            await self._ready_count.acquire()
+            await self._may_start.acquire()
             if self._stopping:
                 return
-            key = (self._urgent or self._ready).take()
+            key = self._turns.take()
             self._running.add(key)
             self._nothing_runs.clear()
             self._schedule.drop(key)  # the run says anew when to look again
@@ -201,6 +198,8 @@ class WorkQueue:
     def _ended(self, key: Key) -> None:
         self._progress_at = time.monotonic()
         self._running.discard(key)
+        if self._turns.end(key):
+            self._may_start.release()
         if not self._running:
             self._nothing_runs.set()
         if key in self._again:
@@ -262,49 +261,3 @@ class _Schedule:
         _, key = heapq.heappop(self._heap)
         del self._due[key]
         return key
-
-
-class _FairOrder:
-    """Keys that are ready: in order of arrival within a namespace, namespaces in turn, so that a large one cannot starve the others."""
-
-    def __init__(self) -> None:
-        self._lines: OrderedDict[str, OrderedDict[Key, None]] = OrderedDict()
-        self._length = 0
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __contains__(self, key: Key) -> bool:
-        return key in self._lines.get(key.namespace, ())
-
-    def add(self, key: Key) -> bool:
-        """Put a key at the end of its namespace's line; False if it stands there already."""
-        line = self._lines.setdefault(key.namespace, OrderedDict())
-        if key in line:
-            return False
-        line[key] = None
-        self._length += 1
-        return True
-
-    def remove(self, key: Key) -> bool:
-        """Take a key out of its line; False if it stands in none."""
-        if key not in self:
-            return False
-        self._leave(key)
-        return True
-
-    def take(self) -> Key:
-        """The first key of the namespace whose turn it is."""
-        namespace, line = next(iter(self._lines.items()))
-        key = next(iter(line))
-        self._leave(key)
-        if line:
-            self._lines.move_to_end(namespace)
-        return key
-
-    def _leave(self, key: Key) -> None:
-        line = self._lines[key.namespace]
-        del line[key]
-        self._length -= 1
-        if not line:
-            del self._lines[key.namespace]
