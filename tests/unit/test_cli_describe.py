@@ -156,6 +156,15 @@ def test_the_json_has_every_field_whatever_is_known() -> None:
     assert list(known) == [
         "apiVersion", "kind", "namespace", "name", "uid", "creationTime", "product", "productNamespace", "plan", "scopes", "askedPlan",
         "askedScopes", "approved", "rotation", "effective", "expirationTime", "disabled", "paused", "activeVersion", "keyID",
-        "nextRotationTime", "lastRotationTime", "lastUsedTime", "secret", "versions", "consumers", "conditions", "waitsFor", "nextSteps",
-        "events", "notSeen",
+        "nextRotationTime", "lastRotationTime", "lastUsedTime", "delivery", "secret", "versions", "consumers", "conditions", "waitsFor",
+        "nextSteps", "events", "notSeen",
     ]  # fmt: skip
+
+
+def test_a_key_without_a_secret_says_who_has_it() -> None:
+    for spec, words in (
+        ({"delivery": "None"}, ["none: it was made elsewhere", "by the list in spec.digests"]),
+        ({"delivery": "Sealed"}, ["none: a person takes it, once", "only when asked"]),
+    ):
+        text = render_description(described(apikey(spec=spec, status=steady())), now=NOW)
+        assert [word for word in words if word not in text] == []

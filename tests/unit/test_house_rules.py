@@ -21,6 +21,7 @@ TESTS: Final = ROOT / "tests"
 
 REVEALS: Final = {
     "keys/age_envelope.py": 1,  # the secret key of a backup or of a person, to decrypt with
+    "cli/taking.py": 2,  # decrypted, and printed, as asked
     "cli/mint_command.py": 1,  # printed, as asked
     "cluster/credential_secrets.py": 1,  # into the body of a Secret
     "controller/apikey/act.py": 1,  # hashed

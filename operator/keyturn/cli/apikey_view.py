@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from keyturn.api.v1alpha1.apikey_delivery import Delivery
 from keyturn.base.clock import parse_time
 from keyturn.base.names import PAUSED_ANNOTATION, ROTATE_ANNOTATION
 from keyturn.base.version_state import VersionState
@@ -50,6 +51,17 @@ class ApprovedView:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedView:
+    """A version that waits for its person. The ciphertext is no secret, and of no use without their identity."""
+
+    key_id: str
+    version: int
+    recipient: str
+    ciphertext: str
+    expiration_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKeyView:
     """What the commands know of an ApiKey. Absent texts are empty."""
 
@@ -67,7 +79,10 @@ class ApiKeyView:
     asked_plan: str
     asked_scopes: tuple[str, ...] | None
     """None: whatever the plan offers."""
+    delivery: str
+    """Secret, Sealed or None."""
     secret_name: str
+    """Empty: there is no Secret of this key."""
     disabled: bool
     rotation: tuple[tuple[str, str], ...]
     """The texts of spec.rotation as written: interval, schedule, timeZone, policy, gracePeriod …"""
@@ -78,6 +93,7 @@ class ApiKeyView:
     observed_generation: int
     active_version: int
     key_id: str
+    sealed: SealedView | None
     plan: str
     """The plan in force."""
     approved: ApprovedView | None
@@ -143,7 +159,8 @@ def decode_apikey(raw: Raw) -> ApiKeyView:
         product_namespace=(text_of(product, "namespace") or text_of(metadata, "namespace")) if product else "",
         asked_plan=text_of(spec, "plan"),
         asked_scopes=list_of_texts(spec, "scopes"),
-        secret_name=text_of(spec, "secretName") or text_of(metadata, "name"),
+        delivery=text_of(spec, "delivery") or Delivery.SECRET,
+        secret_name=_secret_name(metadata, spec),
         disabled=spec.get("disabled") is True,
         rotation=tuple(texts_of(spec, "rotation").items()),
         targets=tuple((text_of(each, "kind"), text_of(each, "name")) for each in objects_of(mapping_of(spec, "rollout"), "targets")),
@@ -152,6 +169,7 @@ def decode_apikey(raw: Raw) -> ApiKeyView:
         observed_generation=_number(status, "observedGeneration"),
         active_version=_number(status, "activeVersion"),
         key_id=text_of(status, "keyID"),
+        sealed=_sealed(mapping_of(status, "sealed")),
         plan=text_of(mapping_of(status, "effective"), "plan"),
         approved=_approved(mapping_of(status, "approved")),
         effective=tuple(texts_of(status, "effective").items()),
@@ -178,6 +196,20 @@ def list_of_texts(raw: Raw, name: str) -> tuple[str, ...] | None:
     """A list of texts; None if it is absent or something else."""
     value = raw.get(name)
     return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else None
+
+
+def _secret_name(metadata: Raw, spec: Raw) -> str:
+    if text_of(spec, "delivery") not in {"", Delivery.SECRET}:
+        return ""
+    return text_of(spec, "secretName") or text_of(metadata, "name")
+
+
+def _sealed(raw: Raw) -> SealedView | None:
+    if not raw:
+        return None
+    return SealedView(
+        text_of(raw, "keyID"), _number(raw, "version"), text_of(raw, "recipient"), text_of(raw, "ciphertext"), _time(raw, "expirationTime")
+    )
 
 
 def _approved(raw: Raw) -> ApprovedView | None:

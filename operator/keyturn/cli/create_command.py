@@ -17,6 +17,8 @@ from keyturn.cli.place import Place, with_place
 if TYPE_CHECKING:
     from keyturn.cli.documents import Document
     from keyturn.cli.manifest import Wish
+    from keyturn.cluster.client import Client
+    from keyturn.keys.age_envelope import AgeIdentity
 
 
 _TIMEOUT: Final = timedelta(minutes=5)
@@ -34,6 +36,8 @@ class Options:
     """json, yaml, name; empty: a sentence."""
     wait: bool = False
     timeout: timedelta = _TIMEOUT
+    identity: AgeIdentity | None = None
+    """Opens the key, which is shown once; None: the key goes to workloads."""
 
 
 def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -55,6 +59,7 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
             "A key of an API: it waits until the API's owner approves it",
             "keyturn create billing -n shop --product billing-api/invoices --plan basic --scopes invoices:read",
         ),
+        Example("A key for yourself, shown this once: into the clipboard", "keyturn create laptop -n shop --once --expires 720h | pbcopy"),
         Example(
             "At three in the morning on the first of the month, in a file of its client's own format",
             "keyturn create billing --schedule '0 3 1 * *' --time-zone Europe/Berlin --secret-data 'auth.ini=key=$(API_KEY)'",
@@ -96,11 +101,18 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 )
 @click.option("-o", "--output", "form", type=click.Choice(["yaml", "json", "name"]), help="Print the object instead of a sentence.")
 @click.option("--wait", is_flag=True, help="Wait until the Secret holds a key.")
-@click.option("--timeout", metavar="DURATION", default="5m", show_default=True, help="How long --wait waits.")
-def create(*, place: Place, dry_run: str | None, form: str | None, wait: bool, timeout: str, expires: str | None, **wish: object) -> int:
+@click.option(
+    "--once", is_flag=True, help="Print the key on standard output, this once; no Secret is made. Ctrl-C before that takes all back."
+)
+@click.option("--timeout", metavar="DURATION", default="5m", show_default=True, help="How long --wait and --once wait.")
+def create(
+    *, place: Place, dry_run: str | None, form: str | None, wait: bool, once: bool, timeout: str, expires: str | None, **wish: object
+) -> int:
     """Ask for a new API key. Without options it rotates every ninety days, into a Secret of its own name.
 
     With --product it waits until the API's owner approves it, unless the product does so by itself: keyturn products -A.
+
+    With --once the key is for you: it is encrypted on its way to this process, printed, and stored nowhere. It rotates only on request.
     """
     from pydantic import TypeAdapter
 
@@ -109,6 +121,8 @@ def create(*, place: Place, dry_run: str | None, form: str | None, wait: bool, t
     from keyturn.cli.manifest import Wish, expiration_time
     from keyturn.cli.waiting import parse_timeout
 
+    if once and (wait or dry_run or form):
+        raise click.UsageError("--once prints the key and nothing else: leave --wait, --dry-run and -o away")
     if wait and dry_run:
         raise click.UsageError("--wait and --dry-run exclude each other: a dry run makes nothing to wait for")
     try:
@@ -118,10 +132,18 @@ def create(*, place: Place, dry_run: str | None, form: str | None, wait: bool, t
     product = product_named(wish["product"], namespace="") if isinstance(wish["product"], str) else None
     if product is None and (wish["plan"] or wish["scopes"]):
         raise click.UsageError("--plan and --scopes are a product's to give: name it with --product")
-    asked = TypeAdapter(Wish).validate_python({**wish, "product": product, "expiration_time": end})
+    identity = _new_identity() if once else None
+    recipient = identity.recipient if identity is not None else None
+    asked = TypeAdapter(Wish).validate_python({**wish, "product": product, "expiration_time": end, "recipient": recipient})
     _refuse_mistakes(asked)
-    options = Options(place, asked, dry_run or "", form or "", wait, parse_timeout(timeout))
+    options = Options(place, asked, dry_run or "", form or "", wait, parse_timeout(timeout), identity)
     return run_with_deps(lambda deps: run(options, deps))
+
+
+def _new_identity() -> AgeIdentity:
+    from keyturn.keys.age_envelope import AgeIdentity
+
+    return AgeIdentity.generate()
 
 
 def _refuse_mistakes(wish: Wish) -> None:
@@ -146,11 +168,23 @@ async def run(options: Options, deps: Deps) -> int:
         namespace = namespace_of(client, options.place)
         query = {"dryRun": "All"} if options.dry_run else None
         answer = await client.post(collection_path(namespace), apikey_manifest(options.wish, namespace=namespace), query=query)
+        if options.identity is not None:
+            return await _take(answer, options.identity, client, deps, options=options)
         _tell(answer, options, deps)
         if not options.wait:
             return ExitCode.FINE
         goal = Goal(namespace, options.wish.name, after_version=0, word="issued")
         return await wait_for([goal], client, deps, timeout=options.timeout)
+
+
+async def _take(answer: Document, identity: AgeIdentity, client: Client, deps: Deps, *, options: Options) -> int:
+    from keyturn.base.names import Key
+    from keyturn.cli.apikey_view import decode_apikey
+    from keyturn.cli.taking import Taking
+
+    created = decode_apikey(answer)
+    deps.console.say(f"apikey/{created.name} created; its key comes in a moment")
+    return await Taking(client, deps, Key(created.namespace, created.name), created.uid, identity).take(timeout=options.timeout)
 
 
 def _tell(answer: Document, options: Options, deps: Deps) -> None:

@@ -27,6 +27,9 @@ async def read_sources(client: Client, namespace: str, name: str) -> Sources:
     """Everything about one ApiKey. Raises as `Client.get` for the ApiKey itself, for nothing else."""
     key = decode_apikey(await client.get(object_path(namespace, name)))
     not_seen: list[str] = []
+    if not key.secret_name:
+        events = await _or_none(_read_events(client, key), "Events", not_seen)
+        return Sources(key, None, RolloutView((), ()), events, tuple(not_seen))
     secret, consumers, events = await asyncio.gather(
         _or_none(read_secret(client, key), f"Secret {key.secret_name}", not_seen),
         _or_none(_read_consumers(client, key), "workloads and pods", not_seen),

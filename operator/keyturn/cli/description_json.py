@@ -27,8 +27,9 @@ def description_json(description: Description) -> Json:
         "nextRotationTime": _time(key.next_rotation_time),
         "lastRotationTime": _time(key.last_rotation_time),
         "lastUsedTime": _time(key.last_used_time),
+        "delivery": key.delivery,
         "secret": {
-            "name": key.secret_name,
+            "name": key.secret_name or None,
             "present": None if secret is None else secret.present,
             "keyID": (secret.key_id or None) if secret else None,
         },

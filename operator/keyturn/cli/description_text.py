@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from keyturn.api.v1alpha1.apikey_delivery import Delivery
 from keyturn.api.v1alpha1.conditions import ConditionType
 from keyturn.base.clock import format_time
 from keyturn.base.version_state import VersionState
@@ -22,6 +23,10 @@ _STATE_COLORS: Final = {
     VersionState.STAGED: "cyan",
     VersionState.RETIRING: "yellow",
     VersionState.REVOKED: "red",
+}
+_NO_SECRET: Final[dict[str, str]] = {
+    Delivery.SEALED: "none: a person takes it, once",
+    Delivery.NONE: "none: it was made elsewhere",
 }
 _EVENTS_SHOWN: Final = 10
 
@@ -82,6 +87,8 @@ def _ready(key: ApiKeyView) -> Cell:
 
 
 def _secret(key: ApiKeyView, secret: SecretView | None) -> Cell:
+    if not key.secret_name:
+        return Cell(_NO_SECRET.get(key.delivery, "none"))
     if secret is None:
         return Cell(f"{key.secret_name} (not seen)")
     if not secret.present:
@@ -97,7 +104,9 @@ def _secret(key: ApiKeyView, secret: SecretView | None) -> Cell:
 
 def _rotation(key: ApiKeyView) -> str:
     asked, effective = dict(key.rotation), dict(key.effective)
-    if asked.get("policy") == "Manual":
+    if key.delivery == Delivery.NONE:
+        when = "by the list in spec.digests"
+    elif asked.get("policy") == "Manual" or key.delivery == Delivery.SEALED:
         when = "only when asked"
     elif "schedule" in asked:
         when = f"at {asked['schedule']} ({asked.get('timeZone', 'UTC')})"

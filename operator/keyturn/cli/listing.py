@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from keyturn.api.v1alpha1.apikey_delivery import Delivery
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.base.clock import format_time
 from keyturn.cli.apikey_view import ApiKeyView
@@ -14,7 +15,7 @@ from keyturn.cli.table import Cell, render_table
 
 HEADINGS: Final = ("NAME", "READY", "PRODUCT", "VERSION", "KEY ID", "NEXT ROTATION", "AGE")
 WIDE_HEADINGS: Final = ("SECRET", "PLAN", "SCOPES", "APPROVAL", "LAST USED", "REASON", "MESSAGE")
-_ORDINARY: Final = {("True", Reason.ISSUED)}
+_ORDINARY: Final = {("True", Reason.ISSUED), ("True", Reason.IMPORTED)}
 
 
 def render_list(views: Sequence[ApiKeyView], *, now: datetime, wide: bool, everywhere: bool, for_terminal: bool) -> str:
@@ -84,5 +85,6 @@ def next_rotation_cell(view: ApiKeyView, *, now: datetime) -> Cell:
     if view.is_paused:
         return Cell("paused", format_time(due) if due else "", "yellow")
     if due is None:
-        return Cell("manual" if dict(view.rotation).get("policy") == "Manual" else "", "")
+        by_people = view.delivery != Delivery.SECRET or dict(view.rotation).get("policy") == "Manual"
+        return Cell("manual" if by_people else "", "")
     return Cell(due_from(now, due), format_time(due), None if due > now else "yellow")

@@ -36,6 +36,8 @@ class Wish:
     manual: bool = False
     expiration_time: str | None = None
     contact: str | None = None
+    recipient: str | None = None
+    """Public key of age: the key is for a person, and stands in no Secret."""
 
 
 def apikey_manifest(wish: Wish, *, namespace: str) -> dict[str, object]:
@@ -57,6 +59,8 @@ def apikey_manifest(wish: Wish, *, namespace: str) -> dict[str, object]:
         "plan": wish.plan,
         "scopes": list(wish.scopes or ()),
         "contact": wish.contact,
+        "delivery": "Sealed" if wish.recipient else None,
+        "sealed": {"recipient": wish.recipient} if wish.recipient else None,
         "secretName": wish.secret_name,
         "secretTemplate": _said(template),
         "rotation": _said(rotation),

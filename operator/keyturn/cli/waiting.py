@@ -121,18 +121,26 @@ async def wait_for(goals: Sequence[Awaited], client: Client, deps: Deps, *, time
 
 
 async def _follow(goal: Awaited, client: Client, deps: Deps, *, end: float, timeout: timedelta) -> ExitCode:  # noqa: ASYNC109  as above
+    reached = await reach(goal, client, deps, end=end, timeout=timeout)
+    if reached is None:
+        return ExitCode.FAILED
+    deps.console.data(f"apikey/{goal.name} {reached}")
+    return ExitCode.FINE
+
+
+async def reach(goal: Awaited, client: Client, deps: Deps, *, end: float, timeout: timedelta) -> str | None:  # noqa: ASYNC109  as above
+    """Follow one goal, telling what changes. Answers what is so then; None: it was not reached, and why is said."""
     told, pause = "", _FIRST_PAUSE.total_seconds()
     while True:
         look = await _look(goal, client)
         if look.progress is Progress.DONE:
-            deps.console.data(f"apikey/{goal.name} {look.sentence}")
-            return ExitCode.FINE
+            return look.sentence
         if look.progress is Progress.HOPELESS:
             deps.console.complain(f"apikey/{goal.name}: {look.sentence}")
-            return ExitCode.FAILED
+            return None
         if time.monotonic() >= end:
             deps.console.complain(f"apikey/{goal.name} is not {goal.word} after {format_duration(timeout)}: {look.sentence}")
-            return ExitCode.FAILED
+            return None
         if look.sentence != told:
             told = look.sentence
             deps.console.say(f"apikey/{goal.name}: {told}")

@@ -1,0 +1,133 @@
+"""Taking a sealed key at a terminal: wait until it is sealed, decrypt it, print it once, say that it is there. Used by `create --once`.
+
+The identity that opens it is made for this one key and lives in this process alone. Whatever ends the process before it has said that the
+key is there takes the ApiKey back, so that nothing is left that anybody could use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from keyturn.base.clock import format_time
+from keyturn.base.errors import KeyturnError
+from keyturn.base.names import RECEIVED_ANNOTATION, Key
+from keyturn.base.plaintext import Plaintext
+from keyturn.cli.apikey_view import ApiKeyView, SealedView, decode_apikey
+from keyturn.cli.deps import Deps
+from keyturn.cli.exit_code import ExitCode
+from keyturn.cli.failure import failure_of
+from keyturn.cli.waiting import Goal, Look, Progress, reach, verdict_on
+from keyturn.cluster.apikeys import object_path
+from keyturn.keys.age_envelope import AgeIdentity, NotDecrypted
+from keyturn.keys.token_format import Token, parse_token
+
+if TYPE_CHECKING:
+    from keyturn.cluster.client import Client
+
+_TIME_TO_TAKE_BACK: Final = 5.0
+
+
+class NotTheKey(KeyturnError):
+    """What stands in the status is not what it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedGoal:
+    """A version that is sealed for one recipient."""
+
+    namespace: str
+    name: str
+    recipient: str
+    word: str = "sealed"
+
+    def verdict(self, view: ApiKeyView) -> Look:
+        """Decide by one look, pure."""
+        if view.sealed is not None and view.sealed.recipient == self.recipient:
+            return Look(Progress.DONE, f"version {view.sealed.version} is sealed")
+        return verdict_on(Goal(self.namespace, self.name, after_version=view.active_version, word=self.word), view)
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """One ApiKey that was created for this process, and what opens its key."""
+
+    client: Client
+    deps: Deps
+    where: Key
+    uid: str
+    identity: AgeIdentity
+
+    async def take(self, *, timeout: timedelta) -> int:  # noqa: ASYNC109  the person's own
+        """Do all of it. Answers the exit code."""
+        end, word_was_given = time.monotonic() + timeout.total_seconds(), False
+        try:
+            sealed = await self._wait_until_sealed(end=end, timeout=timeout)
+            if sealed is None:
+                return ExitCode.FAILED
+            self.deps.console.data(self._opened(sealed).reveal())
+            word_was_given = True  # also where its answer gets lost: what may be in force is not taken back behind a person's back
+            await self._give_word(sealed)
+        finally:
+            if not word_was_given:
+                await self._take_back()
+        return await self._tell(sealed, end=end, timeout=timeout)
+
+    async def _wait_until_sealed(self, *, end: float, timeout: timedelta) -> SealedView | None:  # noqa: ASYNC109  as above
+        goal = SealedGoal(self.where.namespace, self.where.name, self.identity.recipient)
+        if await reach(goal, self.client, self.deps, end=end, timeout=timeout) is None:
+            return None
+        return decode_apikey(await self.client.get(self._path)).sealed
+
+    def _opened(self, sealed: SealedView) -> Plaintext:
+        try:
+            token = parse_token(self.identity.decrypt(sealed.ciphertext.encode()).reveal())
+        except NotDecrypted:
+            token = None
+        if not isinstance(token, Token) or token.key_id != sealed.key_id:
+            raise NotTheKey("What stands in the status is not the key that it names: somebody else wrote to it")
+        return token.plaintext
+
+    async def _give_word(self, sealed: SealedView) -> None:
+        patch = {"metadata": {"uid": self.uid, "annotations": {RECEIVED_ANNOTATION: sealed.key_id}}}
+        try:
+            await self.client.patch_merge(self._path, patch)
+        except KeyturnError as error:
+            line = f"kubectl -n {self.where.namespace} annotate --overwrite apikey {self.where.name} {RECEIVED_ANNOTATION}={sealed.key_id}"
+            self.deps.console.complain(f"{failure_of(error).sentence}. The key is yours once this is said: {line}")
+            raise
+
+    async def _tell(self, sealed: SealedView, *, end: float, timeout: timedelta) -> int:  # noqa: ASYNC109  as above
+        goal = Goal(self.where.namespace, self.where.name, after_version=sealed.version - 1, word="in force")
+        done = await reach(goal, self.client, self.deps, end=end, timeout=timeout)
+        if done is None:
+            return ExitCode.FAILED
+        view = decode_apikey(await self.client.get(self._path))
+        expires = format_time(view.expiration_time) if view.expiration_time else "never"
+        console = self.deps.console
+        console.say(f"apikey/{self.where.name} is in force (namespace {self.where.namespace})")
+        console.say(f"Key ID:   {sealed.key_id}\nVersion:  {sealed.version}\nExpires:  {expires}")
+        console.say("It was shown this once, and is stored nowhere. To end it: keyturn disable, or delete the ApiKey")
+        return ExitCode.FINE
+
+    async def _take_back(self) -> None:
+        """Delete the ApiKey, so that its key is revoked. Where that may not be done, the operator revokes it when its time is up."""
+        why = "it ends by itself, since nobody says that they have the key"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TIME_TO_TAKE_BACK):
+                try:
+                    await self.client.request("DELETE", self._path, body={"preconditions": {"uid": self.uid}})
+                except KeyturnError as error:
+                    why = f"{failure_of(error).sentence}; {why}"
+                else:
+                    self.deps.console.say(f"apikey/{self.where.name} was deleted again: nothing usable is left")
+                    return
+        self.deps.console.complain(f"apikey/{self.where.name} could not be deleted again: {why}")
+
+    @property
+    def _path(self) -> str:
+        return object_path(self.where.namespace, self.where.name)
