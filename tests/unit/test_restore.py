@@ -98,6 +98,14 @@ def test_without_a_record_a_key_begins_above_every_number_that_was_told() -> Non
     assert (step.number, step.base.serial) == (8, 2000)
 
 
+@pytest.mark.parametrize(("text", "number"), [("40", 41), ("1", 3), ("1000001", 3), ("-9", 3), ("4e1", 3), ("", 3)])
+def test_an_annotation_can_skip_numbers_and_nothing_else(text: str, number: int) -> None:
+    apikey = gen.apikey(annotations={"keyturn.dev/highest-version": text, "keyturn.dev/rotate-requested-at": "now"})
+    (step,) = decide(gen.observed(gen.record(gen.active(2)), gen.ours(2, of=apikey), of=apikey)).steps
+    assert isinstance(step, Stage)
+    assert step.number == number
+
+
 def test_a_report_is_read_as_it_was_written() -> None:
     told = [NewerRecord("shop.billing", 7, 3, frozenset({"b", "a"}), b'{"x":1}', b"ed25519:\xff"), NewerRecord("shop.x", 1, 0, frozenset())]
     assert list(read_newer_records(write_newer_records(told))) == told

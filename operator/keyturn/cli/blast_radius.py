@@ -76,11 +76,16 @@ async def with_workloads(client: Client, found: list[Loss]) -> list[Loss]:
 
 
 async def _workloads(client: Client, key: ApiKeyView) -> str:
+    return ", ".join(await workloads_of(client, key))
+
+
+async def workloads_of(client: Client, key: ApiKeyView) -> list[str]:
+    """Kind and name of the workloads that use an ApiKey's Secret; `?`: they may not be read."""
     try:
         listed = await list_workloads(client, key.namespace, secret_name=key.secret_name, apikey_name=key.name, has_rollouts=False)
     except Forbidden:
-        return NOT_SEEN
-    return ", ".join(f"{each.kind.lower()}/{each.name}" for each in listed if each.references)
+        return [NOT_SEEN]
+    return [f"{each.kind.lower()}/{each.name}" for each in listed if each.references]
 
 
 def losses_table(found: list[Loss], *, for_terminal: bool) -> str:

@@ -43,6 +43,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "whocan": Entry("whocan_command", "Tell who has keys of an ApiProduct", _PRODUCTS),
     "inspect": Entry("inspect_command", "Read a key from standard input and show what is public of it", _OFFLINE),
     "mint": Entry("mint_command", "Make a key that no cluster knows, for tests and imports", _OFFLINE),
+    "recover": Entry("recover_command", "Bring a restored cluster up to what its audit log and Git know", _PLATFORM),
     "crds": Entry("crds_command", "Print the CustomResourceDefinitions", _PLATFORM),
     "operator": Entry("operator_command", "Run the operator", _PLATFORM),
     "verifier": Entry("verifier_command", "Run the verifier, which gateways ask", _PLATFORM),

@@ -14,6 +14,7 @@ from typing import Final
 from keyturn.base import names
 from keyturn.base.names import Key
 from keyturn.cluster.cache import Entry
+from keyturn.cluster.chunks import list_in_chunks
 from keyturn.cluster.client import METADATA_LIST, METADATA_ONLY, Client
 from keyturn.cluster.raw import mapping_of, objects_of, resource_version_of, text_of, uid_of
 
@@ -51,6 +52,16 @@ async def newest_record_version(client: Client, *, namespace: str) -> int:
         if not token:
             return newest
         query["continue"] = token
+
+
+async def list_records(client: Client, *, namespace: str) -> list[tuple[Key, Entry[StoredRecord]]]:
+    """Every record there is, not yet believed. Raises as `Client.get`."""
+    found = []
+    for item in await list_in_chunks(client, f"/api/v1/namespaces/{namespace}/secrets", query={"labelSelector": RECORD_SELECTOR}):
+        decoded = decode_stored_record(item)
+        if decoded is not None:
+            found.append((decoded[0], _written(decoded[1], item)))
+    return found
 
 
 def _bytes_of(data: Mapping[str, object], name: str) -> bytes:

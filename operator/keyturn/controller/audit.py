@@ -73,7 +73,7 @@ class AuditLog:
         """Append one line, whole, in one write. Raises RetryLater if it cannot be written: the caller tells it again later."""
         if self._descriptor is None:
             return
-        data = json.dumps(_as_json(line), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        data = json.dumps(as_json(line), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         try:
             written = os.write(self._descriptor, data)
             while written < len(data):  # a pipe that is nearly full, a disk that is
@@ -96,7 +96,7 @@ class AuditLog:
         self.close()
 
 
-def _as_json(line: AuditLine) -> dict[str, object]:
+def as_json(line: AuditLine) -> dict[str, object]:
     """Unset fields are left out; times are RFC 3339."""
     fields: dict[str, object] = {
         "time": format_time(line.time),

@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.base import names
 from keyturn.base.clock import HOUR
 from keyturn.base.version_state import VersionState
 from keyturn.keys.record import DEAD_LIMIT, Record, VersionEntry
@@ -53,7 +55,15 @@ def attestation_of(record: Record) -> Attestation:
 
 def highest_told(seen: Observed) -> int:
     """The highest version number that anybody but the record knows of."""
-    return max((_highest(each) for each in seen.attestations), default=0)
+    annotated = highest_annotated(seen.apikey) if seen.apikey is not None else 0
+    return max(annotated, *(_highest(each) for each in seen.attestations), 0)
+
+
+def highest_annotated(apikey: ApiKey) -> int:
+    """What `keyturn recover` found in the audit log, as an annotation: whoever may write it can skip numbers, and nothing else."""
+    text = (apikey.metadata.annotations or {}).get(names.HIGHEST_ANNOTATION, "")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(HIGHEST_BELIEVED)) else 0
+    return number if number <= HIGHEST_BELIEVED else 0
 
 
 def latest_serial_told(seen: Observed) -> int:

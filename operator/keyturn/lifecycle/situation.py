@@ -13,6 +13,7 @@ from keyturn.keys.record import Record, VersionEntry
 from keyturn.lifecycle.consent import Consent
 from keyturn.lifecycle.observed import Observed
 from keyturn.lifecycle.plan import Plan, Waiting
+from keyturn.lifecycle.restore import highest_annotated
 from keyturn.lifecycle.rotation_timing import EffectiveRotation
 
 
@@ -59,11 +60,11 @@ class Situation:
     def next_number(self) -> int:
         """The number of the next version to mint: never one given out before. The first one of a key may be raised by minVersion.
 
-        The status is asked too: it may know numbers that an old record, put back by somebody, does not.
+        The status and an annotation are asked too: they may know numbers that an old record, put back by somebody, does not.
         """
         told = [entry.number for entry in self.apikey.status.versions] if self.apikey.status is not None else []
         least = (self.apikey.spec.min_version or 1) if self.active is None else 1
-        return max(self.record.highest + 1, max(told, default=0) + 1, least)
+        return max(self.record.highest + 1, max(told, default=0) + 1, highest_annotated(self.apikey) + 1, least)
 
 
 Rule = Callable[[Situation], Plan | None]

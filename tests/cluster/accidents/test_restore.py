@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from gen.operator_process import OperatorProcess, unique_name
-from gen.team import Api, Team
+from gen.team import Api, Team, workload
 from gen.verifier_process import VerifierProcess
+from keyturn.cli.main import run_cli
 from testbed.cluster import wait_until
 from testbed.plane import Plane, bare
 
@@ -152,6 +155,51 @@ def test_fifty_rotations_and_five_revocations_survive_an_etcd_restore_while_a_ve
     for name in NAMES:
         team.wait_event(name, "Warning/RestoreDetected")
     assert team.operator.metric("keyturn_records_recovered_total") >= len(NAMES)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_without_any_verifier_the_audit_log_says_what_had_ended(story: Story, tmp_path: Path) -> None:
+    """Nobody lived through the restore: what had ended lives again until `keyturn recover` has read the log."""
+    team = story.team
+    team.create(workload("Deployment", "web", secret=REVOKED[0]))
+    story.issue()
+    story.plane.snapshot(tmp_path / "snapshot")
+    story.rotate()
+    story.revoke()
+    before, numbers = story.newest(), {name: team.secret(name).version for name in NAMES}
+    story.verifier.kill()
+    team.operator.kill()
+    story.restore(tmp_path / "snapshot")
+    (tmp_path / "records.snapshot").unlink()
+    story.verifier.restart()
+    team.operator.restart()
+    story.verifier.wait_ready()
+    first = {tokens[0] for tokens in story.tokens.values()}
+    wait_until(lambda: story.accepted() == first, patience=20.0, what="the keys of the backup to live again: that is the accident")
+    report = json.loads(recover(team, "--audit", str(tmp_path / "audit.jsonl"), "-o", "json"))
+    assert {each["name"]: [version["keyID"] for version in each["dead"]] for each in report["apiKeys"]} == {
+        name: [story.tokens[name][0][3:15]] for name in NAMES
+    }
+    assert {each["name"]: each["highestVersion"] for each in report["apiKeys"]} == numbers
+    assert {each["name"]: each["workloadsToRestart"] for each in report["apiKeys"] if each["workloadsToRestart"]} == {
+        REVOKED[0]: ["deployment/web"]
+    }
+    story.wait_told_apart()
+    assert all(team.secret(name).version > numbers[name] for name in NAMES)
+    current = {team.secret(name).token for name in NAMES}
+    wait_until(lambda: story.accepted() == current, patience=20.0, what="the keys in the Secrets are accepted, and none besides")
+    assert current.isdisjoint(before)
+    assert recover(team, "--audit", str(tmp_path / "audit.jsonl")) == "", "and then nothing is left to do"
+
+
+def recover(team: Team, *arguments: str) -> str:
+    """What `keyturn recover` prints."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        place = ["--kubeconfig", str(team.cluster.kubeconfig), "--records-namespace", team.records_namespace]
+        assert run_cli(["recover", *arguments, *place]) == 0
+    return out.getvalue()
 
 
 @pytest.mark.slow

@@ -1,0 +1,153 @@
+"""Does what `recovery.py` found: raises numbers, puts revocations back, ends what had ended. For `recover_command.py`.
+
+Numbers first: the successor of a key that ends is minted within a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from keyturn.base import names
+from keyturn.base.errors import KeyturnError
+from keyturn.cli.apikey_view import ApiKeyView, decode_apikey
+from keyturn.cli.blast_radius import workloads_of
+from keyturn.cli.exit_code import ExitCode
+from keyturn.cli.failure import failure_of, worst
+from keyturn.cli.recovery import Correction, corrections, corrections_json, corrections_table, revocations
+from keyturn.cluster.api_errors import AlreadyExists, NotFound
+from keyturn.cluster.apikeyrevocations import COLLECTION_PATH
+from keyturn.cluster.apikeyrevocations import object_path as revocation_path
+from keyturn.cluster.apikeys import list_apikeys, object_path
+from keyturn.cluster.raw import mapping_of, text_of
+from keyturn.cluster.record_secrets import list_records
+from keyturn.keys.record import Record
+from keyturn.keys.record_encoding import RecordDamaged, RecordTooNew, decode_record
+
+if TYPE_CHECKING:
+    from keyturn.cli.audit_history import AuditHistory
+    from keyturn.cli.deps import Deps
+    from keyturn.cluster.client import Client
+
+_AT_A_TIME: Final = 8
+_PROGRESS_EVERY: Final = 500
+
+
+@dataclass(slots=True)
+class Recovering:
+    """One run."""
+
+    client: Client
+    deps: Deps
+    records_namespace: str
+    dry_run: bool
+
+    async def run(self, history: AuditHistory, folder: Sequence[dict[str, object]], *, form: str) -> ExitCode:
+        """Find, show and do everything; answers the worst code of what failed."""
+        found = await self._found(history) if history.lines else []
+        restored, failed = await self._put_back(folder)
+        codes = [failed, await self._raise_numbers(found)]
+        ending = revocations(found, now=self.deps.clock())
+        codes += [await self._create(each) for each in ending]
+        created = [_name_of(each) for each in ending]
+        if form:
+            import json
+
+            self.deps.console.data(json.dumps(corrections_json(found, revocations=created, restored=restored), indent=2))
+        elif found:
+            self.deps.console.data(corrections_table(found, for_terminal=self.deps.console.is_terminal))
+        self._summarise(found, restored=restored, asked=bool(history.lines))
+        return worst(codes)
+
+    async def _found(self, history: AuditHistory) -> list[Correction]:
+        records = [
+            record for _, entry in await list_records(self.client, namespace=self.records_namespace) if (record := _read(entry.value.data))
+        ]
+        self.deps.console.say(f"Compared with {len(records)} verifier records in {self.records_namespace}")
+        views = {(view.namespace, view.name): view for view in map(decode_apikey, await list_apikeys(self.client, ""))}
+        found = corrections(records, history.keys)
+        limit = asyncio.Semaphore(_AT_A_TIME)
+        return list(
+            await asyncio.gather(*(self._with_workloads(each, views.get((each.key.namespace, each.key.name)), limit) for each in found))
+        )
+
+    async def _with_workloads(self, each: Correction, view: ApiKeyView | None, limit: asyncio.Semaphore) -> Correction:
+        if view is None or not each.gets_a_new_key:
+            return each
+        async with limit:
+            return replace(each, workloads=tuple(await workloads_of(self.client, view)))
+
+    async def _put_back(self, folder: Sequence[dict[str, object]]) -> tuple[list[str], ExitCode]:
+        """Create the revocations that are missing."""
+        restored: list[str] = []
+        codes = [ExitCode.FINE]
+        for manifest in folder:
+            name = _name_of(manifest)
+            if await self._exists(name):
+                continue
+            restored.append(name)
+            codes.append(await self._create(manifest))
+        return restored, worst(codes)
+
+    async def _exists(self, name: str) -> bool:
+        try:
+            await self.client.get(revocation_path(name))
+        except NotFound:
+            return False
+        return True
+
+    async def _create(self, manifest: dict[str, object]) -> ExitCode:
+        try:
+            await self.client.post(COLLECTION_PATH, manifest, query={"dryRun": "All"} if self.dry_run else None)
+        except AlreadyExists:
+            return ExitCode.FINE
+        except KeyturnError as error:
+            return self._complain(f"apikeyrevocation/{_name_of(manifest)}", error)
+        self.deps.console.say(f"apikeyrevocation/{_name_of(manifest)} created" + (" (server dry run)" if self.dry_run else ""))
+        return ExitCode.FINE
+
+    async def _raise_numbers(self, found: Sequence[Correction]) -> ExitCode:
+        codes, raised = [ExitCode.FINE], [each for each in found if each.highest]
+        for number, each in enumerate(raised, start=1):
+            codes.append(await self._raise_number(each))
+            if number % _PROGRESS_EVERY == 0:
+                self.deps.console.say(f"Numbers of {number} of {len(raised)} ApiKeys")
+        return worst(codes)
+
+    async def _raise_number(self, each: Correction) -> ExitCode:
+        patch = {"metadata": {"annotations": {names.HIGHEST_ANNOTATION: str(each.highest)}}}
+        query = {"dryRun": "All"} if self.dry_run else None
+        try:
+            await self.client.patch_merge(object_path(each.key.namespace, each.key.name), patch, query=query)
+        except NotFound:
+            return ExitCode.FINE  # an ApiKey that is gone gets no next version; its record keeps the numbers that it knows
+        except KeyturnError as error:
+            return self._complain(f"apikey/{each.key.name}", error)
+        return ExitCode.FINE
+
+    def _complain(self, what: str, error: KeyturnError) -> ExitCode:
+        failure = failure_of(error)
+        self.deps.console.complain(f"{what}: {failure.sentence}")
+        return failure.code
+
+    def _summarise(self, found: Sequence[Correction], *, restored: Sequence[str], asked: bool) -> None:
+        dead, replaced = sum(len(each.dead) for each in found), sum(len(each.replaced) for each in found)
+        would = " (dry run: nothing was changed)" if self.dry_run else ""
+        if asked:
+            said = f"{dead} dead keys were live, {replaced} had a successor, {sum(each.highest > 0 for each in found)} ApiKeys go on above"
+            self.deps.console.say(f"{said}{would}" if found else "The records know everything that the audit log knows")
+        if restored:
+            self.deps.console.say(f"{len(restored)} revocations were missing{would}")
+
+
+def _read(data: bytes) -> Record | None:
+    try:
+        return decode_record(data)
+    except (RecordDamaged, RecordTooNew):
+        return None
+
+
+def _name_of(manifest: dict[str, object]) -> str:
+    return text_of(mapping_of(manifest, "metadata"), "name")

@@ -1,0 +1,114 @@
+"""What `keyturn recover` makes of an audit log and the records of a restored cluster."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gen import lifecycle as gen
+from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
+from keyturn.base.errors import UserMustAct
+from keyturn.base.names import Key
+from keyturn.cli.audit_history import AuditHistory
+from keyturn.cli.recovery import Correction, corrections, corrections_table, revocations
+from keyturn.cli.revocation_folder import read_revocation_folder
+from keyturn.controller.apikey.announce import audit_line
+from keyturn.controller.audit import as_json
+from keyturn.keys.record import Record
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def logged(*records: Record) -> AuditHistory:
+    """The log of these writes, as the operator writes it."""
+    history = AuditHistory()
+    history.take(json.dumps(as_json(audit_line(each, now=NOW))).encode() for each in records)
+    return history
+
+
+def test_a_key_that_the_log_says_ended_is_dead_and_numbers_go_on_above() -> None:
+    log = logged(gen.record(gen.active(1)), replace(gen.record(gen.active(2), dead=(gen.tombstone(1),)), serial=2000))
+    assert corrections([gen.record(gen.active(1))], log.keys) == [Correction(gen.KEY, 2, dead=((1, "key1"),))]
+
+
+def test_a_key_that_had_a_successor_is_replaced() -> None:
+    log = logged(gen.record(gen.retiring(1), gen.active(2)))
+    assert corrections([gen.record(gen.active(1))], log.keys) == [Correction(gen.KEY, 2, replaced=((1, "key1"),))]
+
+
+def test_what_the_records_know_needs_no_correction() -> None:
+    newest = replace(gen.record(gen.retiring(1), gen.active(2)), serial=2000)
+    assert corrections([newest], logged(gen.record(gen.active(1)), newest).keys) == []
+    assert corrections([newest], {}) == []
+
+
+def test_a_log_that_ends_before_the_backup_ends_no_key() -> None:
+    log = logged(gen.record(gen.active(1)))
+    assert corrections([gen.record(gen.active(3), dead=(gen.tombstone(1), gen.tombstone(2)))], log.keys) == []
+
+
+def test_lines_written_over_the_restored_records_hide_nothing() -> None:
+    """The operator went on from the backup, before anybody looked."""
+    before = gen.record(gen.active(7), dead=(gen.tombstone(6),))
+    forked = replace(gen.record(gen.retiring(1), gen.active(2)), serial=9000)
+    log = logged(gen.record(gen.active(1)), before, forked)
+    assert corrections([forked], log.keys) == [Correction(gen.KEY, 7, dead=((1, "key1"), (2, "key2")))]
+
+
+def test_the_highest_line_counts_in_whatever_order_they_come() -> None:
+    lines = [
+        {"namespace": "a", "name": "b", "serial": 2, "versions": [{"number": 2, "keyID": "two", "state": "Active"}]},
+        {"namespace": "a", "name": "b", "serial": 1, "versions": [{"number": 1, "keyID": "one", "state": "Active"}]},
+    ]
+    history = AuditHistory()
+    history.take([json.dumps(line).encode() for line in lines] + [b"not json", b"", b"[]", b'{"namespace": "a"}'])
+    found = history.keys[Key("a", "b")]
+    assert (found.highest, found.live, found.ended) == (2, {"two": "Active"}, {"one"})
+    assert (history.lines, history.unreadable) == (5, 3)
+
+
+def test_revocations_hold_no_more_key_ids_than_the_schema_allows_and_are_valid() -> None:
+    many = [Correction(Key("a", f"b{number}"), 0, dead=((1, f"keyid{number:05}"),)) for number in range(2500)]
+    replaced = Correction(gen.KEY, 2, replaced=((1, "replaced"),))
+    found = [ApiKeyRevocation.model_validate(each) for each in revocations([*many, replaced], now=NOW)]
+    assert [len(each.spec.key_ids or ()) for each in found] == [1000, 1000, 500, 1]
+    assert [str(each.spec.mode) for each in found] == ["Immediate"] * 3 + ["Replace"]
+    assert len({each.metadata.name for each in found}) == 4
+
+
+def test_the_table_says_what_dies_what_is_replaced_and_who_restarts() -> None:
+    found = [
+        Correction(Key("a", "dead"), 5, dead=((1, "one"),), workloads=("deployment/web", "daemonset/log")),
+        Correction(Key("a", "kept"), 3),
+        Correction(Key("a", "replaced"), 0, replaced=((2, "two"),)),
+    ]
+    assert corrections_table(found, for_terminal=False).splitlines() == [
+        "a\tdead\t1\tone\tdead\t5\tdeployment/web, daemonset/log",
+        "a\tkept\t\t\tkept\t3\t",
+        "a\treplaced\t2\ttwo\treplaced\t\t",
+    ]
+
+
+def test_a_folder_of_revocations_is_read_as_it_would_be_applied_anew(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    spec = {"keyIDs": ["abcdef"], "reason": "Leaked"}
+    about = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKeyRevocation", "spec": spec}
+    one = {
+        **about,
+        "metadata": {"name": "leak", "uid": "u", "resourceVersion": "7", "labels": {"team": "a"}},
+        "status": {"revokedVersions": 1},
+    }
+    (tmp_path / "deep" / "list.json").write_text(json.dumps({"kind": "List", "items": [one]}))
+    (tmp_path / "other.yaml").write_text("kind: ConfigMap\n---\n- a list\n---\n")
+    (tmp_path / "README.md").write_text("not read")
+    assert read_revocation_folder(tmp_path) == [{**about, "metadata": {"name": "leak", "labels": {"team": "a"}}}]
+
+
+def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("a: [")
+    with pytest.raises(UserMustAct, match=r"broken\.yaml cannot be read"):
+        read_revocation_folder(tmp_path)
