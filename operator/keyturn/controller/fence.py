@@ -56,6 +56,13 @@ async def prove_fence(client: Client, settings: Settings) -> None:
         await asyncio.sleep(PAUSE)
 
 
+def note_end_of_watch(task: asyncio.Task[None]) -> None:
+    """Nobody looks any more: that the fence stands must not be said then."""
+    if not task.cancelled() and (bug := task.exception()) is not None:
+        metrics.FENCE_INTACT.set(0)
+        log.error("A task died of a bug", task=task.get_name(), error=type(bug).__name__)
+
+
 async def watch_fence(client: Client, settings: Settings) -> None:
     """Look again and again, for ever. Where the fence is gone keys go on working: whoever took it away is told of, not the teams."""
     if settings.secret_access is not SecretAccess.GUARDED:

@@ -66,7 +66,8 @@ def take_apikey(rt: Runtime, key: Key, event: Mapping[str, object]) -> bool:
     if event["type"] == "DELETED":
         return rt.drop_apikey(key, raw)
     # Both against what is held before this event.
-    is_echo, is_edited = rt.is_own_echo(key, raw), rt.secrets.rounds is not None and rt.is_edited(key, raw)
+    is_echo = rt.is_own_echo(key, raw)
+    is_edited = not is_echo and rt.secrets.rounds is not None and rt.is_edited(key, raw)
     if not rt.keep_apikey(key, raw):
         return False
     if is_edited:

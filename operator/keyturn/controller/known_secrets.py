@@ -33,15 +33,18 @@ class KnownSecrets:
     def put(self, where: Key, entry: Entry[CredentialMetadata]) -> None:
         """It was written or read: its newest version."""
         self.cache.put(where, entry.value, entry.resource_version, entry.uid)
-        self._note_look(where)
+        if self.rounds is not None:
+            self._asked.add(where)
+            self.rounds.note_look(where, time.monotonic())
 
     def remove(self, where: Key, held: Entry[CredentialMetadata] | None) -> None:
         """It is gone. `held`: what was known before the question; what was written since then stays."""
-        self._asked.add(where)
         if held is not None:
             self.cache.remove(where, held.resource_version)
-        if self.rounds is not None and self.cache.get(where) is None:
-            self.rounds.forget(where)
+        if self.rounds is not None:
+            self._asked.add(where)
+            if self.cache.get(where) is None:
+                self.rounds.forget(where)
 
     def forget(self, where: Key) -> None:
         """No ApiKey wants it any more."""
@@ -61,8 +64,3 @@ class KnownSecrets:
     def doubt(self, key: Key) -> None:
         """Look before the next decision. A watch would have told."""
         self.doubtful.add(key)
-
-    def _note_look(self, where: Key) -> None:
-        self._asked.add(where)
-        if self.rounds is not None:
-            self.rounds.note_look(where, time.monotonic())

@@ -26,7 +26,7 @@ from keyturn.cluster.client import Client
 from keyturn.cluster.discovery import serves
 from keyturn.cluster.lease import Elector
 from keyturn.cluster.permissions import missing_rights
-from keyturn.controller.fence import prove_fence, watch_fence
+from keyturn.controller.fence import note_end_of_watch, prove_fence, watch_fence
 from keyturn.controller.installation import Installation, set_up
 from keyturn.controller.leadership import Found, TermEnd, first_notes, lead
 from keyturn.controller.probes import queue_complaint
@@ -127,6 +127,7 @@ async def _work(client: Client, settings: Settings, health: Health, stop: asynci
     argo = await _patiently("Looking for Argo Rollouts", lambda: _may_restart_argo_rollouts(client, settings))
     revocations = await _patiently("Asking for permissions", lambda: _may_follow_revocations(client))
     fence, earlier = asyncio.create_task(watch_fence(client, settings), name="fence"), EarlierTerm()
+    fence.add_done_callback(note_end_of_watch)
     try:
         while True:
             health.complaint = None

@@ -32,6 +32,7 @@ def operator(installed: Installed) -> Iterator[OperatorProcess]:
     with installed.start_operator() as operator:
         yield operator.wait_ready()
         assert_nothing_was_refused(operator)
+        operator.stop()
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ def operator(plane: Plane, api: Api, tmp_path_factory: pytest.TempPathFactory) -
         api.delete(f"{BINDINGS}/{policy}")
     with installed.start_operator(SHORT) as operator:
         yield operator.wait_ready()
+        operator.stop()
 
 
 @pytest.fixture
