@@ -59,7 +59,11 @@ class KnownSecrets:
 
     def is_unknown(self, where: Key) -> bool:
         """Whether that nothing is known of it does not mean that nothing is there."""
-        return self.rounds is not None and where not in self._asked and self.cache.get(where) is None
+        return self.is_presumed(where) and self.cache.get(where) is None
+
+    def is_presumed(self, where: Key) -> bool:
+        """Whether nobody has looked at it since the start."""
+        return self.rounds is not None and where not in self._asked
 
     def doubt(self, key: Key) -> None:
         """Look before the next decision. A watch would have told."""

@@ -1,4 +1,7 @@
-"""The three ways to install: with exactly the rights that each gives, a key is issued, rotated, repaired, and there after a restart."""
+"""The other two ways to install: with exactly the rights that each gives, a key is issued, rotated, repaired, and there after a restart.
+
+The usual one is in test_installed.py and test_guarded.py.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ from collections.abc import Iterator
 import pytest
 
 from gen.fence import WHO_BREAKS_GLASS
-from gen.installed import EVERYWHERE, NAMESPACED, WATCHING, Installed, assert_nothing_was_refused
+from gen.installed import NAMESPACED, WATCHING, Installed, assert_nothing_was_refused
 from gen.operator_process import OperatorProcess, unique_name
 from gen.team import Api
 from keyturn.base.settings import SecretAccess
 from testbed.plane import Plane
 
-MODES = {"guarded": EVERYWHERE, "watch": WATCHING, "namespaced": NAMESPACED}
-ACCESS = {"guarded": SecretAccess.GUARDED, "watch": SecretAccess.WATCH, "namespaced": SecretAccess.GUARDED}
+MODES = {"watch": WATCHING, "namespaced": NAMESPACED}
+ACCESS = {"watch": SecretAccess.WATCH, "namespaced": SecretAccess.GUARDED}
 
 
 @pytest.fixture(scope="module", params=MODES)

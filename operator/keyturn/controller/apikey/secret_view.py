@@ -123,12 +123,19 @@ def _presumed(rt: Runtime, apikey: ApiKey, where: Key, *, record: RecordSeen) ->
 
 
 def _in_doubt(rt: Runtime, apikey: ApiKey, where: Key, record: RecordSeen) -> bool:
-    """Where no watch tells: whether somebody acted, a crash may have hidden a write of ours, or a key was there before the record was."""
+    """Where no watch tells: whether what is known may not be so, and much would follow from it.
+
+    Somebody touched the ApiKey; a write of ours may have been hidden by a crash; the key is older than its record; or an old version will
+    end because a newer one is presumed to have been delivered.
+    """
     if rt.secrets.rounds is None:
         return False
-    if apikey.key in rt.secrets.doubtful or (isinstance(record, GoodRecord) and _has_orphan(rt, apikey.key, record.record)):
+    if apikey.key in rt.secrets.doubtful:
         return True
-    return not isinstance(record, GoodRecord) and apikey.status is not None and rt.secrets.is_unknown(where)
+    if not isinstance(record, GoodRecord):
+        return apikey.status is not None and rt.secrets.is_unknown(where)
+    is_overlap = bool(record.record.in_state(VersionState.RETIRING))
+    return _has_orphan(rt, apikey.key, record.record) or (is_overlap and rt.secrets.is_presumed(where))
 
 
 def _has_orphan(rt: Runtime, key: Key, record: Record) -> bool:
