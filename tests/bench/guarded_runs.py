@@ -10,11 +10,9 @@ from typing import Final
 from bench import runs
 from bench.runs import Meter, Spent
 from bench.scenery import BenchOperator, Place, create_apikeys, names, operator_at
-from gen.installed import log_in
-from gen.scene_fence import fenced
+from gen.scene_fence import fenced, log_in_fenced
 from testbed.plane import Plane
 
-ACCOUNT: Final = "keyturn-operator"
 MINUTE: Final = 60.0
 PRODUCTION: Final = {"secret_look_rate": "4", "secret_look_interval": "1m", "fence_check_interval": "1m"}
 
@@ -24,12 +22,9 @@ def fenced_operator(plane: Plane, place: Place, *, access: str) -> Iterator[Benc
     """An operator with a token of its own and all rights, whom the policies keep from foreign Secrets: they cost both modes the same."""
     system = f"{place.records}-system"
     with fenced(plane, namespace=system, records_namespace=place.records):
-        plane.kubectl("-n", system, "create", "serviceaccount", ACCOUNT)
-        binding = f"bench-{place.namespace}"
-        plane.kubectl("create", "clusterrolebinding", binding, "--clusterrole=cluster-admin", f"--serviceaccount={system}:{ACCOUNT}")
         folder = plane.folder / system
         folder.mkdir()
-        kubeconfig = log_in(plane, folder, namespace=system)
+        kubeconfig = log_in_fenced(plane, folder, namespace=system)
         with operator_at(plane, place, settings={**PRODUCTION, "secret_access": access}, kubeconfig=kubeconfig) as operator:
             yield operator
 

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from gen.fence import MASTERS, SECRETS
+from gen.fence import ACCOUNT, MASTERS, SECRETS
+from gen.installed import log_in
 from gen.team import MERGE, Api
 from testbed.cluster import ApiFailed, Cluster, wait_until
+from testbed.plane import Plane
 
 POLICY: Final = Path(__file__).parents[2] / "deploy" / "policies" / "operator-secrets.yaml"
 
@@ -17,7 +19,7 @@ POLICY: Final = Path(__file__).parents[2] / "deploy" / "policies" / "operator-se
 @contextmanager
 def fenced(plane: Cluster, *, namespace: str, records_namespace: str) -> Iterator[str]:
     """The account, of all rights, that the policy keeps from foreign Secrets. It is in force when this begins."""
-    account = f"system:serviceaccount:{namespace}:keyturn-operator"
+    account = f"system:serviceaccount:{namespace}:{ACCOUNT}"
     names = {
         "'system:serviceaccount:keyturn-system:keyturn-operator'": f"'{account}'",
         "'keyturn-system'": f"'{namespace}'",
@@ -34,6 +36,13 @@ def fenced(plane: Cluster, *, namespace: str, records_namespace: str) -> Iterato
     api.close()
     yield account
     plane.kubectl("delete", "-f", "-", input=policy)
+
+
+def log_in_fenced(plane: Plane, folder: Path, *, namespace: str) -> Path:
+    """A kubeconfig of that account with a token, and with all rights: for where no proxy says who it is."""
+    plane.kubectl("-n", namespace, "create", "serviceaccount", ACCOUNT)
+    plane.kubectl("create", "clusterrolebinding", namespace, "--clusterrole=cluster-admin", f"--serviceaccount={namespace}:{ACCOUNT}")
+    return log_in(plane, folder, namespace=namespace)
 
 
 def _is_refused(api: Api, path: str) -> bool:

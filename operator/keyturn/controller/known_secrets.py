@@ -30,8 +30,17 @@ class KnownSecrets:
         """The newest known version, or None."""
         return self.cache.get(where)
 
+    def put_read(self, where: Key, entry: Entry[CredentialMetadata], *, held: Entry[CredentialMetadata] | None) -> None:
+        """It was read. `held`: what was known before the question.
+
+        An answer that is older than that means that the store itself went back (etcd restored from a backup). A watch says so itself.
+        """
+        if self.rounds is not None and held is not None and entry.resource_version < held.resource_version:
+            self.cache.remove(where, held.resource_version)
+        self.put(where, entry)
+
     def put(self, where: Key, entry: Entry[CredentialMetadata]) -> None:
-        """It was written or read: its newest version."""
+        """It was written: its newest version, unless a newer one is known."""
         self.cache.put(where, entry.value, entry.resource_version, entry.uid)
         if self.rounds is not None:
             self._asked.add(where)

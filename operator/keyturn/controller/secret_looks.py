@@ -58,7 +58,7 @@ async def look(rt: Runtime, where: Key) -> None:
         rt.secrets.remove(where, held)
         rt.memory.unlabelled.update(keys)
     else:
-        rt.secrets.put(where, found)
+        rt.secrets.put_read(where, found, held=held)
         if held is not None and (held.uid, held.resource_version) == (found.uid, found.resource_version):
             return
     for key in keys:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gen.operator_process import OperatorProcess, unique_name
+from gen.scene_fence import fenced, log_in_fenced
 from gen.team import Api, Team, workload
 from gen.verifier_process import VerifierProcess
 from keyturn.cli.main import run_cli
@@ -118,7 +119,12 @@ def story(own_plane: Plane, tmp_path: Path, request: pytest.FixtureRequest) -> I
     own_plane.create_namespace(namespace)
     with ExitStack() as ends:
         settings = {**LEASE, "watch_namespaces": namespace, "audit_log": str(tmp_path / "audit.jsonl")}
-        operator = ends.enter_context(OperatorProcess.start(own_plane, settings=settings, records_namespace=records))
+        kubeconfig = None
+        if getattr(request, "param", "") == "guarded":
+            settings["secret_access"] = "guarded"
+            ends.enter_context(fenced(own_plane, namespace=f"{records}-system", records_namespace=records))
+            kubeconfig = log_in_fenced(own_plane, tmp_path, namespace=f"{records}-system")
+        operator = ends.enter_context(OperatorProcess.start(own_plane, settings=settings, records_namespace=records, kubeconfig=kubeconfig))
         api = ends.enter_context(closing(Api(own_plane.login)))
         verifier = VerifierProcess.start(own_plane, records_namespace=records, settings={**LEASE, **_memory_of(request, tmp_path)})
         team = Team(own_plane, api, namespace, operator.wait_ready(), records_namespace=records, system_namespace=f"{records}-system")
@@ -126,12 +132,17 @@ def story(own_plane: Plane, tmp_path: Path, request: pytest.FixtureRequest) -> I
 
 
 def _memory_of(request: pytest.FixtureRequest, folder: Path) -> Mapping[str, str]:
-    has_snapshot = getattr(request, "param", True)
+    has_snapshot = getattr(request, "param", "") != "no snapshot"
     return {"snapshot": str(folder / "records.snapshot")} if has_snapshot else {}
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("story", [True, False], indirect=True, ids=["with a snapshot", "from memory alone"])
+@pytest.mark.parametrize(
+    "story",
+    ["snapshot", "no snapshot", pytest.param("guarded", marks=pytest.mark.slow)],
+    indirect=True,
+    ids=["with a snapshot", "from memory alone", "with a guarded operator"],
+)
 def test_fifty_rotations_and_five_revocations_survive_an_etcd_restore_while_a_verifier_lives(story: Story, tmp_path: Path) -> None:
     """No version that had ended is accepted for a moment; each key gets a number that was never given out; and it is said."""
     team = story.team
@@ -204,6 +215,7 @@ def recover(team: Team, *arguments: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("story", ["snapshot", "guarded"], indirect=True, ids=["watching", "guarded"])
 def test_an_operator_that_lives_through_a_restore_knows_what_it_has_seen(story: Story, tmp_path: Path) -> None:
     """No verifier is there to tell it."""
     team = story.team

@@ -109,7 +109,7 @@ async def refresh(rt: Runtime, seen: Observed) -> None:
         rt.memory.unlabelled.add(seen.key)
         return
     if found.value.managed:
-        rt.secrets.put(where, found)
+        rt.secrets.put_read(where, found, held=known)
     else:
         rt.memory.unlabelled.add(seen.key)
 

@@ -34,6 +34,7 @@ from keyturn.lifecycle.credential_secret import (
     value_digest,
 )
 from keyturn.lifecycle.observed import ForeignSecret, GoodRecord, NoSecret, OurSecret, RecordSeen, SecretSeen
+from keyturn.lifecycle.plan import Change
 
 
 async def see_secret(rt: Runtime, apikey: ApiKey, *, record: RecordSeen) -> SecretSeen:
@@ -86,7 +87,7 @@ async def _find(rt: Runtime, apikey: ApiKey, where: Key, *, record: RecordSeen) 
         raise
     rt.secrets.doubtful.discard(key)
     if found is not None and found.value.managed:
-        rt.secrets.put(where, found)
+        rt.secrets.put_read(where, found, held=entry)
     elif found is not None:
         rt.memory.unlabelled.add(key)
     return found
@@ -125,8 +126,8 @@ def _presumed(rt: Runtime, apikey: ApiKey, where: Key, *, record: RecordSeen) ->
 def _in_doubt(rt: Runtime, apikey: ApiKey, where: Key, record: RecordSeen) -> bool:
     """Where no watch tells: whether what is known may not be so, and much would follow from it.
 
-    Somebody touched the ApiKey; a write of ours may have been hidden by a crash; the key is older than its record; or an old version will
-    end because a newer one is presumed to have been delivered.
+    Somebody touched the ApiKey; a write of ours may have been hidden by a crash; the key is older than its record; the record knows more
+    than a store that was restored; or an old version will end because a newer one is presumed to have been delivered.
     """
     if rt.secrets.rounds is None:
         return False
@@ -134,8 +135,8 @@ def _in_doubt(rt: Runtime, apikey: ApiKey, where: Key, record: RecordSeen) -> bo
         return True
     if not isinstance(record, GoodRecord):
         return apikey.status is not None and rt.secrets.is_unknown(where)
-    is_overlap = bool(record.record.in_state(VersionState.RETIRING))
-    return _has_orphan(rt, apikey.key, record.record) or (is_overlap and rt.secrets.is_presumed(where))
+    much_follows = record.record.in_state(VersionState.RETIRING) or record.record.change == Change.RECOVERED
+    return _has_orphan(rt, apikey.key, record.record) or (bool(much_follows) and rt.secrets.is_presumed(where))
 
 
 def _has_orphan(rt: Runtime, key: Key, record: Record) -> bool:
