@@ -116,6 +116,26 @@ def test_with_replace_the_new_key_comes_first(team: Team, security: Security, ve
     assert team.states("billing") == {1: "Revoked", 2: "Active"}
 
 
+def test_with_replace_an_older_key_that_is_still_promised_makes_room(team: Team, security: Security, verifier: VerifierProcess) -> None:
+    """Whoever reads the Secret is let in at every moment, though a version was still Retiring when the newer one leaked."""
+    team.issue("billing", {"rollout": {"policy": "Disabled"}, "rotation": {"gracePeriod": "1h", "overlapLimit": "2h"}})
+    team.request_rotation("billing")
+    team.wait_ready("billing", version=2)
+    leaked = team.secret("billing")
+    name = security.revokes({"keyIDs": [leaked.key_id], "mode": "Replace", "replaceWithin": "20s"})
+    seen = []
+
+    def has_moved() -> bool:
+        seen.append(status(verifier, team.secret("billing").token))
+        return team.secret("billing").version == 3
+
+    wait_until(has_moved, patience=30, what="the successor to be delivered")
+    assert status(verifier, leaked.token) == 200
+    security.wait_says(name, "True", "Revoked")
+    assert {*seen, status(verifier, team.secret("billing").token)} == {200}
+    assert team.states("billing") == {1: "Retired", 2: "Revoked", 3: "Active"}
+
+
 def test_key_ids_of_several_apikeys_end_and_those_that_nobody_knows_are_listed(
     team: Team, security: Security, verifier: VerifierProcess
 ) -> None:

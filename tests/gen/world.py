@@ -26,7 +26,7 @@ from keyturn.lifecycle.observed import Attestation, GoodRecord, NoRecord, NoSecr
 from keyturn.lifecycle.old_key_use import NOBODY_REPORTS, KeyUse, ReplicaLife, ReplicaUse
 from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, Plan, RenderSecret, SaveRecord, Seal, Stage, Step
 from keyturn.lifecycle.restore import attestation_of
-from keyturn.lifecycle.revocation_hit import RevocationHit, hit_on
+from keyturn.lifecycle.revocation_hit import NewestRevocations, RevocationHit, hit_on, knowing
 from keyturn.lifecycle.rotation_timing import effective_rotation
 from keyturn.lifecycle.versions import delivered
 
@@ -168,6 +168,8 @@ class World:
     born: set[str] = field(default_factory=set)
     meant: set[str] = field(default_factory=set)
     """Key IDs that there were when a revocation of all that was minted before was carried out: what is minted later is a successor."""
+    condemned: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Key IDs that there were when each revocation was created that means all of them at once."""
     revoked: set[str] = field(default_factory=set)
     """Key IDs that a revocation ended. No verifier may ever be told to accept one again."""
     reports: Reports = Reports.NONE
@@ -210,6 +212,7 @@ class World:
             installation=INSTALLATION,
             held=frozenset(actor.held.items()),
             revocations=self._hits(record) if isinstance(record, Record) else (),
+            newest_revocations=self._newest_revocations,
             use=self._use_seen(record) if isinstance(record, Record) else NOBODY_REPORTS,
             announced_serial=actor.announced,
             attestations=self.memory.says(record if isinstance(record, Record) else None) if self.memory is not None else (),
@@ -218,13 +221,40 @@ class World:
     def revoke(self, spec: dict[str, object]) -> None:
         """Security creates an ApiKeyRevocation. The API server's clock is the world's, and cuts the time to whole seconds."""
         created = self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        metadata = {"name": f"leak-{len(self.revocations)}", "uid": "r", "generation": 1, "creationTimestamp": created}
+        name = f"leak-{next(self.versions)}"
+        metadata = {"name": name, "uid": f"{name}-uid", "generation": 1, "creationTimestamp": created}
         self.asked.update(map(str, spec.get("keyIDs", ())))  # type: ignore[call-overload]
+        if "keyIDs" not in spec and spec.get("mode") == "Immediate":
+            self.condemned[name] = frozenset(self.born)
         self.revocations.append(ApiKeyRevocation.model_validate({"metadata": metadata, "spec": {"reason": "Leaked", **spec}}))
+
+    @property
+    def _newest_revocations(self) -> NewestRevocations | None:
+        newest: NewestRevocations | None = None
+        for each in self.revocations:
+            created = each.metadata.creation_timestamp
+            assert created is not None
+            newest = (newest or NewestRevocations(created, frozenset())).with_another(created=created, uid=each.metadata.uid)
+        return newest
 
     def _hits(self, record: Record) -> tuple[RevocationHit, ...]:
         found = (hit_on(each, record) for each in self.revocations)
         return tuple(hit for hit in found if hit is not None)
+
+    def ledger(self) -> Record:
+        """The record as it is."""
+        assert self.record is not None
+        assert isinstance(self.record.value, Record)
+        return self.record.value
+
+    def secret_version(self) -> int:
+        """Which version the Secret holds; 0: none."""
+        return self.secret.value.version if self.secret is not None and isinstance(self.secret.value, StoredSecret) else 0
+
+    def holds_an_accepted_key(self) -> bool:
+        """Whether whoever reads the Secret now is let in now."""
+        entry = self.ledger().version(self.secret_version())
+        return entry is not None and (entry.not_after is None or entry.not_after > self.now)
 
     def use_old_key(self) -> None:
         """A client that has not moved is still let in."""
@@ -309,6 +339,7 @@ class World:
             staged_time=self.now + actor.skew,
             cause=step.cause,
         )
+        entry = knowing(entry, self._newest_revocations, now=self.now + actor.skew)
         actor.held[step.number] = key_id
         self.born.add(key_id)
         highest = max(step.base.highest, step.number)
@@ -461,7 +492,8 @@ class World:
             self.complaints.append(f"{entry.key_id} was revoked, and is the successor of what was meant")
 
     def _was_quiet(self, after: Record, entry: VersionEntry) -> bool:
-        by_intent = after.active is not None and after.active.cause in (Cause.MIN_VERSION, Cause.REPLACED)
+        active = after.active
+        by_intent = active is not None and (active.cause in (Cause.MIN_VERSION, Cause.REPLACED) or active.not_after is not None)
         if by_intent or self.reports is Reports.NONE:
             return True
         last = self.last_use.get(entry.key_id)

@@ -209,6 +209,8 @@ class LifeCycle(RuleBasedStateMachine):
         assert not live & self.world.revoked or self.with_attacks
         meant = {key_id for each in self.world.revocations for key_id in each.spec.key_ids or ()}
         assert not live & meant
+        condemned = frozenset().union(*(self.world.condemned.get(each.metadata.name, ()) for each in self.world.revocations))
+        assert not live & condemned or self.with_attacks, "whatever there was when it was created is dead, whatever its minter's clock said"
 
     def teardown(self) -> None:
         world, actor = self.world, self.actors[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
@@ -15,6 +15,7 @@ from gen.lifecycle import (
     SECOND,
     active,
     apikey,
+    fingerprint,
     observed,
     ours,
     pending,
@@ -26,15 +27,18 @@ from gen.lifecycle import (
     view_of_old_deployment,
 )
 from gen.revocations import THIS, hits, revocation
+from gen.world import KEY, Actor, Luck, Reports, World
 from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation, ApiKeyRevocationStatus
 from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.base.settings import Settings
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import DeadEntry, Record
 from keyturn.lifecycle.decide import decide, situation
-from keyturn.lifecycle.observed import NoSecret, Observed
+from keyturn.lifecycle.observed import NoSecret, Observed, OurSecret
 from keyturn.lifecycle.overlap import Look, look_wanted
 from keyturn.lifecycle.plan import Annotate, Change, Plan, SaveRecord, Stage
 from keyturn.lifecycle.revocation import revocation_acts
+from keyturn.lifecycle.revocation_hit import NewestRevocations, knowing
 from keyturn.lifecycle.revocation_status import RecordStanding, is_complete, revocation_status, standing_in
 
 REPLACE = {**THIS, "mode": "Replace"}
@@ -107,6 +111,59 @@ def test_the_successor_is_not_meant_even_if_its_minters_clock_is_behind() -> Non
     assert decide(seen_with(ledger, revocation())).steps == ()
 
 
+@pytest.mark.parametrize("ahead", [timedelta(seconds=3), timedelta(hours=9)])
+def test_what_a_minter_whose_clock_is_ahead_has_minted_before_is_meant(ahead: timedelta) -> None:
+    ledger = record(replace(active(1, ago=HOUR), staged_time=NOW + ahead))
+    assert ends(saved(decide(seen_with(ledger, revocation(), clock_is_off=True)))) == {1: ("Revoked", "Leaked")}
+
+
+def test_what_was_minted_by_one_who_knew_of_the_revocation_is_not_meant_though_nothing_else_tells() -> None:
+    first = active(1, ago=timedelta(0))
+    assert revocation_acts(seen_with(record(first), revocation())) is not None
+    for after, known, is_meant in (
+        (NOW - SECOND, ("leak-uid",), False),
+        (NOW - SECOND, ("other-uid",), True),
+        (NOW, ("other-uid",), False),
+        (NOW - HOUR, ("leak-uid",), True),
+    ):
+        ledger = record(replace(first, minted_after=after, minted_knowing=known))
+        assert (revocation_acts(seen_with(ledger, revocation())) is not None) is is_meant
+
+
+def test_two_revocations_of_one_second_each_mean_what_there_was_when_they_came() -> None:
+    """The first one's successor was minted in between."""
+    dead = DeadEntry(1, "key1", NOW, VersionState.REVOKED, "Leaked", Cause.ISSUED)
+    second = replace(active(2, ago=timedelta(0)), minted_after=NOW - SECOND, minted_knowing=("first-uid",))
+    ledger = replace(record(second, dead=(dead,)), revoked_before=NOW, revoked_through=1)
+    assert revocation_acts(seen_with(ledger, revocation(name="first"))) is None
+    after = saved(decide(seen_with(ledger, revocation(name="first"), revocation(name="later"))))
+    assert (after.versions, ends(after)[2]) == ((), ("Revoked", "Leaked"))
+
+
+def test_what_was_minted_long_after_by_one_who_may_not_read_revocations_is_not_meant() -> None:
+    ledger = record(active(1, ago=HOUR))
+    assert revocation_acts(seen_with(ledger, revocation(created=NOW - timedelta(days=3)))) is None
+
+
+def test_an_instant_that_a_person_names_is_taken_as_it_is() -> None:
+    spec = {"match": {"namespace": "shop", "mintedBefore": "2026-03-02T10:00:00Z"}}
+    named = datetime(2026, 3, 2, 10, tzinfo=UTC)
+    first = active(1, ago=HOUR)
+    assert revocation_acts(seen_with(record(replace(first, staged_time=named)), revocation(spec))) is None
+    assert revocation_acts(seen_with(record(replace(first, staged_time=named - SECOND)), revocation(spec))) is not None
+
+
+def test_what_is_minted_notes_the_newest_revocation_for_as_long_as_it_matters() -> None:
+    first = active(1)
+    newest = NewestRevocations(NOW - HOUR, frozenset({"a"})).with_another(created=NOW - HOUR, uid="b")
+    noted = replace(first, minted_after=NOW - HOUR, minted_knowing=("a", "b"))
+    assert knowing(first, None, now=NOW) == first
+    assert knowing(first, newest, now=NOW) == noted
+    assert knowing(first, newest.with_another(created=NOW - 2 * HOUR, uid="c"), now=NOW) == noted
+    assert knowing(first, newest.with_another(created=NOW, uid="c"), now=NOW) == replace(first, minted_after=NOW, minted_knowing=("c",))
+    assert knowing(first, newest, now=NOW + timedelta(days=3)) == first
+
+
 def test_a_later_revocation_means_the_successor_too() -> None:
     ledger = replace(record(active(2, ago=HOUR)), revoked_before=NOW - 2 * HOUR, revoked_through=1)
     assert ends(saved(decide(seen_with(ledger, revocation())))) == {2: ("Revoked", "Leaked")}
@@ -135,7 +192,7 @@ def test_who_is_meant(spec: Mapping[str, object], is_meant: bool) -> None:
 def test_minted_before_a_time_to_come_does_not_mean_what_comes() -> None:
     spec = {"match": {"mintedBefore": "2999-01-01T00:00:00Z"}}
     ledger = record(active(1, ago=timedelta(0)))
-    later = replace(ledger.versions[0], staged_time=NOW + SECOND)
+    later = replace(ledger.versions[0], staged_time=NOW + SECOND, minted_after=NOW - SECOND, minted_knowing=("leak-uid",))
     assert decide(seen_with(replace(ledger, versions=(later,)), revocation(spec))).steps == ()
 
 
@@ -180,7 +237,7 @@ def test_workloads_are_looked_for_after_a_pause_until_they_have_moved_and_not_fo
 def test_replace_gives_every_version_an_end_in_the_record_first() -> None:
     after = saved(decide(seen_with(record(retiring(1), active(2)), revocation({**REPLACE, "replaceWithin": "30m"}))))
     end = NOW - SECOND + timedelta(minutes=30)
-    assert [(entry.number, entry.not_after) for entry in after.versions] == [(1, end), (2, end)]
+    assert [(entry.number, entry.not_after) for entry in after.versions] == [(1, NOW + (end - NOW) / 2), (2, end)]
     assert (after.dead, after.change, after.revoked_through) == ((), Change.UPDATED, 2)
 
 
@@ -199,6 +256,92 @@ def test_then_the_successor_is_staged_at_once(revocations: tuple[ApiKeyRevocatio
     (step,) = decide(seen_with(replaced(), *revocations, pacer_time=NOW + HOUR)).steps
     assert isinstance(step, Stage)
     assert (step.number, step.cause, step.paced) == (3, Cause.REPLACED, False)
+
+
+MANY = {"match": {"namespace": "shop"}, "mode": "Replace", "replaceWithin": "4h"}
+
+
+def test_of_many_keys_each_is_replaced_at_a_time_of_its_own_in_the_first_quarter() -> None:
+    order = revocation(MANY)
+    waits = decide(seen_with(replaced(left=4 * HOUR - SECOND), order))
+    assert waits.steps == ()
+    assert waits.look_again_time is not None
+    assert NOW < waits.look_again_time < NOW + HOUR
+    then = replace(seen_with(replaced(left=4 * HOUR - SECOND), order), now=waits.look_again_time)
+    assert [type(step) for step in decide(then).steps] == [Stage]
+    assert [type(step) for step in decide(seen_with(replaced(left=4 * HOUR - SECOND), order, clock_is_off=True)).steps] == [Stage]
+
+
+@pytest.mark.parametrize("mode", ["Immediate", "Replace"])
+def test_whatever_there_is_when_it_is_created_ends_though_its_minters_clock_is_ahead_and_its_successor_lives(mode: str) -> None:
+    world, minter, successor = World(settings=Settings()), Actor("ahead", skew=4 * SECOND), Actor("right")
+    world.spec = {"rotation": {"policy": "Manual", "gracePeriod": "5m"}, "rollout": {"policy": "Disabled"}}
+    world.rest(minter)
+    (leaked,) = world.ledger().versions
+    world.now = leaked.staged_time - 4 * SECOND  # at the very moment when it was minted
+    world.revoke({"mode": mode, "match": {"namespace": KEY.namespace}, **({"replaceWithin": "60s"} if mode == "Replace" else {})})
+    world.rest(successor)
+    assert leaked.key_id in world.died
+    assert [entry.number for entry in world.ledger().versions] == [2]
+    assert (world.holds_an_accepted_key(), world.complaints) == (True, [])
+
+
+NEWER = {"keyIDs": ["second"], "mode": "Replace", "replaceWithin": "1h"}
+
+
+def newer_leaked() -> Record:
+    """Version 2 is to be replaced while version 1 is still promised to work for a day."""
+    return record(retiring(1, left=24 * HOUR), replace(active(2, ago=timedelta(minutes=1)), key_id="second"))
+
+
+def test_an_older_key_that_is_not_meant_makes_room_while_there_is_time_for_a_successor() -> None:
+    after = saved(decide(seen_with(newer_leaked(), revocation(NEWER))))
+    end = NOW - SECOND + HOUR
+    assert [entry.not_after for entry in after.versions] == [NOW + (end - NOW) / 2, end]
+    assert revocation_acts(seen_with(after, revocation(NEWER), now=NOW + HOUR / 4)) is None
+
+
+def test_it_goes_as_soon_as_its_consumers_have_moved() -> None:
+    holds = OurSecret(fingerprint(2), "second", intact=True, token_digest="digest-2")
+    after = saved(decide(seen_with(newer_leaked(), revocation(NEWER))))
+    moved = replace(rollout(version=2), memory=replace(rollout(version=2).memory, key_id="second"))
+    gone = saved(decide(seen_with(after, revocation(NEWER), secret=holds, rollout=moved)))
+    assert [entry.number for entry in gone.versions] == [2]
+    (step,) = decide(seen_with(gone, revocation(NEWER), secret=holds)).steps
+    assert isinstance(step, Stage)
+    assert (step.number, step.cause) == (3, Cause.REPLACED)
+
+
+@pytest.mark.parametrize("grace", ["10s", "50s", "90s"])
+@pytest.mark.parametrize("reports", Reports)
+def test_replacing_a_key_whose_forerunner_lives_on_turns_nobody_away(grace: str, reports: Reports) -> None:
+    """From the switch on there are two delivered keys, and the newer one leaks."""
+    rotation = {"policy": "Manual", "gracePeriod": grace, "overlapLimit": "10m"}
+    world = World(settings=Settings(minimum_grace_period="1s", propagation_delay="2s", settle="1s", quiet_period="8m"))
+    world.spec, world.reports = {"rotation": rotation, "rollout": {"policy": "Disabled"}}, reports
+    operator = Actor("a")
+    world.rest(operator)
+    world.spec = {**world.spec, "rotation": {**rotation, "trigger": "1"}}
+    while world.secret_version() < 2:
+        until_next(world, operator)
+    until_next(world, operator)
+    leaked = world.ledger().active
+    assert leaked is not None
+    world.revoke({"mode": "Replace", "replaceWithin": "60s", "keyIDs": [leaked.key_id]})
+    while leaked.key_id not in world.died:
+        until_next(world, operator)
+        assert world.holds_an_accepted_key()
+    assert world.secret_version() == 3
+    assert world.complaints == []
+
+
+def until_next(world: World, operator: Actor) -> None:
+    """One step, or the time until there is something to do."""
+    world.look(operator)
+    if not world.step(operator, Luck.FINE):
+        due = world.plan(operator).look_again_time
+        assert due is not None
+        world.now = max(due, world.now + SECOND)
 
 
 def test_at_the_switch_the_old_versions_end_stays() -> None:

@@ -63,6 +63,8 @@ class Found:
     """ApiProducts are served."""
     follows_revocations: bool
     """ApiKeyRevocations may be read."""
+    has_revocations: bool
+    """They are served."""
 
 
 class TermEnd(Enum):
@@ -90,7 +92,7 @@ async def lead(
     """Work until `stop`, or until the lead is lost; the elector holds the lead already."""
     rt = _runtime(client, settings, installation, elector)
     rt.has_argo_rollouts, rt.follows_revocations = found.has_argo_rollouts, found.follows_revocations
-    async with _watching(rt, has_products=found.has_products) as (reflectors, watching):
+    async with _watching(rt, found) as (reflectors, watching):
         rt.witnesses.compare(earlier, rt.records.entries())
         _take_up_telling(rt, elector)
         _take_up_places(rt)
@@ -155,15 +157,18 @@ def _note_end(task: asyncio.Task[object], ended: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def _watching(rt: Runtime, *, has_products: bool) -> AsyncIterator[tuple[list[Reflector], list[asyncio.Task[None]]]]:
-    """The watches, in step with the cluster: nothing is decided before records and Secrets are known."""
+async def _watching(rt: Runtime, found: Found) -> AsyncIterator[tuple[list[Reflector], list[asyncio.Task[None]]]]:
+    """The watches, in step with the cluster: nothing is decided before records, Secrets and revocations are known.
+
+    What is not served yet, as at an upgrade, is not waited for: it is acted on whenever it comes.
+    """
     needed, of_products = _reflectors(rt), rt.products.reflectors()
-    # Not waited for: at an upgrade the resource may not be served yet, and what it says is acted on whenever it comes.
     of_revocations = [rt.revocations.reflector()] if rt.follows_revocations else []
     reflectors = [*needed, *of_products, *of_revocations]
     watching = [asyncio.create_task(reflector.run(), name="watch") for reflector in reflectors]
+    served = [*(of_products if found.has_products else ()), *(of_revocations if found.has_revocations else ())]
     try:
-        for reflector in [*needed, *of_products] if has_products else needed:
+        for reflector in [*needed, *served]:
             await reflector.synced.wait()
         yield reflectors, watching
     finally:

@@ -31,8 +31,8 @@ from keyturn.keys.record import Record
 from keyturn.keys.record_encoding import RecordDamaged, RecordTooNew, decode_record
 from keyturn.lifecycle.barrier import verifiers_behind
 from keyturn.lifecycle.observed import LiveVerifier
-from keyturn.lifecycle.revocation_hit import RevocationHit, hit_on
-from keyturn.lifecycle.revocation_status import RecordStanding, is_complete, is_complete_status, revocation_status, standing_in
+from keyturn.lifecycle.revocation_hit import NewestRevocations, RevocationHit, hit_on
+from keyturn.lifecycle.revocation_status import RecordStanding, is_complete, revocation_status, standing_in
 
 ROUND: Final = 0.2
 """Seconds between two looks at what is not complete, where nothing is heard of it."""
@@ -57,6 +57,8 @@ class _Progress:
     to_look: set[Key] = field(default_factory=set)
     """Records that somebody else has written since."""
     standings: dict[Key, RecordStanding] = field(default_factory=dict)
+    living: set[Key] = field(default_factory=set)
+    """Records with something alive that is meant."""
     unconfirmed: dict[Key, int] = field(default_factory=dict)
     """Records without a live version that is meant, by the resource version that verifiers must have applied."""
     told_time: float = float("-inf")
@@ -67,10 +69,18 @@ class _Progress:
         standing = self.standings.get(key)
         return standing is not None and not standing.live
 
-    def is_live(self, key: Key) -> bool:
-        """Whether a record has something alive that is meant."""
-        standing = self.standings.get(key)
-        return standing is not None and standing.live > 0
+    def is_due_to_tell(self) -> bool:
+        """Whether a status that is not the last one is worth a write."""
+        return time.monotonic() - self.told_time >= TELLING
+
+    def stands(self, key: Key, standing: RecordStanding | None) -> None:
+        """Keep how it is with a record; None: it is none of its business."""
+        self.living.discard(key)
+        self.standings.pop(key, None)
+        if standing is not None:
+            self.standings[key] = standing
+            if standing.live:
+                self.living.add(key)
 
 
 class Revocations:
@@ -94,6 +104,8 @@ class Revocations:
         self._by_apikey: dict[Key, set[str]] = {}
         self._matching: set[str] = set()
         self._unfinished: dict[str, _Progress] = {}
+        self.newest: NewestRevocations | None = None
+        """Of those that were ever seen."""
         self._changed = asyncio.Event()
 
     def reflector(self) -> Reflector:
@@ -111,7 +123,7 @@ class Revocations:
 
     def await_end(self, key: Key) -> bool:
         """Whether something alive in this record is to end, as far as anybody has looked."""
-        return any(progress.is_live(key) for progress in self._unfinished.values())
+        return any(key in progress.living for progress in self._unfinished.values())
 
     def note(self, key: Key) -> None:
         """We have just written a record, or found that it needs nothing."""
@@ -163,6 +175,9 @@ class Revocations:
 
     def _index(self, name: str, revocation: ApiKeyRevocation) -> None:
         self._indexed[name] = revocation
+        created, uid = revocation.metadata.creation_timestamp, revocation.metadata.uid
+        if created is not None:
+            self.newest = (self.newest or NewestRevocations(created, frozenset())).with_another(created=created, uid=uid)
         ref = revocation.spec.api_key_ref
         for key_id in revocation.spec.key_ids or ():
             self._by_key_id.setdefault(key_id, set()).add(name)
@@ -188,14 +203,21 @@ class Revocations:
         if entry is None or progress is None:
             return
         await self._look_at_records(entry.value, progress)
-        live = self._live()
-        behind: set[str] = set()
+        if progress.living and not progress.is_due_to_tell():
+            return
+        behind = self._take_off_confirmed(progress)
+        if not (progress.living or behind) or progress.is_due_to_tell():
+            await self._write_status(entry, progress, behind=behind)
+
+    def _take_off_confirmed(self, progress: _Progress) -> tuple[str, ...]:
+        """The verifiers that may still accept something that is dead."""
+        live, behind = self._live(), set[str]()
         for key, version in tuple(progress.unconfirmed.items()):
             late = verifiers_behind(live, key.record_name, version)
             behind |= set(late)
             if not late:
                 del progress.unconfirmed[key]
-        await self._write_status(entry, progress, behind=tuple(behind))
+        return tuple(behind)
 
     async def _look_at_records(self, revocation: ApiKeyRevocation, progress: _Progress) -> None:
         """At first at all, then at those that somebody has written."""
@@ -214,7 +236,7 @@ class Revocations:
         """Not believing what is alive there yet costs a third: whoever ends it checks the signature."""
         standing = _claimed_standing(revocation, data)
         if standing is not None and standing.live:
-            progress.standings[key] = standing
+            progress.stands(key, standing)
             self._wake(key)
         elif standing is not None:
             self._look_at(revocation, progress, key)
@@ -222,10 +244,10 @@ class Revocations:
     def _look_at(self, revocation: ApiKeyRevocation, progress: _Progress, key: Key) -> None:
         entry, record = self._records.get(key), self._read(key)  # both as of now: a newer one may have come meanwhile
         standing = standing_in(revocation, record) if record is not None else None
-        before = progress.standings.pop(key, None)
+        before = progress.standings.get(key)
+        progress.stands(key, standing if entry is not None else None)
         if standing is None or entry is None:
             return
-        progress.standings[key] = standing
         if standing.live:
             progress.unconfirmed.pop(key, None)
             if before != standing:
@@ -237,8 +259,6 @@ class Revocations:
         revocation = entry.value
         status = revocation_status(revocation, tuple(progress.standings.values()), behind=behind, now=self._clock())
         wanted, held = status.model_dump(mode="json", by_alias=True, exclude_none=True), revocation.status
-        if not is_complete_status(status) and time.monotonic() - progress.told_time < TELLING:
-            return
         patch = merge_patch(held.model_dump(mode="json", by_alias=True, exclude_none=True) if held is not None else {}, wanted)
         if not patch:
             return

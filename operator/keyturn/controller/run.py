@@ -20,6 +20,7 @@ from keyturn.base.probe_server import ProbeServer
 from keyturn.base.settings import Settings
 from keyturn.base.stop_signals import stop_on_signals
 from keyturn.cluster.api_errors import NotFound
+from keyturn.cluster.apikeyrevocations import PLURAL as REVOCATIONS
 from keyturn.cluster.apikeys import API_VERSION, collection_path
 from keyturn.cluster.apiproducts import PLURAL
 from keyturn.cluster.client import Client
@@ -126,12 +127,14 @@ async def _work(client: Client, settings: Settings, health: Health, stop: asynci
     products = await _patiently("Looking for the ApiProduct resource", lambda: _has_products(client))
     argo = await _patiently("Looking for Argo Rollouts", lambda: _may_restart_argo_rollouts(client, settings))
     revocations = await _patiently("Asking for permissions", lambda: _may_follow_revocations(client))
+    has_revocations = await _patiently("Looking for the ApiKeyRevocation resource", lambda: serves(client, API_VERSION, REVOCATIONS))
+    found = Found(argo, products, follows_revocations=revocations, has_revocations=has_revocations)
     fence, earlier = asyncio.create_task(watch_fence(client, settings), name="fence"), EarlierTerm()
     fence.add_done_callback(note_end_of_watch)
     try:
         while True:
             health.complaint = None
-            end = await _term(client, settings, installation, health, stop, found=Found(argo, products, revocations), earlier=earlier)
+            end = await _term(client, settings, installation, health, stop, found=found, earlier=earlier)
             if end is not TermEnd.AGAIN:
                 return int(end is TermEnd.STUCK)
             log.info("Stands by again")

@@ -31,6 +31,10 @@ class VersionEntry:
     not_after: datetime | None = None
     imported: bool = False
     """Made elsewhere, in whatever form: verifiers find it by its digest, and only a key of our own form by its key ID too."""
+    minted_after: datetime | None = None
+    """When the newest ApiKeyRevocation was created that its minter knew of: no earlier one means this version. None: long ago."""
+    minted_knowing: tuple[str, ...] = ()
+    """Of those that were created in that very second, the uids its minter knew: they do not mean it either."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,8 @@ def _version_fields(entry: VersionEntry) -> _Fields:
             "activeTime": _time_text(entry.active_time),
             "notAfter": _time_text(entry.not_after),
             "imported": entry.imported or None,
+            "mintedAfter": _time_text(entry.minted_after),
+            "mintedKnowing": entry.minted_knowing or None,
         }
     )
 
@@ -217,6 +219,8 @@ def _read_version(fields: _Fields) -> VersionEntry:
         active_time=_time_or_none(fields, "activeTime"),
         not_after=_time_or_none(fields, "notAfter"),
         imported=_flag(fields, "imported"),
+        minted_after=_time_or_none(fields, "mintedAfter"),
+        minted_knowing=_texts(fields, "mintedKnowing"),
     )
 
 

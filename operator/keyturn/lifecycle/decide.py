@@ -92,7 +92,7 @@ def decide(seen: Observed) -> Plan:
 
 def _decide(seen: Observed) -> Plan:
     plan = restore.newest_knowledge_wins(seen) or revocation.revocation_acts(seen) or _decide_the_rest(seen)
-    return plan if plan.steps else _sooner(plan, Plan(look_again_time=revocation.next_end(seen)))
+    return plan if plan.steps else _sooner(plan, Plan(look_again_time=revocation.next_time(seen)))
 
 
 def _decide_the_rest(seen: Observed) -> Plan:

@@ -19,6 +19,7 @@ from keyturn.lifecycle.issuing import expired
 from keyturn.lifecycle.observed import REFUSAL_RECHECK, NoRecord
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Waiting
 from keyturn.lifecycle.power import shortest_overlap, with_requests
+from keyturn.lifecycle.revocation_hit import knowing
 from keyturn.lifecycle.situation import Situation, rotate_annotation
 from keyturn.lifecycle.versions import activate, bury
 
@@ -122,6 +123,7 @@ def _with_version(case: Situation, listed: ListedDigest) -> Record:
         cause=Cause.IMPORTED,
         imported=True,
     )
+    entry = knowing(entry, case.seen.newest_revocations, now=case.now)
     record = with_requests(case.record, case.apikey)
     highest = max(record.highest, entry.number)
     return replace(record, versions=(*record.versions, entry), highest=highest, change=Change.STAGED, ended_time=None)

@@ -19,7 +19,7 @@ from keyturn.lifecycle.consent import ProductSeen
 from keyturn.lifecycle.contest import EditsUndone
 from keyturn.lifecycle.old_key_use import NOBODY_REPORTS, KeyUse
 from keyturn.lifecycle.plan import Waiting
-from keyturn.lifecycle.revocation_hit import RevocationHit
+from keyturn.lifecycle.revocation_hit import NewestRevocations, RevocationHit
 from keyturn.lifecycle.rollout_memory import RolloutFacts
 
 REFUSAL_RECHECK: Final = 30 * SECOND
@@ -151,6 +151,8 @@ class Observed:
     """Digests of the spec whose key belongs to another ApiKey, and to which."""
     revocations: tuple[RevocationHit, ...] = ()
     """Those that concern the record, carried out already or not."""
+    newest_revocations: NewestRevocations | None = None
+    """Of all that were ever seen here."""
     use: KeyUse = NOBODY_REPORTS
     """What verifiers report."""
     rollout: RolloutFacts | None = None

@@ -204,9 +204,9 @@ def grace_is_over(case: Situation, switch: Switch) -> Violation | None:
 def old_key_is_quiet(case: Situation, switch: Switch) -> Violation | None:
     """Where verifiers report use, they have the last word: who still uses the old key is not cut off before notAfter.
 
-    Not for a version that minVersion or a revocation ended: that is an end by intent.
+    Not for a version that minVersion or a revocation ended: that is an end by intent. Nor for one in whose place another is wanted.
     """
-    if switch.active.cause in ENDS_BY_INTENT:
+    if _must_make_room(switch):
         return None
     return reason_to_wait(
         case.seen.use,
@@ -217,9 +217,14 @@ def old_key_is_quiet(case: Situation, switch: Switch) -> Violation | None:
     )
 
 
+def _must_make_room(switch: Switch) -> bool:
+    """Somebody wants the old key to be gone, or the new one, whose successor could not be delivered beside both."""
+    return switch.active.cause in ENDS_BY_INTENT or switch.active.not_after is not None
+
+
 def _promised_until(case: Situation, switch: Switch) -> datetime:
     """Up to when the old key is kept for its own sake. One ended by intent is promised nothing: only its consumers are waited for."""
-    if switch.active.cause in ENDS_BY_INTENT and rolls_out(case):
+    if _must_make_room(switch) and rolls_out(case):
         return switch.switch_time
     return switch.switch_time + case.timing.grace_period
 

@@ -108,7 +108,7 @@ class RotationPacer:
         neighbours = self._waiting.setdefault(key.namespace, {})
         neighbours.setdefault(key.name, start)
         spread = len(neighbours) * max(len(self._waiting) * self._overall_rate.token_time, self._namespace_rate.token_time)
-        turn = start + spread * _fraction(key)
+        turn = start + spread * fraction(key)
         neighbours[key.name] = turn + PATIENCE
         return turn
 
@@ -131,6 +131,6 @@ class RotationPacer:
         self._waiting = {ns: keys for ns, keys in waiting.items() if keys}
 
 
-def _fraction(key: Key) -> float:
+def fraction(key: Key) -> float:
     """In [0, 1), the same for the same key at every call."""
     return int.from_bytes(hashlib.sha256(str(key).encode()).digest()[:6]) / 2**48

@@ -61,11 +61,6 @@ def is_complete(revocation: ApiKeyRevocation) -> bool:
     status = revocation.status
     if status is None or status.observed_generation != revocation.metadata.generation:
         return False
-    return is_complete_status(status)
-
-
-def is_complete_status(status: ApiKeyRevocationStatus) -> bool:
-    """Whether it says so, of whatever generation."""
     return any(each.type == ConditionType.COMPLETE and each.status == ConditionStatus.TRUE for each in status.conditions)
 
 

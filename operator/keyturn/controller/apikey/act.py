@@ -36,6 +36,7 @@ from keyturn.lifecycle.contest import one_more
 from keyturn.lifecycle.credential_secret import render
 from keyturn.lifecycle.observed import Observed
 from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, RenderSecret, SaveRecord, Seal, Stage, Step
+from keyturn.lifecycle.revocation_hit import knowing
 
 log = get_logger(__name__)
 
@@ -141,7 +142,7 @@ async def _stage(rt: Runtime, seen: Observed, step: Stage) -> None:
         staged_time=seen.now,
         cause=step.cause,
     )
-    base = step.base
+    entry, base = knowing(entry, seen.newest_revocations, now=seen.now), step.base
     record = replace(base, versions=(*base.versions, entry), highest=max(base.highest, step.number), change=Change.STAGED, ended_time=None)
     # Held before the write: where its answer gets lost but it had its effect, the key can still be delivered.
     rt.memory.hold(seen.key, HeldToken(step.number, minted.plaintext, minted.digest))

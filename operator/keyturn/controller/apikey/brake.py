@@ -13,6 +13,7 @@ from keyturn.controller.apikey.observe import see_record
 from keyturn.controller.apikey.refusals import StepRefused
 from keyturn.controller.runtime import Runtime
 from keyturn.lifecycle.observed import GoodRecord, NoSecret, Observed, RecordMark
+from keyturn.lifecycle.restore import newest_knowledge_wins
 from keyturn.lifecycle.revocation import revocation_acts
 
 
@@ -34,13 +35,15 @@ async def _end(rt: Runtime, key: Key, record: GoodRecord, mark: RecordMark) -> b
         apikey=None,
         record=record,
         secret=NoSecret(),
+        attestations=rt.witnesses.of(key),
         settings=rt.settings,
         installation=rt.installation.id,
         record_mark=mark,
         revocations=rt.revocations.of(record.record),
         clock_is_off=rt.clock_is_off,
     )
-    plan = revocation_acts(ledger)  # no other rule may see this: it knows of no ApiKey
+    # No rule that asks for an ApiKey may see this. And nothing may be written on top of a ledger that forgot.
+    plan = None if newest_knowledge_wins(ledger) is not None else revocation_acts(ledger)
     if plan is None or not plan.is_brake:
         return False
     try:

@@ -74,6 +74,7 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
         held=frozenset((token.number, token.plaintext.key_id) for token in rt.memory.held.get(key, {}).values()),
         elsewhere={} if apikey is None else rt.claims.elsewhere(apikey, now=now),
         revocations=rt.revocations.of(record.record) if isinstance(record, GoodRecord) else (),
+        newest_revocations=rt.revocations.newest,
         use=rt.uses.of(key, record.record) if isinstance(record, GoodRecord) else NOBODY_REPORTS,
         rollout=rt.memory.rollouts.get(key),
         pacer_time=rt.pacer_time(key.namespace, now),
