@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import lru_cache
 
+from gen.verifier_memory import Memory
 from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeyStatus, Delivery, SealedKey
 from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
 from keyturn.base.names import Key
@@ -22,10 +23,9 @@ from keyturn.keys.record import Record, SecretFingerprint, VersionEntry
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.credential_secret import keeps_previous, template_digest
 from keyturn.lifecycle.decide import decide
-from keyturn.lifecycle.observed import Attestation, GoodRecord, NoRecord, NoSecret, Observed, OurSecret
+from keyturn.lifecycle.observed import GoodRecord, NoRecord, NoSecret, Observed, OurSecret
 from keyturn.lifecycle.old_key_use import NOBODY_REPORTS, KeyUse, ReplicaLife, ReplicaUse
 from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, Plan, RenderSecret, SaveRecord, Seal, Stage, Step
-from keyturn.lifecycle.restore import attestation_of
 from keyturn.lifecycle.revocation_hit import NewestRevocations, RevocationHit, hit_on, knowing
 from keyturn.lifecycle.rotation_timing import effective_rotation
 from keyturn.lifecycle.versions import delivered
@@ -104,36 +104,6 @@ class Actor:
         """Everything in memory is gone."""
         self.held.clear()
         self.announced = 0
-
-
-@dataclass(slots=True)
-class Memory:
-    """A verifier: the newest record it was given, and every key that ended under its eyes."""
-
-    signed: bool
-    """Whether it can show the signature."""
-    held: Record | None = None
-    dead: set[str] = field(default_factory=set)
-
-    def take(self, record: Record, complaints: list[str]) -> None:
-        """As `verifier/store.py` does it."""
-        held = self.held
-        if held is not None:
-            live = {entry.key_id for entry in held.versions}
-            revived = any(entry.number <= held.highest and entry.key_id not in live for entry in record.versions)
-            if record.serial < held.serial or revived or record.highest < held.highest:
-                return
-            self.dead |= live - {entry.key_id for entry in record.versions}
-        self.held = record
-        if self.dead & {entry.key_id for entry in record.versions}:
-            complaints.append(f"a verifier accepts what was dead: {self.dead & {entry.key_id for entry in record.versions}}")
-
-    def says(self, seen: Record | None) -> tuple[Attestation, ...]:
-        """What it knows better than the one who asks."""
-        if self.held is None or self.held == seen:
-            return ()
-        told = attestation_of(self.held)
-        return (told if self.signed else replace(told, record=None),)
 
 
 @dataclass(slots=True)

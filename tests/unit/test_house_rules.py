@@ -23,13 +23,15 @@ REVEALS: Final = {
     "keys/age_envelope.py": 1,  # the secret key of a backup or of a person, to decrypt with
     "cli/taking.py": 2,  # decrypted, and printed, as asked
     "cli/mint_command.py": 1,  # printed, as asked
+    "cli/restoring.py": 1,  # the root secret of a backup, into its Secret
     "cluster/credential_secrets.py": 1,  # into the body of a Secret
     "controller/apikey/act.py": 1,  # hashed
     "controller/apikey/credential_writer.py": 1,  # hashed
     "controller/apikey/seal.py": 1,  # encrypted to its person
     "controller/apikey/secret_view.py": 2,  # hashed: the token, the previous token
     "controller/installation.py": 1,  # the root secret, into its Secret
-    "keys/root_secret.py": 3,  # derived from
+    "keys/backup.py": 2,  # the root secret, to be encrypted; what was decrypted
+    "keys/root_secret.py": 4,  # derived from, or read from where it is stored
     "lifecycle/credential_secret.py": 3,  # into the template's words, hashed
 }
 """Where plaintext leaves its type, and how often. A new line here is a question for review: who sees it, and is it written down?"""

@@ -8,7 +8,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from gen.world import KEY, Actor, Luck, Memory, Reports, Stored, StoredSecret, World
+from gen.verifier_memory import Memory
+from gen.world import KEY, Actor, Luck, Reports, Stored, StoredSecret, World
 from keyturn.base.settings import Settings
 from keyturn.keys.record import Record
 from keyturn.lifecycle.decide import decide

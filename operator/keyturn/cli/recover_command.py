@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from keyturn.cli.backup_command import NAMESPACE, RECORDS_NAMESPACE, ROOT_SECRET, open_backup
 from keyturn.cli.command import Command, Example
 from keyturn.cli.deps import Deps, run_with_deps
 from keyturn.cli.place import Place
 
 if TYPE_CHECKING:
     from keyturn.cli.audit_history import AuditHistory
+    from keyturn.cli.backup_check import BackupContents
 
-RECORDS_NAMESPACE: Final = "keyturn-verifiers"
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -24,12 +26,18 @@ class Options:
     """From what to recover, and where."""
 
     place: Place
+    namespace: str = NAMESPACE
+    root_secret: str = ROOT_SECRET
     records_namespace: str = RECORDS_NAMESPACE
+    backup: BackupContents | None = None
     audit: tuple[Path, ...] = ()
     revocations: Path | None = None
     dry_run: bool = False
     form: str = ""
     """json; empty: the table."""
+    user: str = ""
+    """Whom to impersonate; empty: nobody."""
+    groups: tuple[str, ...] = ()
 
 
 @click.command(
@@ -38,8 +46,14 @@ class Options:
         Example("What the audit log knows and the cluster does not; changes nothing", "keyturn recover --audit audit.jsonl --dry-run"),
         Example("End what had ended, and go on above every number", "keyturn recover --audit audit-1.jsonl --audit audit-2.jsonl"),
         Example("Revocations from Git, those that are missing", "keyturn recover --revocations revocations/"),
+        Example(
+            "Root secret and records from a backup, past the policies, the operator stopped",
+            "keyturn recover --backup keyturn.age --identity safe.txt --as $USER --as-group system:masters --as-group keyturn:break-glass",
+        ),
     ],
 )
+@click.option("--backup", metavar="FILE", type=_FILE, help="Made by keyturn backup: what is missing or older is put back.")
+@click.option("--identity", metavar="FILE", type=_FILE, help="With --backup: file with the secret key of age.")
 @click.option("--audit", metavar="FILE", multiple=True, type=_FILE, help="Audit log of the operator, as JSON lines; repeatable.")
 @click.option(
     "--revocations",
@@ -49,41 +63,77 @@ class Options:
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be done. Change nothing.")
 @click.option("-o", "--output", "form", type=click.Choice(["json"]), help="Form of the output; unset: a table.")
+@click.option("--as", "user", metavar="NAME", help="Act as this user; goes with --as-group.")
+@click.option("--as-group", "groups", metavar="GROUP", multiple=True, help="And as a member of this group; repeatable.")
+@click.option("--namespace", metavar="NAME", default=NAMESPACE, show_default=True, help="The operator's, where the root Secret is.")
+@click.option("--root-secret", metavar="NAME", default=ROOT_SECRET, show_default=True, help="Name of the root Secret.")
 @click.option("--records-namespace", metavar="NAME", default=RECORDS_NAMESPACE, show_default=True, help="Where the verifier records stand.")
 @click.option("--kubeconfig", metavar="FILE", help="Kubeconfig; unset: as kubectl finds it.")
 @click.option("--context", metavar="NAME", help="Context of the kubeconfig; unset: its current one.")
-def recover(
+def recover(  # noqa: PLR0913  click passes each option
     *,
+    backup: Path | None,
+    identity: Path | None,
     audit: tuple[Path, ...],
     revocations: Path | None,
     dry_run: bool,
     form: str | None,
-    records_namespace: str,
+    user: str | None,
+    groups: tuple[str, ...],
     kubeconfig: str | None,
     context: str | None,
+    **names: str,
 ) -> int:
     """Bring a cluster that was restored from a backup up to what lies outside of it.
 
     Every key that the audit log says ended, and that the cluster's records call live, is ended for good by an ApiKeyRevocation. A key that
     had a successor is replaced. The next versions get numbers above the highest one that the log knows. Keys that end are replaced by the
     operator, which restarts their workloads; the table lists them. It may be run again at any time: what is right is left alone.
+
+    From a backup come the root Secret and the public keys, where they are missing, and records that are missing or older. Stop the operator
+    first, and bring the ApiKeys back before you start it again: it ends keys whose ApiKey is gone.
     """
-    if not audit and revocations is None:
-        raise click.UsageError("Say from what to recover: --audit, --revocations, or both")
-    options = Options(Place(kubeconfig=kubeconfig, context=context), records_namespace, audit, revocations, dry_run, form or "")
+    if not audit and revocations is None and backup is None:
+        raise click.UsageError("Say from what to recover: --backup, --audit, --revocations, or several of them")
+    if (backup is None) != (identity is None):
+        raise click.UsageError("--backup and --identity go together")
+    if groups and not user:
+        raise click.UsageError("--as-group goes with --as")
+    options = Options(
+        Place(kubeconfig=kubeconfig, context=context),
+        **names,
+        backup=open_backup(backup, identity) if backup is not None and identity is not None else None,
+        audit=audit,
+        revocations=revocations,
+        dry_run=dry_run,
+        form=form or "",
+        user=user or "",
+        groups=groups,
+    )
     return run_with_deps(lambda deps: run(options, deps))
 
 
 async def run(options: Options, deps: Deps) -> int:
     """Read everything, say what is to be done, do it."""
+    from keyturn.cli.failure import worst
     from keyturn.cli.recovering import Recovering
+    from keyturn.cli.restoring import Restoring
     from keyturn.cli.revocation_folder import read_revocation_folder
 
     history = read_audit(options.audit, deps)
-    folder = read_revocation_folder(options.revocations) if options.revocations is not None else []
+    folder: list[Mapping[str, object]] = []
+    folder += read_revocation_folder(options.revocations) if options.revocations is not None else []
     async with await deps.connect(options.place) as client:
-        work = Recovering(client, deps, records_namespace=options.records_namespace, dry_run=options.dry_run)
-        return await work.run(history, folder, form=options.form)
+        if options.user:
+            client.act_as(options.user, options.groups)
+        codes = []
+        if options.backup is not None:
+            restoring = Restoring(client, deps, options.namespace, options.root_secret, options.records_namespace, options.dry_run)
+            codes.append(await restoring.run(options.backup))
+            folder = [*options.backup.backup.revocations, *folder]
+        recovering = Recovering(client, deps, records_namespace=options.records_namespace, dry_run=options.dry_run)
+        codes.append(await recovering.run(history, folder, form=options.form))
+        return worst(codes)
 
 
 def read_audit(files: tuple[Path, ...], deps: Deps) -> AuditHistory:

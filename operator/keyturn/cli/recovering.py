@@ -6,7 +6,7 @@ Numbers first: the successor of a key that ends is minted within a moment.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -44,7 +44,7 @@ class Recovering:
     records_namespace: str
     dry_run: bool
 
-    async def run(self, history: AuditHistory, folder: Sequence[dict[str, object]], *, form: str) -> ExitCode:
+    async def run(self, history: AuditHistory, folder: Sequence[Mapping[str, object]], *, form: str) -> ExitCode:
         """Find, show and do everything; answers the worst code of what failed."""
         found = await self._found(history) if history.lines else []
         restored, failed = await self._put_back(folder)
@@ -79,7 +79,7 @@ class Recovering:
         async with limit:
             return replace(each, workloads=tuple(await workloads_of(self.client, view)))
 
-    async def _put_back(self, folder: Sequence[dict[str, object]]) -> tuple[list[str], ExitCode]:
+    async def _put_back(self, folder: Sequence[Mapping[str, object]]) -> tuple[list[str], ExitCode]:
         """Create the revocations that are missing."""
         restored: list[str] = []
         codes = [ExitCode.FINE]
@@ -98,7 +98,7 @@ class Recovering:
             return False
         return True
 
-    async def _create(self, manifest: dict[str, object]) -> ExitCode:
+    async def _create(self, manifest: Mapping[str, object]) -> ExitCode:
         try:
             await self.client.post(COLLECTION_PATH, manifest, query={"dryRun": "All"} if self.dry_run else None)
         except AlreadyExists:
@@ -149,5 +149,5 @@ def _read(data: bytes) -> Record | None:
         return None
 
 
-def _name_of(manifest: dict[str, object]) -> str:
+def _name_of(manifest: Mapping[str, object]) -> str:
     return text_of(mapping_of(manifest, "metadata"), "name")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from keyturn.base.errors import UserMustAct
+from keyturn.cluster.apikeys import API_VERSION
 from keyturn.cluster.raw import mapping_of, objects_of, text_of, texts_of
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -21,7 +22,7 @@ def read_revocation_folder(folder: Path) -> list[dict[str, object]]:
             documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise UserMustAct(f"{file} cannot be read as YAML or JSON", reason="InvalidSpec") from error
-        found += [_anew(item) for document in documents for item in _items(document)]
+        found += [as_applied_anew(item) for document in documents for item in _items(document)]
     return found
 
 
@@ -35,13 +36,13 @@ def _items(document: object) -> Iterator[Mapping[str, object]]:
             yield from _items(item)
 
 
-def _anew(item: Mapping[str, object]) -> dict[str, object]:
-    """Without what only the object that is gone had."""
+def as_applied_anew(item: Mapping[str, object]) -> dict[str, object]:
+    """An ApiKeyRevocation without what only the object that is gone had."""
     metadata = mapping_of(item, "metadata")
     kept = {"name": text_of(metadata, "name"), "labels": texts_of(metadata, "labels"), "annotations": texts_of(metadata, "annotations")}
     return {
-        "apiVersion": text_of(item, "apiVersion"),
+        "apiVersion": API_VERSION,
         "kind": "ApiKeyRevocation",
         "metadata": {name: value for name, value in kept.items() if value},
-        "spec": mapping_of(item, "spec"),
+        "spec": dict(mapping_of(item, "spec")),
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -112,6 +112,12 @@ class Client:
         """Our login of this moment, for Kopf's own connections."""
         await self._login.fresh()
         return self._login.credentials()
+
+    def act_as(self, user: str, groups: Iterable[str]) -> None:
+        """From now on as somebody else, as kubectl's --as and --as-group."""
+        self._session.headers["Impersonate-User"] = user
+        for group in groups:
+            self._session.headers.add("Impersonate-Group", group)
 
     async def close(self) -> None:
         """End all connections."""

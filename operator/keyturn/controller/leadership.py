@@ -212,8 +212,7 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         clock=rt.clock,
     )
     rt.revocations = _revocations(rt)
-    rt.witnesses = witnesses
-    witnesses.wake = rt.queue.add
+    rt.witnesses, witnesses.wake = witnesses, rt.queue.add
     rt.claims = Claims(records=rt.records, read=lambda key: read_record(rt, key))
     rt.verifiers.on_change = rt.revocations.verifiers_changed
     rt.uses = KeyUses(wake=lambda key, at: _wake(rt, key, at=at), lives=lambda: rt.verifiers.lives(rt.clock()), clock=rt.clock)

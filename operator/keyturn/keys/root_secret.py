@@ -66,6 +66,11 @@ class RootSecret:
             raise ValueError(f"a root secret is {ROOT_LENGTH} random bytes, not {len(value)}")
         self._secret = SecretBytes("root secret", value)
 
+    @classmethod
+    def of(cls, stored: SecretBytes) -> RootSecret:
+        """As it stood in its Secret, or in a backup."""
+        return cls(stored.reveal())
+
     def __repr__(self) -> str:
         return "RootSecret()"
 

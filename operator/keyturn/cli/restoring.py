@@ -1,0 +1,121 @@
+"""Puts the ledger of a backup back: root Secret, public keys, records. Never over anything newer. For `recover_command.py`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from keyturn.base import names
+from keyturn.base.errors import Conflict, KeyturnError, UserMustAct
+from keyturn.base.names import Key
+from keyturn.cli.exit_code import ExitCode
+from keyturn.cli.failure import failure_of, worst
+from keyturn.cluster.api_errors import Forbidden, NotFound
+from keyturn.cluster.raw import texts_of
+from keyturn.cluster.record_secrets import RecordSecrets, StoredRecord, list_records
+from keyturn.keys.record_encoding import serial_in
+from keyturn.keys.verification_keys import CONFIG_MAP_NAME
+
+if TYPE_CHECKING:
+    from keyturn.base.plaintext import SecretBytes
+    from keyturn.cli.backup_check import BackupContents
+    from keyturn.cli.deps import Deps
+    from keyturn.cluster.cache import Entry
+    from keyturn.cluster.client import Client
+    from keyturn.keys.backup import BackupRecord
+
+_PROGRESS_EVERY: Final = 500
+PAST_THE_POLICIES: Final = (
+    "To go past the policies: --as $USER --as-group system:masters --as-group keyturn:break-glass, see docs/how-to/break-glass.md"
+)
+
+
+@dataclass(slots=True)
+class Restoring:
+    """One run."""
+
+    client: Client
+    deps: Deps
+    namespace: str
+    root_secret: str
+    records_namespace: str
+    dry_run: bool
+
+    async def run(self, contents: BackupContents) -> ExitCode:
+        """Put back what is missing or older. Raises UserMustAct where the cluster has another root secret: then nothing is written."""
+        self.deps.console.say(
+            f"The backup was made at {contents.backup.created:%Y-%m-%d %H:%M:%SZ} and holds {len(contents.records)} records"
+        )
+        try:
+            await self._put_root_back(contents.backup.root)
+            await self._publish(contents.backup.published)
+        except Forbidden as refused:
+            failure = failure_of(refused)
+            self.deps.console.complain(f"{failure.sentence}. {PAST_THE_POLICIES}" if refused.denied_by else failure.sentence)
+            return failure.code
+        there = {key.record_name: entry for key, entry in await list_records(self.client, namespace=self.records_namespace)}
+        codes, put = [ExitCode.FINE], 0
+        for number, (each, record) in enumerate(contents.records, start=1):
+            entry = there.get(each.record_name)
+            if entry is None or serial_in(entry.value.data) < record.serial:
+                codes.append(await self._put_record_back(each, entry))
+                put += codes[-1] is ExitCode.FINE
+            if number % _PROGRESS_EVERY == 0:
+                self.deps.console.say(f"Looked at {number} of {len(contents.records)} records")
+        would = " (dry run: nothing was changed)" if self.dry_run else ""
+        self.deps.console.say(f"{put} records were missing or older, {len(contents.records) - put} were left alone{would}")
+        return worst(codes)
+
+    async def _put_root_back(self, root: Mapping[str, SecretBytes]) -> None:
+        wanted = {name: base64.b64encode(value.reveal()).decode() for name, value in root.items()}
+        path = f"/api/v1/namespaces/{self.namespace}/secrets"
+        try:
+            held = texts_of(await self.client.get(f"{path}/{self.root_secret}"), "data")
+        except NotFound:
+            await self._create(path, self._root_manifest(wanted))
+            self.deps.console.say(f"Put root Secret {self.namespace}/{self.root_secret} back")
+            return
+        if any(held.get(name) != value for name, value in wanted.items()):
+            raise UserMustAct(
+                f"Secret {self.namespace}/{self.root_secret} holds another root than the backup: nothing was changed. If yours is the right"
+                " one, this backup is of another installation",
+                reason="UnknownSigner",
+            )
+
+    def _root_manifest(self, data: dict[str, str]) -> dict[str, object]:
+        labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY, "app.kubernetes.io/part-of": "keyturn"}
+        metadata = {"name": self.root_secret, "labels": labels, "annotations": {"helm.sh/resource-policy": "keep"}}
+        return {"apiVersion": "v1", "kind": "Secret", "type": names.ROOT_TYPE, "metadata": metadata, "data": data}
+
+    async def _publish(self, published: Mapping[str, str]) -> None:
+        path = f"/api/v1/namespaces/{self.namespace}/configmaps"
+        try:
+            await self.client.get(f"{path}/{CONFIG_MAP_NAME}")
+        except NotFound:
+            metadata = {"name": CONFIG_MAP_NAME, "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}}
+            await self._create(path, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(published)})
+            self.deps.console.say(f"Put ConfigMap {self.namespace}/{CONFIG_MAP_NAME} back")
+
+    async def _put_record_back(self, each: BackupRecord, entry: Entry[StoredRecord] | None) -> ExitCode:
+        if self.dry_run:
+            return ExitCode.FINE
+        secrets, key = RecordSecrets(self.client, namespace=self.records_namespace), Key.of_record(each.record_name)
+        stored = StoredRecord(each.data, each.signature)
+        try:
+            if entry is None:
+                await secrets.create(key, stored)
+            else:
+                await secrets.replace(key, stored, uid=entry.uid, resource_version=entry.resource_version)
+        except Conflict:
+            self.deps.console.warn(f"{each.record_name} was written at the same moment and left alone: run it again")
+            return ExitCode.FAILED
+        except KeyturnError as error:
+            failure = failure_of(error)
+            self.deps.console.complain(f"{each.record_name}: {failure.sentence}")
+            return failure.code
+        return ExitCode.FINE
+
+    async def _create(self, path: str, manifest: dict[str, object]) -> None:
+        await self.client.post(path, manifest, query={"dryRun": "All"} if self.dry_run else None)
