@@ -137,7 +137,7 @@ class World:
     """Key IDs that revocations named, deleted ones too."""
     born: set[str] = field(default_factory=set)
     meant: set[str] = field(default_factory=set)
-    """Key IDs that there were when a revocation of all that was minted before was carried out: what is minted later is a successor."""
+    """Key IDs that there were when a revocation of all that was minted before was created: what is minted later is a successor."""
     condemned: dict[str, frozenset[str]] = field(default_factory=dict)
     """Key IDs that there were when each revocation was created that means all of them at once."""
     revoked: set[str] = field(default_factory=set)
@@ -194,6 +194,8 @@ class World:
         name = f"leak-{next(self.versions)}"
         metadata = {"name": name, "uid": f"{name}-uid", "generation": 1, "creationTimestamp": created}
         self.asked.update(map(str, spec.get("keyIDs", ())))  # type: ignore[call-overload]
+        if "keyIDs" not in spec:
+            self.meant |= self.born
         if "keyIDs" not in spec and spec.get("mode") == "Immediate":
             self.condemned[name] = frozenset(self.born)
         self.revocations.append(ApiKeyRevocation.model_validate({"metadata": metadata, "spec": {"reason": "Leaked", **spec}}))
@@ -325,8 +327,6 @@ class World:
         before = self.record.value if self.record else None
         self.born.update(entry.key_id for entry in record.versions)
         signed = record.with_serial(now_ms=int((self.now + actor.skew).timestamp() * 1000))
-        if signed.revoked_before != (before.revoked_before if isinstance(before, Record) else None):
-            self.meant = set(self.born)
         self._check_record_write(before if isinstance(before, Record) else None, signed, actor)
         self.record = Stored(signed, next(self.versions))
         if self.memory is not None:
