@@ -251,6 +251,17 @@ def test_the_notes_say_so_where_the_crds_are_missing() -> None:
     assert said not in helm(*dry_run, values={})
 
 
+def test_the_notes_say_what_the_operator_may_read() -> None:
+    def notes(values: Json) -> str:
+        return helm("install", "keyturn", str(CHART), "--namespace", SYSTEM, "--dry-run=client", values=values)
+
+    assert "right to READ" not in notes({})
+    assert "READ every Secret of the cluster. With rbac.mode guarded it has not." in notes({"rbac": {"mode": "watch"}})
+    named = {"rbac": {"mode": "namespaced"}, "watchNamespaces": ["team-a"]}
+    assert "right to READ" not in notes(named)
+    assert "READ every Secret of these namespaces. It has not where" in notes({**named, "policies": {"enabled": False}})
+
+
 def test_the_same_values_give_the_same_bytes() -> None:
     values = {"metrics": {"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}}, "commonLabels": {"b": "1", "a": "2"}}
     assert rendered_text(values) == rendered_text(values)

@@ -20,6 +20,19 @@ def empty_plane() -> Iterator[Plane]:
         yield plane
 
 
+def test_without_a_fence_it_does_not_start_and_says_what_to_do(empty_plane: Plane) -> None:
+    """`keyturn operator` with nothing said about it, by an administrator: no policy keeps that one from any Secret."""
+    guarded = {"secret_access": "guarded"}
+    with OperatorProcess.start(
+        empty_plane, settings=guarded, records_namespace="keyturn-verifiers", namespace="keyturn-system"
+    ) as operator:
+        assert operator.wait_exit() == 4
+        (said,) = [line["problem"] for line in operator.log_lines() if line["message"] == "Cannot start"]
+    assert said.startswith("Secret keyturn-system/keyturn-canary is missing")
+    assert "from deploy/ or the Helm chart" in said
+    assert "--secret-access watch" in said
+
+
 def test_it_says_how_to_install_the_resource_and_starts_by_itself_then(empty_plane: Plane) -> None:
     with OperatorProcess.start(empty_plane, records_namespace="keyturn-verifiers", namespace="keyturn-system") as operator:
         operator.wait_until(lambda: "kubectl apply --server-side -f crds/" in operator.tail(), what="to say what is missing")
