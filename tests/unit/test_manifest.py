@@ -40,6 +40,15 @@ def test_anything_else_is_news(changes: dict[str, Any]) -> None:
     assert not adds_only_status(held(), apikey(**changes), status=STATUS)
 
 
+@pytest.mark.parametrize("name", ["keyturn.dev/rotate-requested-at", "keyturn.dev/received", "keyturn.dev/paused"])
+def test_a_long_annotation_costs_no_memory_and_its_change_is_seen(name: str) -> None:
+    kept = [compact_apikey(apikey(metadata={"annotations": {name: end.rjust(200_000, "\u2028"), "keyturn.dev/x": "x"}}))[0] for end in "ab"]
+    assert kept[0] != kept[1]
+    assert all(len(each) < 400 and b"keyturn.dev/x" not in each for each in kept)
+    short = compact_apikey(apikey(metadata={"annotations": {name: "x" * 253}}))[0]
+    assert b"x" * 253 in short
+
+
 def test_what_keyturn_never_reads_is_not_kept() -> None:
     raw = apikey(metadata={"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}, "managedFields": [{}]})
     assert compact_apikey(raw) == (held(), 7, "u1")

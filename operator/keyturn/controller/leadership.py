@@ -204,13 +204,7 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         on_run=metrics.count_run,
     )
     rt.verifiers = Verifiers(client, namespace=settings.records_namespace, wake=rt.queue.add)
-    rt.products = Products(
-        client,
-        namespaces=watched_namespaces(settings),
-        wake=rt.queue.add,  # it knows those that were looked at, and retained keys have no ApiKey
-        is_busy=lambda: rt.queue.stats.depth > 0,
-        clock=rt.clock,
-    )
+    rt.products = _products(rt)
     rt.revocations = _revocations(rt)
     rt.witnesses, witnesses.wake = witnesses, rt.queue.add
     rt.claims = Claims(records=rt.records, read=lambda key: read_record(rt, key))
@@ -218,6 +212,16 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
     rt.uses = KeyUses(wake=lambda key, at: _wake(rt, key, at=at), lives=lambda: rt.verifiers.lives(rt.clock()), clock=rt.clock)
     _measure(rt)
     return rt
+
+
+def _products(rt: Runtime) -> Products:
+    return Products(
+        rt.client,
+        namespaces=watched_namespaces(rt.settings),
+        wake=rt.queue.add,  # it knows those that were looked at, and retained keys have no ApiKey
+        is_busy=lambda: rt.queue.stats.depth > 0,
+        clock=rt.clock,
+    )
 
 
 def _revocations(rt: Runtime) -> Revocations:

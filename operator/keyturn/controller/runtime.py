@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Generic, Self, TypeVar
 
 from keyturn.api.v1alpha1.apikey import ApiKey
@@ -27,6 +28,7 @@ from keyturn.controller.audit import AuditLog
 from keyturn.controller.census import Census
 from keyturn.controller.claims import Claims
 from keyturn.controller.installation import Installation
+from keyturn.controller.key_set import KeySet
 from keyturn.controller.key_use import KeyUses
 from keyturn.controller.known_secrets import KnownSecrets
 from keyturn.controller.products import Products
@@ -46,6 +48,8 @@ T = TypeVar("T")
 RECENT_LIMIT = 128
 DELETED_UIDS_LIMIT = 4096
 OWED_LIMIT = 16
+RIVALS_WOKEN = 16
+"""Of ApiKeys that want one Secret: a namespace with ten thousand of them shall not cost ten thousand looks at each change of it."""
 CLOCK_SKEW_LIMIT = timedelta(seconds=5)
 
 
@@ -118,9 +122,9 @@ class Memory:
     """Records with a serial up to this one were announced by an earlier process."""
     status_on_its_way: dict[Key, Mapping[str, object]] = field(default_factory=dict)
     """What is being written as status at this moment: its echo may arrive before its answer."""
-    unlabelled: set[Key] = field(default_factory=set)
+    unlabelled: KeySet = field(default_factory=KeySet)
     """ApiKeys whose Secret's name is taken by something the watch does not show."""
-    secret_owners: dict[Key, tuple[str, ...]] = field(default_factory=dict)
+    secret_owners: dict[Key, dict[str, None]] = field(default_factory=dict)
     """ApiKey names by Secret, where the two differ. Several: only one of them owns it, the others wait for it."""
     buried: dict[Key, int] = field(default_factory=dict)
     """Records, by resourceVersion, whose ApiKey is gone and which need nothing more."""
@@ -197,9 +201,7 @@ class Memory:
 
     def note_owner(self, where: Key, name: str) -> None:
         """An ApiKey wants its key in a Secret of another name."""
-        owners = self.secret_owners.get(where, ())
-        if name not in owners:
-            self.secret_owners[where] = (*owners, name)
+        self.secret_owners.setdefault(where, {})[name] = None
 
     def forget(self, key: Key) -> None:
         """The ApiKey and its record are settled for good."""
@@ -285,11 +287,16 @@ class Runtime:
         return earliest if earliest > now else None
 
     def apikeys_of_secret(self, where: Key) -> tuple[Key, ...]:
-        """Which living ApiKeys want their key to stand there."""
-        owners = tuple(name for name in self.memory.secret_owners.get(where, ()) if Key(where.namespace, name) in self.apikeys)
-        if owners:
-            self.memory.secret_owners[where] = owners
-        else:
+        """Which living ApiKeys want their key to stand there: whose it is, and a few of many; the others look again by themselves."""
+        entry = self.secrets.get(where)
+        wanting = self.memory.secret_owners.get(where, {})
+        named = [where.name, *([entry.value.apikey_name] if entry is not None and entry.value.apikey_name in wanting else [])]
+        for name in list(islice(wanting, RIVALS_WOKEN)):
+            if Key(where.namespace, name) in self.apikeys:
+                named.append(name)
+            else:
+                del wanting[name]
+        if not wanting:
             self.memory.secret_owners.pop(where, None)
-        named_alike = (where,) if where in self.apikeys else ()
-        return (*named_alike, *(Key(where.namespace, name) for name in owners))
+        found = (Key(where.namespace, name) for name in dict.fromkeys(named))
+        return tuple(key for key in found if key in self.apikeys)

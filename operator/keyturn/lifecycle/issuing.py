@@ -24,7 +24,7 @@ from keyturn.lifecycle.versions import activate, bury, delivered
 
 CONFLICT_RECHECK: Final = 5 * SECOND
 CONFLICT_SHARE: Final = 50 * MILLISECOND
-"""Foreign Secrets are not watched but asked for, one by one: at most twenty a second, however many there are."""
+"""Foreign Secrets are not watched but asked for, one by one: at most twenty a second in a namespace, however many there are."""
 REPAIRS_AN_HOUR: Final = 3
 REPAIR_CAUSES: Final = frozenset({Cause.SECRET_LOST, Cause.SECRET_TAMPERED})
 

@@ -161,7 +161,7 @@ class Observed:
     pacer_time: datetime | None = None
     """When the pacer lets the next scheduled rotation of this namespace start; None: at once."""
     conflicts: int = 0
-    """How many ApiKeys wait for somebody else's Secret to go."""
+    """How many ApiKeys of the namespace wait for somebody else's Secret to go."""
     edits_undone: EditsUndone | None = None
     """Edits beside the key that this process undid lately."""
     announced_serial: int = 0

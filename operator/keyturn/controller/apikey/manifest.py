@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Final
 
+from keyturn.base import names
 from keyturn.cluster.raw import mapping_of, resource_version_of, uid_of
 
 KEPT_METADATA: Final = ("name", "namespace", "uid", "generation", "deletionTimestamp")
-KEPT_ANNOTATION_PREFIX: Final = "keyturn.dev/"
+KEPT_ANNOTATIONS: Final = (names.ROTATE_ANNOTATION, names.RECEIVED_ANNOTATION, names.PAUSED_ANNOTATION)
+LONGEST_ANNOTATION: Final = 253
+"""Kubernetes allows 256 KiB. A longer one stands for itself by its hash: it is only ever compared, and ends up in the record."""
 
 
 def compact_apikey(raw: Mapping[str, object]) -> tuple[bytes, int, str]:
     """What to keep of an ApiKey, its resourceVersion and its uid."""
     metadata = mapping_of(raw, "metadata")
     kept: dict[str, object] = {name: metadata[name] for name in KEPT_METADATA if name in metadata}
-    annotations = {k: v for k, v in mapping_of(metadata, "annotations").items() if k.startswith(KEPT_ANNOTATION_PREFIX)}
+    written = mapping_of(metadata, "annotations")
+    annotations = {name: _shortened(str(written[name])) for name in KEPT_ANNOTATIONS if name in written}
     if annotations:
         kept["annotations"] = annotations
     compact: dict[str, object] = {"metadata": kept, "spec": raw.get("spec") or {}}
     if raw.get("status"):
         compact["status"] = raw["status"]
     return json.dumps(compact, separators=(",", ":")).encode(), resource_version_of(raw), uid_of(raw)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_ANNOTATION else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def adds_only_status(held: bytes, raw: Mapping[str, object], *, status: Mapping[str, object]) -> bool:

@@ -78,7 +78,7 @@ async def observe(rt: Runtime, key: Key, *, now: datetime) -> Observed:
         use=rt.uses.of(key, record.record) if isinstance(record, GoodRecord) else NOBODY_REPORTS,
         rollout=rt.memory.rollouts.get(key),
         pacer_time=rt.pacer_time(key.namespace, now),
-        conflicts=len(rt.memory.unlabelled),
+        conflicts=rt.memory.unlabelled.count(key.namespace),
         edits_undone=rt.memory.edits_undone_lately(key, now),
         announced_serial=rt.memory.announced_serial(key),
         clock_is_off=rt.clock_is_off,
