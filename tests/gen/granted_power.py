@@ -34,8 +34,8 @@ def granted(namespace: str, name: str, spec: Json, *, products: Mapping[str, Jso
     """What the ApiKey may do. `products`: the specs by namespace/name; `labels`: of the ApiKey's namespace."""
     reference = spec.get("productRef")
     if reference is None:
-        asks_for_nothing = not spec.get("scopes") and not spec.get("plan")
-        return Granted(DEFAULT_AUDIENCE, frozenset([_disabled(spec, frozenset() if asks_for_nothing else NOTHING)]))
+        may_wait = {NOTHING} if spec.get("scopes") or spec.get("plan") else set()
+        return Granted(DEFAULT_AUDIENCE, frozenset({_disabled(spec, frozenset()), *may_wait}))
     home = reference.get("namespace") or namespace
     product = products.get(f"{home}/{reference['name']}")
     if product is None:
@@ -52,6 +52,15 @@ def granted(namespace: str, name: str, spec: Json, *, products: Mapping[str, Jso
         found = {NOTHING, *(_disabled(spec, each) for each in scopes.values())}
     may_wait = _is_limited(product) or _asks_for_what_is_not_on_offer(product, asked, spec)
     return Granted(audience, frozenset(found | ({NOTHING} if may_wait else set())))
+
+
+def granted_at_most(namespace: str, name: str, spec: Json, *, products: Mapping[str, Json], labels: Mapping[str, str]) -> Granted:
+    """What an ApiKey of that product may have had granted, whatever it asked for: while it is paused or gone nobody asks."""
+    bare = {field: value for field, value in spec.items() if field not in {"plan", "scopes", "disabled"}}
+    reference = spec.get("productRef") or {}
+    product = products.get(f"{reference.get('namespace') or namespace}/{reference.get('name')}", {"plans": [{"name": None}]})
+    each = [granted(namespace, name, {**bare, "plan": plan["name"]}, products=products, labels=labels) for plan in product["plans"]]
+    return Granted(each[0].audience, frozenset(scopes for one in each for scopes in one.allowed))
 
 
 def _disabled(spec: Json, scopes: Scopes | None) -> Scopes | None:

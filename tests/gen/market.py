@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import Any, Final, Self
 
-from gen.granted_power import Granted, Scopes, granted
+from gen.granted_power import Granted, Scopes, granted, granted_at_most
 from gen.installed import RBAC, Installed
 from gen.operator_process import OperatorProcess, unique_name
 from gen.team import Api
@@ -145,19 +145,28 @@ class Market:
         self.api.merge(f"/api/v1/namespaces/{tenant.namespace}", {"metadata": {"labels": {**labels, **gone}}})
         tenant.labels = labels
 
-    def granted_to(self, tenant: Tenant, name: str) -> Granted:
-        """By what owners and tenant wrote."""
+    def granted_to(self, tenant: Tenant, name: str, *, is_asking: bool = True) -> Granted:
+        """By what owners and tenant wrote. `is_asking`: the ApiKey is there, and not paused."""
         products = {owner.key: owner.word for owner in self.owners if owner.word}
-        return granted(tenant.namespace, name, tenant.last_word[name], products=products, labels=tenant.labels)
+        count = granted if is_asking else granted_at_most
+        return count(tenant.namespace, name, tenant.last_word[name], products=products, labels=tenant.labels)
 
     def settle(self, *, patience: float = PATIENCE) -> None:
         """Wait until no tenant has more than was granted, and none less."""
         end = time.monotonic() + patience
         while found := self.complaints():
             if time.monotonic() > end:
-                logs = "\n".join(self.operator.tail(about=complaint.split()[0], count=6) for complaint in found)
-                raise AssertionError("\n".join([*found, logs]))
+                raise AssertionError("\n".join([*found, *(self._picture_of(complaint.split()[0]) for complaint in found)]))
             time.sleep(0.2)
+
+    def _picture_of(self, about: str) -> str:
+        namespace, _, name = about.partition("/")
+        tenant = next(each for each in self.tenants if each.namespace == namespace)
+        there, products = tenant.apikeys().get(name, {}), {owner.key: owner.word for owner in self.owners}
+        asked = (there.get("metadata", {}).get("generation"), there.get("spec"), there.get("status"))
+        secret = tenant.team.find_secret(there.get("spec", {}).get("secretName", name))
+        stored = {"type": secret.raw["type"], **secret.raw["metadata"], "managedFields": None} if secret is not None else None
+        return f"{asked}\n{stored}\n{tenant.team.find_record(name)}\n{products}\n{self.operator.tail(about=namespace, count=12)}"
 
     def complaints(self) -> list[str]:
         """What is not as it was granted: more than that, or less, or somebody else's."""
@@ -168,19 +177,25 @@ class Market:
         current = {name: tenant.current_token(name, apikey) for name, apikey in there.items()}
         for token, name in tenant.tokens.items():
             opened, whose = self.doors.try_all(token)
-            most, about = self.granted_to(tenant, name), f"{tenant.namespace}/{name}"
+            is_asking = name in there and not is_paused(there[name])
+            most, about = self.granted_to(tenant, name, is_asking=is_asking), f"{tenant.namespace}/{name}"
             if opened.scopes is not None and whose != about:
                 yield f"{about} is taken for {whose}"
             if token in tenant.ended and opened.scopes is not None:
                 yield f"{about} opens {opened} with a key that ended with its ApiKey"
             if not opened.is_within(most):
                 yield f"{about} opens {opened}, and was granted {most}"
-            if token == current.get(name) and not opened.is_exactly(most):
+            if token == current.get(name) and not opened.is_exactly(most) and is_worked_on(there[name]):
                 yield f"{about} opens {opened} with its key, and was granted {most}"
         for name, token in current.items():
-            if token is None and None not in self.granted_to(tenant, name).allowed and not _waits_for_its_secret(there[name]):
+            if token is None and None not in self.granted_to(tenant, name).allowed and is_worked_on(there[name]):
                 said = there[name].get("status", {}).get("conditions")
                 yield f"{tenant.namespace}/{name} has no key, and was granted {self.granted_to(tenant, name)}; it says {said}"
+
+    def restarted_bystanders(self) -> list[str]:
+        """Workloads that were changed, though nobody said that they may be restarted."""
+        listed = self.api.ask("GET", "/apis/apps/v1/deployments")["items"]
+        return [str(each["metadata"]) for each in listed if each["metadata"]["name"] == "bystander" and each["metadata"]["generation"] != 1]
 
     def marks(self) -> dict[str, str]:
         """resourceVersion of everything that Keyturn writes: it stays where nothing is written. ApiKeys' are of their status."""
@@ -193,9 +208,22 @@ class Market:
         return marks
 
 
-def _waits_for_its_secret(apikey: Json) -> bool:
-    conditions = apikey.get("status", {}).get("conditions", ())
-    return any((each["type"], each["reason"]) == ("Stalled", "SecretConflict") for each in conditions)
+def is_worked_on(apikey: Json) -> bool:
+    """Whether it has a Secret of its own, or is to have one: not paused, not going, no other's Secret in the way."""
+    metadata, conditions = apikey["metadata"], apikey.get("status", {}).get("conditions", ())
+    in_the_way = any((each["type"], each["reason"]) == ("Stalled", "SecretConflict") for each in conditions)
+    is_left_alone = is_paused(apikey) or "deletionTimestamp" in metadata
+    return not (in_the_way or is_left_alone or apikey["spec"].get("delivery", "Secret") != "Secret" or too_many_repairs(conditions))
+
+
+def is_paused(apikey: Json) -> bool:
+    """By its annotation."""
+    return bool(apikey["metadata"].get("annotations", {}).get("keyturn.dev/paused") == "true")
+
+
+def too_many_repairs(conditions: Any) -> bool:  # noqa: ANN401 - as in a status
+    """Whoever deletes his Secret again and again waits for an hour."""
+    return any((each["type"], each["reason"]) == ("Stalled", "TooManyRepairs") for each in conditions)
 
 
 def _namespaces(installed: Installed, prefix: str, count: int) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from gen.market import AUDIENCES, PRIVATE, SCOPES, Market
 from gen.tenancy import Owner, Tenant
+from gen.tenant_tricks import TRICKS
 
 Json = dict[str, Any]
 
@@ -123,8 +124,13 @@ def begin(chance: Random, market: Market) -> None:
         owner.offers(product(chance, market, audience=audience))
 
 
+def trick(chance: Random, market: Market) -> None:
+    """A tenant tries something that nobody refuses."""
+    chance.choice(TRICKS)(chance, market, chance.choice(market.tenants), chance.choice(NAMES))
+
+
 Act = Callable[[Random, Market], None]
-ACTS: Final[tuple[Act, ...]] = (owner_acts, platform_acts, *(tenant_acts,) * 4)
+ACTS: Final[tuple[Act, ...]] = (owner_acts, platform_acts, *(tenant_acts,) * 4, trick, trick)
 
 
 def round_of(chance: Random, market: Market, *, acts: int) -> None:

@@ -41,7 +41,7 @@ class Api:
     """The API server over one kept connection, as the cluster's administrator, or as whom the administrator impersonates."""
 
     def __init__(self, login: Login, *, user: str = "", group: str = "") -> None:
-        self._login = login
+        self.login = login
         self._as = {"Impersonate-User": user, "Impersonate-Group": group} if user else {}
         self._parts = urlsplit(login.url)
         self._connection: HTTPSConnection | None = None
@@ -89,8 +89,8 @@ class Api:
 
     def _once(self, method: str, path: str, body: object, content_type: str) -> tuple[int, str]:
         if self._connection is None:
-            self._connection = HTTPSConnection(self._parts.netloc, timeout=10.0, context=self._login.tls)
-        bearer = {"Authorization": f"Bearer {self._login.token}"} if self._login.token else {}
+            self._connection = HTTPSConnection(self._parts.netloc, timeout=10.0, context=self.login.tls)
+        bearer = {"Authorization": f"Bearer {self.login.token}"} if self.login.token else {}
         headers = {"Content-Type": content_type, "Accept": "application/json", **bearer, **self._as}
         self._connection.request(method, path, None if body is None else json.dumps(body), headers)
         answer = self._connection.getresponse()

@@ -59,10 +59,10 @@ class Owner:
         return f"{APIKEYS}/namespaces/{self.namespace}/apiproducts/{PRODUCT}"
 
     def offers(self, spec: Json) -> None:
-        """Make the product exactly so."""
+        """Make the product so. An empty list that is not mentioned any more stays, as server-side apply has it: so the answer counts."""
         metadata = {"name": PRODUCT, "namespace": self.namespace}
-        self.user.apply(self.path, {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiProduct", "metadata": metadata, "spec": spec})
-        self.word = spec
+        body = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiProduct", "metadata": metadata, "spec": spec}
+        self.word = self.user.apply(self.path, body)["spec"]
 
     def withdraws(self) -> None:
         """Delete the product."""

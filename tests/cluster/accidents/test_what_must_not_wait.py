@@ -63,5 +63,7 @@ def test_an_edit_that_the_watch_shows_only_after_our_own_status_write_is_acted_o
     door.rule = no_fault
     scene.keep_going(lambda: team.says("billing", "Disabled")[0] == "True", what="the status is there")
     door.watches_flow = True
-    scene.keep_going(lambda: team.secret("billing").labels.get("team") == "shop", what="the edit is acted on", patience=15.0, about="billing")
+    scene.keep_going(
+        lambda: team.secret("billing").labels.get("team") == "shop", what="the edit is acted on", patience=15.0, about="billing"
+    )
     editor.close()

@@ -34,7 +34,8 @@ def installed(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Install
 
 @pytest.fixture(scope="session")
 def operator(installed: Installed) -> Iterator[OperatorProcess]:
-    with installed.start_operator({"access_lost_delay": "500ms"}) as operator:
+    often = {"access_lost_delay": "500ms", "secret_look_interval": "1s", "secret_look_rate": "100"}
+    with installed.start_operator(often) as operator:
         yield operator.wait_ready()
         assert_nothing_was_refused(operator)
 

@@ -25,6 +25,7 @@ def play(market: Market, *, seed: int, rounds: int, acts: int) -> None:
     for _ in range(rounds):
         round_of(chance, market, acts=acts)
         market.settle()
+        assert not market.restarted_bystanders()
 
 
 def test_power_is_what_was_granted_after_every_round(market: Market, operator: OperatorProcess) -> None:

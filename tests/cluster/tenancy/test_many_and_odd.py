@@ -1,0 +1,146 @@
+"""ApiKeys without end, and of every odd shape that the API server takes: the operator goes on for everybody, and comes to rest."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from gen.market import AUDIENCES, PRIVATE, Market
+from gen.operator_process import OperatorProcess
+from gen.team import Api
+from gen.tenancy import Tenant
+from testbed.cluster import ApiFailed
+
+Json = dict[str, Any]
+
+HANDS: Final = 6
+ODD: Final[tuple[Json, ...]] = (
+    {"secretTemplate": {"data": {f"entry-{number}": "$(API_KEY)" + "\u00fc" * 8000 for number in range(16)}}},
+    {"secretTemplate": {"annotations": {f"example.com/{number}": "x" * 4096 for number in range(32)}}},
+    {"secretTemplate": {"data": {"nested": "$(API_KEY)$(API_KEY)$($(KEY_ID))$(PREVIOUS_API_KEY)"}, "keepPrevious": True}},
+    {"secretName": "x" * 253},
+    {"secretName": "a.b-c.d"},
+    {"displayName": "\U0001f511" * 128, "description": "\u202e\u0007" * 512, "contact": "\ud7ff" * 256},
+    {"rotation": {"trigger": '","versions":[{"' * 15}},
+    {"rotation": {"schedule": "0 0 29 2 *", "timeZone": "Europe/Berlin"}},
+    {"rotation": {"interval": "99999h", "gracePeriod": "1s"}},
+    {"expirationTime": "2999-12-31T23:59:59.999999999+14:00"},
+    {"rollout": {"targets": [{"kind": "Deployment", "name": f"no-{number}"} for number in range(16)]}},
+    {"minVersion": 10**9},
+)
+
+
+def offer(audience: str, **access: object) -> Json:
+    scopes = [{"name": scope} for scope in ("read", "write", "pay")]
+    rules = {"namespaces": {"from": "All"}, "approval": "Automatic", "accessLostDelay": "0s", **access}
+    return {"audience": audience, "scopes": scopes, "plans": [{"name": "basic"}], "access": rules}
+
+
+@pytest.fixture
+def fair(market: Market) -> Market:
+    """Everybody may have keys of the first product, and three of the second."""
+    for owner, audience in zip(market.owners, (*AUDIENCES, PRIVATE), strict=True):
+        owner.offers(offer(audience, **({"maxKeysPerNamespace": 3} if audience == AUDIENCES[1] else {})))
+    market.tenants[1].asks_for("used", {"productRef": market.owners[0].reference, "rotation": {"gracePeriod": "1s"}})
+    market.settle()
+    return market
+
+
+def flood(tenant: Tenant, reference: Json, *, seconds: float) -> int:
+    """As many ApiKeys as a time allows; answers how many."""
+    numbers, end = count(), time.monotonic() + seconds
+
+    def work() -> None:
+        api = Api(tenant.user.login)
+        while time.monotonic() < end:
+            body = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKey", "metadata": {"name": f"flood-{next(numbers)}"}}
+            api.ask("POST", tenant.apikeys_path, {**body, "spec": {"productRef": reference, "rollout": {"policy": "Disabled"}}})
+        api.close()
+
+    with ThreadPoolExecutor(HANDS) as hands:
+        for done in [hands.submit(work) for _ in range(HANDS)]:
+            done.result()
+    return next(numbers)
+
+
+def at_rest(market: Market) -> dict[str, str]:
+    """What everything looks like when nothing has changed for a while."""
+    before = market.marks()
+    for _ in range(20):
+        time.sleep(1.0)
+        after = market.marks()
+        if after == before:
+            return after
+        before = after
+    raise AssertionError("it does not come to rest")
+
+
+def memory_mib(operator: OperatorProcess) -> float:
+    lines = Path(f"/proc/{operator.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+
+def test_a_flood_of_apikeys_gets_no_more_keys_and_holds_up_nobody(fair: Market, operator: OperatorProcess) -> None:
+    """Those beyond maxKeysPerNamespace wait without a record, and cost a little memory each."""
+    before, (noisy, quiet) = memory_mib(operator), fair.tenants[:2]
+    version = quiet.team.secret("used").version
+    with ThreadPoolExecutor(1) as beside:
+        flooding = beside.submit(flood, noisy, fair.owners[1].reference, seconds=4.0)
+        for number in range(3):
+            quiet.changes("used", {"metadata": {"annotations": {"keyturn.dev/rotate-requested-at": str(number)}}})
+            quiet.team.wait_ready("used", version=version + 1 + number)
+            quiet.team.wait_says("used", "PreviousVersionActive", "False", "NoPreviousVersion")
+        made = flooding.result()
+    fair.settle(patience=90.0)
+    records = noisy.team.api.ask(
+        "GET", f"/api/v1/namespaces/{noisy.team.records_namespace}/secrets?labelSelector=keyturn.dev/namespace%3D{noisy.namespace}"
+    )
+    assert len(records["items"]) == 3
+    quiet.team.wait_until(lambda: operator.metric("keyturn_queue_depth") == 0, about="", what="the queue to be empty", patience=90.0)
+    assert made > 20
+    assert memory_mib(operator) - before < 30 + made * 0.03, "30 KiB for each, and something for busy connections"
+    noisy.user.ask("DELETE", noisy.apikeys_path)
+
+
+def test_whatever_shape_an_apikey_has_the_others_go_on(fair: Market, operator: OperatorProcess) -> None:
+    tenant, bugs = fair.tenants[0], operator.metric("keyturn_reconcile_total", result="bug")
+    for number, spec in enumerate(ODD):
+        body = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKey", "metadata": {"name": f"odd-{number}"}}
+        tenant.user.ask("POST", tenant.apikeys_path, {**body, "spec": {"rollout": {"policy": "Disabled"}, **spec}})
+    managers = [
+        {"manager": f"m{number}", "operation": "Update", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z"} for number in range(500)
+    ]
+    with_fields = [{**each, "fieldsType": "FieldsV1", "fieldsV1": {"f:metadata": {"f:labels": {}}}} for each in managers]
+    noted = {"example.com/note": "x" * 200_000, "keyturn.dev/paused": "no" * 1000, "keyturn.dev/x": "\u2028" * 1000}
+    tenant.asks_for("odd-annotated", {}, annotations=noted, labels={f"l{number}": "x" for number in range(500)})
+    tenant.changes("odd-annotated", {"metadata": {"managedFields": with_fields, "finalizers": [f"example.com/{n}" for n in range(50)]}})
+    tenant.changes("odd-annotated", {"metadata": {"ownerReferences": [
+        {"apiVersion": "v1", "kind": "Pod", "name": "x" * 200, "uid": "no-such-uid", "controller": True, "blockOwnerDeletion": True}
+    ]}})  # fmt: skip
+    tenant.changes("odd-annotated", {"metadata": {"finalizers": None, "ownerReferences": None}})
+    fair.settle()
+    assert (operator.is_running, operator.metric("keyturn_reconcile_total", result="bug")) == (True, bugs)
+
+
+def test_nothing_is_written_about_what_is_settled(fair: Market) -> None:
+    """Each tenant touches all that he has, and what Keyturn writes stays as it is."""
+    tenant = fair.tenants[0]
+    for number in range(5):
+        tenant.asks_for(f"calm-{number}", {"productRef": fair.owners[number % 2].reference})
+    fair.settle()
+    before = at_rest(fair)
+    for each in fair.tenants:
+        for name in each.apikeys():
+            each.changes(name, {"metadata": {"annotations": {"note": "look again"}}})
+    time.sleep(1.5)
+    assert fair.marks() == before
+
+
+def test_a_megabyte_is_not_taken(fair: Market) -> None:
+    with pytest.raises(ApiFailed, match=r"annotations|too large"):
+        fair.tenants[0].asks_for("odd", {}, annotations={"keyturn.dev/rotate-requested-at": "x" * 1_000_000})

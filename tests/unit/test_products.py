@@ -1,0 +1,94 @@
+"""Products: what the operator knows of products and namespaces, before and after the watches have shown it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from gen.lifecycle import KEY, active, record
+from gen.products import OWNER, product
+from keyturn.api.v1alpha1.apiproduct import ApiProduct
+from keyturn.base.clock import utc_now
+from keyturn.base.names import Key
+from keyturn.cluster.client import Client
+from keyturn.controller.products import Products
+from keyturn.lifecycle.admission import admits
+from keyturn.lifecycle.consent import ProductFound, ProductMissing, ProductUnknown
+
+WHERE = Key(OWNER, "invoices")
+NOT_GOLD = {"from": "Selector", "selector": {"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["gold"]}]}}
+
+
+class Known:
+    """Products as the watches have shown them so far, and whom they woke."""
+
+    def __init__(self, shown: ApiProduct | None = None) -> None:
+        self.woken: list[Key] = []
+        client = cast("Client", None)  # it writes the status of products, and nothing here does
+        self.products = Products(client, namespaces=(), wake=self.woken.append, is_busy=lambda: False, clock=utc_now)
+        if shown is not None:
+            self.products._products.put(WHERE, shown, 1, "product-uid")
+        self.synced = [each.synced for each in self.products.reflectors()]
+
+    def has_listed_all(self) -> Known:
+        for synced in self.synced:
+            synced.set()
+        return self
+
+    def label(self, **labels: str) -> None:
+        self.products._labels.put(Key("", KEY.namespace), labels, 2, "namespace-uid")
+        self.products._namespace_changed(Key("", KEY.namespace))
+
+    def see(self, key: Key = KEY, **more: Any) -> object:  # noqa: ANN401 - as Products.see
+        return self.products.see(key, WHERE, more.pop("ledger", None), is_gone=more.pop("is_gone", False))
+
+
+def test_a_product_that_was_not_read_yet_is_not_missing() -> None:
+    known = Known()
+    assert isinstance(known.see(), ProductUnknown)
+    assert known.has_listed_all().see() == ProductMissing()
+
+
+def test_a_namespace_that_was_not_seen_yet_is_neither_admitted_nor_refused() -> None:
+    """Without labels it would fit NotIn: a key was minted before the watch showed the label that forbids it."""
+    by_label = product(admitted=NOT_GOLD, approval="Automatic")
+    known = Known(by_label).has_listed_all()
+    assert isinstance(known.see(), ProductUnknown)
+    known.label(tier="gold")
+    assert known.woken == [KEY]
+    seen = known.see()
+    assert seen == ProductFound(by_label, {"tier": "gold"}, 0)
+    assert admits(by_label, namespace=KEY.namespace, labels={"tier": "gold"}) is not None
+
+
+def test_where_no_label_decides_none_is_waited_for() -> None:
+    everywhere = product(approval="Automatic")
+    assert Known(everywhere).see() == ProductFound(everywhere, None, 0)
+
+
+def test_a_namespace_that_went_with_its_apikeys_has_no_labels() -> None:
+    by_label = product(admitted={"from": "Selector", "selector": {"matchLabels": {"tier": "gold"}}})
+    assert isinstance(Known(by_label).see(is_gone=True), ProductUnknown), "the watch may not have shown it yet"
+    assert Known(by_label).has_listed_all().see(is_gone=True) == ProductFound(by_label, {}, 0)
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+def test_who_goes_makes_room_for_who_has_waited_longest(*, has_key: bool) -> None:
+    counted = product(approval="Automatic", access={"maxKeysPerNamespace": 1})
+    known = Known(counted)
+    first, second, third = (Key(KEY.namespace, name) for name in ("first", "second", "third"))
+    known.see(first, ledger=record(active(1)) if has_key else None)
+    assert [known.see(each) for each in (second, third)] == [ProductFound(counted, None, 1)] * 2
+    known.products.forget(third)
+    assert known.woken == []
+    known.products.forget(first)
+    assert known.woken == [second]
+    assert known.see(second) == ProductFound(counted, None, 0)
+
+
+def test_keys_of_before_this_term_have_their_places() -> None:
+    counted = product(approval="Automatic", access={"maxKeysPerNamespace": 1})
+    known = Known(counted)
+    known.products.know_holder(Key(KEY.namespace, "retained"), str(WHERE))
+    assert known.see() == ProductFound(counted, None, 1)
