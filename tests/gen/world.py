@@ -385,9 +385,9 @@ class World:
             self._forget_what_was_wiped_out(before)
         was_live = {entry.key_id for entry in before.versions} if before else set()
         for entry in after.versions:
-            self._check_not_after(entry)
             if entry.key_id not in was_live:
                 self._check_birth(entry)
+            self._check_not_after(entry)
         for entry in before.versions if before else ():
             if entry.key_id not in live:
                 self._check_end(entry, after, actor)
@@ -411,7 +411,9 @@ class World:
         owner = self.numbers.setdefault(entry.number, entry.key_id)
         if owner != entry.key_id:
             self.complaints.append(f"number {entry.number} was given to {owner} and again to {entry.key_id}")
-        if entry.key_id in self.died and not (entry.imported and self.died[entry.key_id] == FORGIVEN):
+        if entry.imported and self.died.get(entry.key_id) == FORGIVEN:
+            self.not_after.pop(entry.key_id, None)  # the same key, and another version
+        elif entry.key_id in self.died:
             self.complaints.append(f"{entry.key_id} is dead ({self.died[entry.key_id]}) and was revived")
 
     def _check_not_after(self, entry: VersionEntry) -> None:

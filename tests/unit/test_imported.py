@@ -184,3 +184,10 @@ def test_the_apikey_gone_ends_it() -> None:
     seen = observed(ledger(active(1, NEW)), of=listing(NEW))
     assert states(saved(decide(replace(seen, apikey=None)))) == {NEW: "Revoked"}
     assert seen.key == KEY
+
+
+def test_a_key_that_a_revocation_gave_an_end_before_it_was_in_force_is_in_force_until_then() -> None:
+    ending = imported(1, NEW, VersionState.STAGED, not_after=HOUR)
+    after = saved(decide(observed(ledger(ending), of=listing(NEW))))
+    assert [(str(entry.state), entry.not_after) for entry in after.versions] == [("Active", NOW + HOUR)]
+    assert decide(observed(after, of=listing(NEW))).look_again_time == NOW + HOUR

@@ -168,3 +168,11 @@ def test_an_old_key_retires_after_its_grace_as_any_other() -> None:
 def test_nothing_is_sealed_for_an_apikey_that_is_gone() -> None:
     seen = replace(observed(ledger(staged(1, seconds_ago=60)), of=wanting(of=1)), apikey=None)
     assert states(saved(decide(seen))) == {1: "Revoked"}
+
+
+def test_a_key_that_nobody_took_yet_ends_at_once_where_a_revocation_would_have_it_replaced() -> None:
+    """Otherwise each such revocation would leave one more good key lying about."""
+    ending = replace(staged(1, seconds_ago=60), not_after=NOW + HOUR)
+    after = saved(decide(observed(ledger(ending), of=wanting(of=1))))
+    assert (states(after), after.dead[0].reason) == ({1: "Revoked"}, "Revoked")
+    assert minted(decide(observed(after, of=wanting(of=1)))).number == 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
+from keyword import iskeyword
 from typing import Final
 
 import click
@@ -32,6 +33,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "get": Entry("get_command", "List API keys: ready, version, key ID, next rotation", _KEYS),
     "describe": Entry("describe_command", "Tell everything about one API key and what it waits for", _KEYS),
     "create": Entry("create_command", "Ask for a new API key", _KEYS),
+    "import": Entry("import_command", "Have keys accepted that exist already, from a file", _KEYS),
     "rotate": Entry("rotate_command", "Replace keys now; old ones stay valid while their users move", _KEYS),
     "disable": Entry("disable_command", "Have keys refused everywhere until they are enabled again", _KEYS),
     "enable": Entry("disable_command", "Have disabled keys accepted again", _KEYS),
@@ -67,7 +69,8 @@ class LazyGroup(click.Group):
         entry = COMMANDS.get(cmd_name) or HIDDEN.get(cmd_name)
         if entry is None:
             return None
-        command = getattr(import_module(f"keyturn.cli.{entry.module}"), cmd_name.strip("_").replace("-", "_"))
+        word = cmd_name.strip("_").replace("-", "_")
+        command = getattr(import_module(f"keyturn.cli.{entry.module}"), f"{word}_" if iskeyword(word) else word)
         if not isinstance(command, click.Command):
             raise TypeError(f"{entry.module}.{cmd_name} is no command")
         return command

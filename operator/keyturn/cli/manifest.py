@@ -38,6 +38,9 @@ class Wish:
     contact: str | None = None
     recipient: str | None = None
     """Public key of age: the key is for a person, and stands in no Secret."""
+    digest: str | None = None
+    """Of a key that was made elsewhere."""
+    digest_key_id: str | None = None
 
 
 def apikey_manifest(wish: Wish, *, namespace: str) -> dict[str, object]:
@@ -59,7 +62,8 @@ def apikey_manifest(wish: Wish, *, namespace: str) -> dict[str, object]:
         "plan": wish.plan,
         "scopes": list(wish.scopes or ()),
         "contact": wish.contact,
-        "delivery": "Sealed" if wish.recipient else None,
+        "delivery": "Sealed" if wish.recipient else "None" if wish.digest else None,
+        "digests": [_said({"digest": wish.digest, "keyID": wish.digest_key_id})] if wish.digest else None,
         "sealed": {"recipient": wish.recipient} if wish.recipient else None,
         "secretName": wish.secret_name,
         "secretTemplate": _said(template),

@@ -65,6 +65,7 @@ IMPORTED_RULES: Final[tuple[Rule, ...]] = (
 
 SEALED_RULES: Final[tuple[Rule, ...]] = (
     *URGENT,
+    sealed.untaken_key_was_revoked,
     sealed.key_was_received,
     sealed.key_was_not_received,
     revocation.replacement_was_ordered,

@@ -48,7 +48,7 @@ def digest_left_the_list(case: Situation) -> Plan | None:
 
 def listed_version_is_in_force(case: Situation) -> Plan | None:
     """Its users have it already: it is Active as soon as every verifier knows it."""
-    staged = case.wanted_staged
+    staged = _staged(case)
     if staged is None:
         return None
     not_after = case.now + shortest_overlap(case, staged.cause)
@@ -59,7 +59,7 @@ def listed_version_is_in_force(case: Situation) -> Plan | None:
 def digest_was_listed(case: Situation) -> Plan | None:
     """The next version is the first digest that is none yet, and may be one."""
     new = next((each for each in _not_in_force(case) if _why_not(case, each) is None), None)
-    if new is None or case.wanted_staged is not None:
+    if new is None or _staged(case) is not None:
         return None
     if case.problem is not None:
         return Plan(stalled=case.problem)
@@ -70,7 +70,7 @@ def digest_was_listed(case: Situation) -> Plan | None:
 
 def no_listed_key_is_left(case: Situation) -> Plan | None:
     """Nothing is made in the place of a key that ended: whoever made it makes another one."""
-    if case.active is not None or case.wanted_staged is not None:
+    if case.active is not None or _staged(case) is not None:
         return None
     expiration = case.record.expiration_time
     if expiration is not None and expiration <= case.now:
@@ -106,6 +106,11 @@ def request_problem(case: Situation) -> Waiting | None:
 def is_grave_of(dead: DeadEntry, *, digest: str, key_id: str) -> bool:
     """Whether a tombstone speaks of a listed key, and for good."""
     return (digest == dead.digest or key_id == dead.key_id) and not (dead.digest and dead.reason == FORGIVEN)
+
+
+def _staged(case: Situation) -> VersionEntry | None:
+    """Also one that was given an end meanwhile: nobody mints another in its place, so it is no orphan."""
+    return next(iter(case.record.in_state(VersionState.STAGED)), None)
 
 
 def _not_in_force(case: Situation) -> list[ListedDigest]:

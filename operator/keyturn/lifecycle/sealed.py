@@ -22,7 +22,7 @@ from keyturn.lifecycle import barrier
 from keyturn.lifecycle.issuing import expired
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Seal, Stage, Waiting
 from keyturn.lifecycle.power import shortest_overlap, with_requests
-from keyturn.lifecycle.revocation import ended_by_revocation
+from keyturn.lifecycle.revocation import REVOCATION_GONE, ended_by_revocation
 from keyturn.lifecycle.situation import Situation
 from keyturn.lifecycle.versions import activate, bury
 
@@ -40,6 +40,15 @@ def key_was_received(case: Situation) -> Plan | None:
     not_after = case.now + shortest_overlap(case, staged.cause)
     activated = activate(case.record, staged.number, secret=None, not_after=not_after, now=case.now)
     return barrier.holds_back(case, staged) or Plan((SaveRecord(activated),))
+
+
+def untaken_key_was_revoked(case: Situation) -> Plan | None:
+    """A revocation by replacement gave an end to a version that nobody has said they have: it ends now, there is nothing to move."""
+    ending = tuple(entry for entry in case.record.in_state(VersionState.STAGED) if entry.not_after is not None)
+    if not ending:
+        return None
+    ended = bury(case.record, *ending, state=VersionState.REVOKED, reason=REVOCATION_GONE, now=case.now)
+    return Plan((SaveRecord(replace(ended, change=Change.REVOKED)),))
 
 
 def key_was_not_received(case: Situation) -> Plan | None:
