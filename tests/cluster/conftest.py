@@ -65,7 +65,9 @@ def team(plane: Cluster, api: Api, shared_operator: OperatorProcess, namespace: 
 def owner(plane: Cluster, api: Api, namespace: str) -> Iterator[Owner]:
     own = f"{namespace}-owner"
     plane.create_namespace(own)
-    yield Owner(api, own)
+    owner = Owner(api, own)
+    yield owner
+    owner.withdraws()  # the next test's owner names the same audience
     plane.delete_namespace(own)
 
 

@@ -210,9 +210,9 @@ def test_another_namespace_that_names_the_audience_is_warned_of(person: Person, 
     rival = Owner(api, team.namespace)
     rival.says(audience=f"of-{owner.namespace}")
     told = person.runs_in(owner.namespace, "whocan", "invoices").err
-    assert f"Warning: audience of-{owner.namespace} is also named by {team.namespace}/invoices: keys of it pass" in told
+    assert f"Warning: audience of-{owner.namespace} is also named by {team.namespace}/invoices: the oldest has it" in told
     both = " and ".join(sorted([f"{owner.namespace}/invoices", f"{team.namespace}/invoices"]))
-    assert f"Warning: audience of-{owner.namespace} is named by {both}: keys of each pass" in person.runs_everywhere("products").err
+    assert f"Warning: audience of-{owner.namespace} is named by {both}: the oldest has it" in person.runs_everywhere("products").err
     assert person.runs_in(owner.namespace, "products").err == ""
 
 

@@ -157,3 +157,28 @@ def test_a_product_that_cannot_be_is_refused_with_what_to_do(owner: Owner, team:
     with pytest.raises(ApiFailed, match="audience is immutable"):
         owner.says(audience="elsewhere")
     assert team.namespace
+
+
+def test_whoever_names_an_audience_that_is_anothers_gives_no_keys_for_it_until_it_is_free(
+    team: Team, owner: Owner, verifier: VerifierProcess, api: Api
+) -> None:
+    """A tenant who may create products names the audience of somebody else's API, and approves a key for himself."""
+    owner.says(access=grants(team, "billing"))
+    team.apply_apikey("billing", asks(owner))
+    team.wait_ready("billing")
+    rival = Owner(api, team.namespace)
+    rival.says(access={"approval": "Automatic"})
+    while rival.created() == owner.created():  # of one second the name would decide
+        rival.withdraws()
+        rival.says(access={"approval": "Automatic"})
+    team.apply_apikey("stolen", {"productRef": {"name": "invoices"}})
+    told = team.wait_says("stolen", "Approved", "False", "AudienceTaken")
+    assert f"{owner.namespace}/invoices" in told["message"]
+    assert team.find_secret("stolen") is None
+    wait_until(lambda: rival.says_of_itself("Ready") == ("False", "AudienceTaken"), patience=20, what="the rival to say so")
+    assert status(verifier, team.secret("billing").token, PATH) == 200
+    owner.withdraws()
+    team.wait_ready("stolen")
+    wait_until(lambda: rival.says_of_itself("Ready") == ("True", "AcceptsKeys"), patience=20, what="the rival to have it")
+    wait_for(verifier, team.secret("stolen").token, PATH, 200)
+    rival.withdraws()

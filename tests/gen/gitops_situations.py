@@ -131,17 +131,15 @@ class ProductSituation:
     kstatus: str
     seen: bool = True
     changed_since: bool = False
-    stalled: bool = False
-    """No operator of today says so: what a later one may say of a product must not look healthy."""
+    owner: Key | None = None
+    """The older product that has its audience."""
 
     def manifest(self) -> dict[str, Any]:
         """The ApiProduct as the API server gives it out."""
         of = product(grants=[grant()])
-        told = product_status(of, (KeyStanding.READY, KeyStanding.PENDING), now=NOW).model_dump(
+        told = product_status(of, (KeyStanding.READY, KeyStanding.PENDING), owner=self.owner, now=NOW).model_dump(
             mode="json", by_alias=True, exclude_none=True
         )
-        if self.stalled:
-            told["conditions"].append({**told["conditions"][0], "type": "Stalled", "reason": "Unusable", "message": "It cannot be used"})
         return {
             "apiVersion": "keyturn.dev/v1alpha1",
             "kind": "ApiProduct",
@@ -155,7 +153,7 @@ PRODUCT_SITUATIONS: Final = (
     ProductSituation("product-not-seen-yet", "Progressing", "Current", seen=False),
     ProductSituation("product-ready", "Healthy", "Current"),
     ProductSituation("product-changed", "Progressing", "InProgress", changed_since=True),
-    ProductSituation("product-stalled", "Degraded", "Failed", stalled=True),
+    ProductSituation("product-stalled", "Degraded", "Failed", owner=Key("billing-api", "bills")),
 )
 
 

@@ -36,3 +36,13 @@ class Owner:
     def counts(self) -> Json:
         found = self._api.get(self.path)
         return (found or {}).get("status", {}).get("keys", {})
+
+    def says_of_itself(self, kind: str) -> tuple[str, str]:
+        """Status and reason of a condition of the product; empty where it has none."""
+        conditions = (self._api.get(self.path) or {}).get("status", {}).get("conditions", ())
+        found: Json = next((each for each in conditions if each["type"] == kind), {})
+        return found.get("status", ""), found.get("reason", "")
+
+    def created(self) -> str:
+        """Its creationTimestamp."""
+        return str((self._api.get(self.path) or {})["metadata"]["creationTimestamp"])

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from gen.lifecycle import KEY, apikey
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
+from keyturn.base.names import Key
 from keyturn.lifecycle.consent import ProductFound
 
 OWNER = "billing-api"
@@ -53,9 +54,9 @@ def grant(plan: str = "basic", *, scopes: Sequence[str] | None = None) -> Json:
     }
 
 
-def found(of: ApiProduct, *, labels: Mapping[str, str] | None = None, older: int = 0) -> ProductFound:
+def found(of: ApiProduct, *, labels: Mapping[str, str] | None = None, older: int = 0, audience_owner: Key | None = None) -> ProductFound:
     """What the operator knows of a product."""
-    return ProductFound(of, labels or {}, older)
+    return ProductFound(of, labels or {}, audience_owner, older)
 
 
 def consumer(**spec: object) -> ApiKey:

@@ -213,7 +213,7 @@ def test_an_audience_that_two_namespaces_name_is_noticed() -> None:
     sibling, rival = replace(same, name="invoices-v2"), replace(same, namespace="shop")
     assert shared_audiences([same, sibling, replace(rival, audience="other")]) == []
     assert shared_audiences([same, rival]) == [
-        "audience invoices is named by billing-api/invoices and shop/invoices: keys of each pass where a gateway asks for it"
+        "audience invoices is named by billing-api/invoices and shop/invoices: the oldest has it, the others give no keys"
     ]
 
 

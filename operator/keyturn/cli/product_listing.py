@@ -31,13 +31,13 @@ def render_products(views: Sequence[ApiProductView], *, now: datetime, wide: boo
 
 
 def shared_audiences(views: Sequence[ApiProductView]) -> list[str]:
-    """A sentence for each audience that several namespaces name: gateways ask for the audience alone."""
+    """A sentence for each audience that several namespaces name: gateways ask for the audience alone, so one of them has it."""
     found = []
     for audience in dict.fromkeys(view.audience for view in views):
         claiming = [view.key for view in views if view.audience == audience]
         if len({key.namespace for key in claiming}) > 1:
             names = " and ".join(map(str, claiming))
-            found.append(f"audience {audience} is named by {names}: keys of each pass where a gateway asks for it")
+            found.append(f"audience {audience} is named by {names}: the oldest has it, the others give no keys")
     return found
 
 

@@ -34,7 +34,7 @@ def products(*, place: Place, form: str | None) -> int:
     """List ApiProducts: audience, plans, who approves, who is admitted, and how their ApiKeys stand.
 
     READY counts ApiKeys whose key is accepted, PENDING those that wait for the product's owner, DISABLED those whose key is refused.
-    With -A it warns of an audience that products of several namespaces name: keys of each pass where a gateway asks for it.
+    With -A it warns of an audience that products of several namespaces name: the oldest of them has it, the others give no keys.
     A terminal gets a table. A pipe gets one product a line, with tabs between the columns, times in RFC 3339 and no headings.
     """
     return run_with_deps(lambda deps: run(Options(place, form or ""), deps))

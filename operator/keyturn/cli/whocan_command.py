@@ -66,7 +66,7 @@ async def run(options: Options, deps: Deps) -> int:
         deps.console.say("No ApiKey refers to it")
     if access.same_audience:
         others = ", ".join(map(str, access.same_audience))
-        deps.console.warn(f"audience {access.product.audience} is also named by {others}: keys of it pass where a gateway asks for it")
+        deps.console.warn(f"audience {access.product.audience} is also named by {others}: the oldest has it, the others give no keys")
     for sentence in access.not_seen:
         deps.console.warn(f"not seen: {sentence}")
     return ExitCode.FINE

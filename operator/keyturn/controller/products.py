@@ -23,6 +23,7 @@ from keyturn.cluster.cache import Cache, Caches
 from keyturn.cluster.client import Client
 from keyturn.cluster.merge_patch import merge_patch
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
+from keyturn.controller.audiences import Audiences
 from keyturn.controller.places import Places
 from keyturn.keys.record import Record
 from keyturn.lifecycle.admission import needs_labels
@@ -62,6 +63,7 @@ class Products:
         """By product, the ApiKeys that refer to it and how they stand; None: that was not looked at yet."""
         self._product_of: dict[Key, Key] = {}
         self._places = Places()
+        self._audiences = Audiences()
         self._changed: set[Key] = set()
         self._synced: list[asyncio.Event] = []
         self._labels_synced = asyncio.Event()
@@ -108,7 +110,8 @@ class Products:
         labels = self._labels_of(key.namespace, is_gone=is_gone)
         if labels is None and needs_labels(entry.value) and not self._namespaces:
             return ProductUnknown(Waiting(Reason.PRODUCT_UNAVAILABLE, f"The labels of namespace {key.namespace} were not read yet"))
-        return ProductFound(entry.value, labels, self._older_siblings(key, where, entry.value, record=record))
+        owner = self._audiences.owner(entry.value.spec.audience)
+        return ProductFound(entry.value, labels, owner, self._older_siblings(key, where, entry.value, record=record))
 
     @property
     def _has_read_all(self) -> bool:
@@ -157,7 +160,9 @@ class Products:
         if entry is None or isinstance(entry.value, UnreadableProduct):
             return
         standings = [standing for standing in self._referring.get(where, {}).values() if standing is not None]
-        wanted = product_status(entry.value, standings, now=self._clock()).model_dump(mode="json", by_alias=True, exclude_none=True)
+        owner = self._audiences.owner(entry.value.spec.audience)
+        status = product_status(entry.value, standings, owner=owner, now=self._clock())
+        wanted = status.model_dump(mode="json", by_alias=True, exclude_none=True)
         held = entry.value.status
         patch = merge_patch(held.model_dump(mode="json", by_alias=True, exclude_none=True) if held is not None else {}, wanted)
         if not patch:
@@ -198,9 +203,11 @@ class Products:
         if seen is not None and seen == self._acted_on.get(where):
             return
         self._acted_on[where] = seen
-        self._changed.add(where)
-        for key in self._referring.get(where, {}):
-            self._wake(key)
+        product = entry.value if entry is not None and isinstance(entry.value, ApiProduct) else None
+        for each in {where, *self._audiences.note(where, product)}:
+            self._changed.add(each)
+            for key in self._referring.get(each, {}):
+                self._wake(key)
 
     def _namespace_changed(self, name: Key) -> None:
         for key in self._product_of:

@@ -16,9 +16,11 @@ from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.api.v1alpha1.apiproduct_spec import Approval, Grant, OnAccessLost, Plan
 from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.base.names import Key
 from keyturn.base.settings import Settings
 from keyturn.keys.record import DEFAULT_AUDIENCE, Limits, Record
 from keyturn.lifecycle.admission import admits, labels_hidden, needs_labels
+from keyturn.lifecycle.audience import taken_by
 from keyturn.lifecycle.plan import Waiting
 
 AUTOMATIC: Final = "automatic"
@@ -32,6 +34,8 @@ class ProductFound:
     product: ApiProduct
     namespace_labels: Mapping[str, str] | None
     """Of the ApiKey's namespace; None: they may not be read here."""
+    audience_owner: Key | None = None
+    """The product that has its audience; None: itself."""
     older_siblings: int = 0
     """ApiKeys of the namespace that refer to the same product and come before this one."""
 
@@ -107,7 +111,7 @@ def consent_for(apikey: ApiKey, seen: ProductSeen | None, *, record: Record | No
     if isinstance(seen, ProductFound):
         return _of_product(apikey, seen, record=record, settings=settings)
     if isinstance(seen, ProductMissing):
-        message = f"spec.productRef: ApiProduct {name} does not exist: create it, or ask its owner. Which there are: keyturn products"
+        message = f"spec.productRef: ApiProduct {name} does not exist: create it, or ask its owner. Which there are: keyturn products -A"
         why = Waiting(Reason.PRODUCT_UNAVAILABLE, message)
         if not has_key(record):
             return Consent(held, problem=why, may_mint=False)
@@ -161,7 +165,9 @@ def _of_product(apikey: ApiKey, seen: ProductFound, *, record: Record | None, se
     product, held = seen.product, _within(seen.product, power_in(record))
     if needs_labels(product) and seen.namespace_labels is None:
         return _unknown(labels_hidden(product), held, name=str(product.key), record=record)
-    refused = admits(product, namespace=apikey.metadata.namespace, labels=seen.namespace_labels or {})
+    refused = taken_by(product, seen.audience_owner) or admits(
+        product, namespace=apikey.metadata.namespace, labels=seen.namespace_labels or {}
+    )
     wanted = product.spec.plan(apikey.spec.plan)
     offers = [offer for plan in _candidates(product, wanted, held.plan) if (offer := _offer(apikey, product, plan)) is not None]
     if refused is None and offers and not _is_one_too_many(product, seen, record):

@@ -11,6 +11,9 @@ from keyturn.api.v1alpha1.apikey import ApiKeyStatus
 from keyturn.api.v1alpha1.apiproduct import ApiProduct, ApiProductStatus, KeyCounts
 from keyturn.api.v1alpha1.condition import Condition, ConditionStatus
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
+from keyturn.base.names import Key
+from keyturn.lifecycle.audience import taken_by
+from keyturn.lifecycle.plan import Waiting
 
 
 class KeyStanding(StrEnum):
@@ -34,20 +37,30 @@ def standing_for_product(status: ApiKeyStatus) -> KeyStanding:
     return KeyStanding.READY if works and not refused else KeyStanding.DISABLED
 
 
-def product_status(product: ApiProduct, standings: Iterable[KeyStanding], *, now: datetime) -> ApiProductStatus:
-    """The whole status as it should read now. A product that can be read at all is ready: the API server checks the rest."""
+def product_status(product: ApiProduct, standings: Iterable[KeyStanding], *, owner: Key | None = None, now: datetime) -> ApiProductStatus:
+    """The whole status as it should read now. One that can be read and has its audience is ready: the API server checks the rest."""
     counted = Counter(standings)
-    before = product.status.conditions if product.status is not None else ()
-    was = next((condition for condition in before if condition.type == ConditionType.READY), None)
-    since = was.last_transition_time if was is not None and was.status == ConditionStatus.TRUE else now.replace(microsecond=0)
-    generation = product.metadata.generation
-    ready = Condition(
-        type=ConditionType.READY,
-        status=ConditionStatus.TRUE,
-        reason=Reason.ACCEPTS_KEYS,
-        message="ApiKeys that the product admits may refer to it",
-        observed_generation=generation,
-        last_transition_time=since,
-    )
+    taken = taken_by(product, owner)
+    if taken is None:
+        accepts = "ApiKeys that the product admits may refer to it"
+        conditions = [_condition(product, ConditionType.READY, ConditionStatus.TRUE, Waiting(Reason.ACCEPTS_KEYS, accepts), now=now)]
+    else:
+        conditions = [
+            _condition(product, ConditionType.READY, ConditionStatus.FALSE, taken, now=now),
+            _condition(product, ConditionType.STALLED, ConditionStatus.TRUE, taken, now=now),
+        ]
     keys = KeyCounts(ready=counted[KeyStanding.READY], pending=counted[KeyStanding.PENDING], disabled=counted[KeyStanding.DISABLED])
-    return ApiProductStatus(observed_generation=generation, keys=keys, conditions=(ready,))
+    return ApiProductStatus(observed_generation=product.metadata.generation, keys=keys, conditions=tuple(conditions))
+
+
+def _condition(product: ApiProduct, kind: ConditionType, status: ConditionStatus, why: Waiting, *, now: datetime) -> Condition:
+    before = product.status.conditions if product.status is not None else ()
+    was = next((condition for condition in before if condition.type == kind), None)
+    return Condition(
+        type=kind,
+        status=status,
+        reason=why.reason,
+        message=why.message,
+        observed_generation=product.metadata.generation,
+        last_transition_time=was.last_transition_time if was is not None and was.status == status else now.replace(microsecond=0),
+    )

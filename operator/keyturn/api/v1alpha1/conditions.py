@@ -121,6 +121,9 @@ class Reason(StrEnum):
     TOO_MANY_KEYS = "TooManyKeys"
     """Approved, Ready, Stalled: the product's maxKeysPerNamespace is reached. Delete another ApiKey of this namespace, or ask the owner."""
 
+    AUDIENCE_TAKEN = "AudienceTaken"
+    """Approved, Ready, Stalled; of an ApiProduct too: an older ApiProduct, which is named, has the audience. Delete one of the two."""
+
     ACCEPTS_KEYS = "AcceptsKeys"
     """Ready: of an ApiProduct; ApiKeys may refer to it. All is well."""
 
