@@ -12,17 +12,20 @@ from hypothesis import strategies as st
 
 from gen.lifecycle import HOUR, MINUTE, NOW, SECOND, SETTINGS, active, apikey, observed, ours, record
 from gen.products import BASIC, FULL, OWNER, READ, REFUND, WRITE, consumer, found, grant, product
-from keyturn.api.v1alpha1.apikey import ApiKey
+from keyturn.api.v1alpha1.apikey import ApiKey, EffectiveQuota
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.api.v1alpha1.apiproduct_spec import NamespaceSelector
 from keyturn.api.v1alpha1.conditions import Reason
-from keyturn.keys.record import Limits, Record
+from keyturn.keys.digest import digest_token
+from keyturn.keys.record import Limits, PeriodQuota, Record
 from keyturn.lifecycle.admission import selects
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.consent import AUTOMATIC, Consent, ProductMissing, ProductSeen, ProductUnknown, consent_for, prefix_for
 from keyturn.lifecycle.decide import decide
-from keyturn.lifecycle.plan import SaveRecord, Stage, Waiting
+from keyturn.lifecycle.plan import Plan, SaveRecord, Stage, Waiting
 from keyturn.lifecycle.plan_rotation import inherited_rotation
+from keyturn.lifecycle.power import with_power
+from keyturn.verifier.live_key import live_keys
 
 DELAY = SETTINGS.access_lost_delay
 OF_PRODUCT = {"audience": "invoices", "product": f"{OWNER}/invoices"}
@@ -377,3 +380,20 @@ def test_power_never_exceeds_what_is_approved_now(lives: list[tuple[dict[str, An
         if owner is not None:
             assert set(held.scopes) <= {scope.name for scope in owner.spec.scopes}
         assert settled(held, consumer(**spec), seen, now=now) is held
+
+
+def test_the_quota_of_the_plan_is_part_of_the_power_and_stands_in_the_status() -> None:
+    plans = [{**BASIC, "quota": {"requests": 5000, "period": "Month"}}, FULL]
+    of, asks = product(grants=[grant()], plans=plans), consumer()
+    given_ = consent_for(asks, found(of), record=None, settings=SETTINGS)
+    assert given_.power.quota == PeriodQuota(5000, "Month")
+    written = with_power(record(active(1)), asks, given_, now=NOW)
+    assert written.quota == PeriodQuota(5000, "Month")
+    seen = observed(written, ours(1), of=asks, product=found(of))
+    told = conclude(seen, Plan(), Outcome()).effective
+    assert told is not None
+    assert told.quota == EffectiveQuota(requests=5000, period="Month")
+    (key,) = live_keys(replace(written, versions=(replace(active(1), digest=digest_token("x")),)), record_name="shop.billing")
+    assert key.terms.power.quota == PeriodQuota(5000, "Month")
+    without = consent_for(asks, found(product(grants=[grant()])), record=written, settings=SETTINGS)
+    assert with_power(written, asks, without, now=NOW).quota is None

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gen.deliveries import ANNA, BELA
-from gen.world import KEY, Actor, Luck, World
+from gen.world import KEY, World
+from gen.world_parts import Actor, Luck
 from keyturn.base.settings import Settings
 from keyturn.keys.digest import derived_key_id, digest_token
 from keyturn.keys.record import Record

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gen.verifier_memory import Memory
-from gen.world import KEY, Actor, Luck, Reports, Stored, StoredSecret, World
+from gen.world import KEY, World
+from gen.world_parts import Actor, Luck, Reports, Stored, StoredSecret
 from keyturn.base.settings import Settings
 from keyturn.keys.record import Record
 from keyturn.lifecycle.decide import decide

@@ -27,7 +27,8 @@ from gen.lifecycle import (
     view_of_old_deployment,
 )
 from gen.revocations import THIS, hits, revocation
-from gen.world import KEY, Actor, Luck, Reports, World
+from gen.world import KEY, World
+from gen.world_parts import Actor, Luck, Reports
 from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation, ApiKeyRevocationStatus
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.settings import Settings

@@ -75,6 +75,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class PeriodQuota:
+    """How much the key may be used in a period, as approved. Verifiers carry it; nobody counts it yet."""
+
+    requests: int
+    """From 1 on."""
+    period: str
+    """Hour, Day or Month, in UTC; a later one may have others."""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The whole ledger of one ApiKey. Its Secret's bytes are the canonical JSON of this, signed."""
 
@@ -121,6 +131,8 @@ class Record:
     """Everything minted before then that was to be revoked, is."""
     revoked_through: int = 0
     """The highest number when that was so: a later version is a successor, whatever its minter's clock said."""
+    quota: PeriodQuota | None = None
+    """None: as much as it likes."""
 
     def version(self, number: int) -> VersionEntry | None:
         """The live version of that number."""

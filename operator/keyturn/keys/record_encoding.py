@@ -15,7 +15,7 @@ from typing import Final
 from keyturn.base.clock import format_time, parse_time
 from keyturn.base.errors import KeyturnError
 from keyturn.base.version_state import Cause, VersionState
-from keyturn.keys.record import FORMAT, DeadEntry, Limits, Record, SecretFingerprint, VersionEntry
+from keyturn.keys.record import FORMAT, DeadEntry, Limits, PeriodQuota, Record, SecretFingerprint, VersionEntry
 
 # ASCII only, so that every Record has an encoding, whatever is in its texts. Made once: json.dumps would make one a call.
 _JSON: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False)
@@ -110,6 +110,7 @@ def _record_fields(record: Record) -> _Fields:
         "accessLostTime": _time_text(record.access_lost_time),
         "revokedBefore": _time_text(record.revoked_before),
         "revokedThrough": record.revoked_through or None,
+        "quota": None if record.quota is None else {"requests": record.quota.requests, "period": record.quota.period},
     }
 
 
@@ -205,6 +206,7 @@ def _read_record(fields: _Fields) -> Record:
         access_lost_time=_time_or_none(fields, "accessLostTime"),
         revoked_before=_time_or_none(fields, "revokedBefore"),
         revoked_through=_number_or_none(fields, "revokedThrough") or 0,
+        quota=_read_quota(fields),
     )
 
 
@@ -259,6 +261,15 @@ def _read_limits(record_fields: _Fields) -> Limits | None:
     if not isinstance(fields, dict):
         raise RecordDamaged("limits is not an object")
     return Limits(requests_per_second=_positive(fields, "requestsPerSecond"), burst=_positive(fields, "burst"))
+
+
+def _read_quota(record_fields: _Fields) -> PeriodQuota | None:
+    fields = record_fields.get("quota")
+    if fields is None:
+        return None
+    if not isinstance(fields, dict):
+        raise RecordDamaged("quota is not an object")
+    return PeriodQuota(requests=_positive(fields, "requests"), period=_text(fields, "period"))
 
 
 def _positive(fields: _Fields, name: str) -> int:

@@ -18,7 +18,7 @@ from keyturn.api.v1alpha1.apiproduct_spec import Approval, Grant, OnAccessLost, 
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.names import Key
 from keyturn.base.settings import Settings
-from keyturn.keys.record import DEFAULT_AUDIENCE, Limits, Record
+from keyturn.keys.record import DEFAULT_AUDIENCE, Limits, PeriodQuota, Record
 from keyturn.lifecycle.admission import admits, labels_hidden, needs_labels
 from keyturn.lifecycle.audience import taken_by
 from keyturn.lifecycle.plan import Waiting
@@ -66,6 +66,7 @@ class Power:
     scopes: tuple[str, ...] = ()
     limits: Limits | None = None
     max_staleness_seconds: int | None = None
+    quota: PeriodQuota | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ def power_in(record: Record | None) -> Power:
     """What the key may do by its record; without one, what a key of no product may."""
     if record is None:
         return Power()
-    return Power(record.audience, record.product, record.plan, record.scopes, record.limits, record.max_staleness_seconds)
+    return Power(record.audience, record.product, record.plan, record.scopes, record.limits, record.max_staleness_seconds, record.quota)
 
 
 def _of_product(apikey: ApiKey, seen: ProductFound, *, record: Record | None, settings: Settings) -> Consent:
@@ -209,6 +210,7 @@ def _in_force(apikey: ApiKey, product: ApiProduct, offer: _Offer, *, wanted: Pla
     scopes = offer.scopes if asked is None else tuple(scope for scope in offer.scopes if scope in asked)
     limits = offer.plan.limits
     rate = limits.requests_per_second if limits is not None else None
+    quota = offer.plan.quota
     staleness = product.spec.verification.max_staleness if product.spec.verification else None
     return Consent(
         Power(
@@ -218,6 +220,7 @@ def _in_force(apikey: ApiKey, product: ApiProduct, offer: _Offer, *, wanted: Pla
             scopes=scopes,
             limits=Limits(rate, (limits.burst if limits is not None else None) or rate) if rate is not None else None,
             max_staleness_seconds=int(staleness.total_seconds()) if staleness is not None else None,
+            quota=PeriodQuota(quota.requests, str(quota.period)) if quota is not None else None,
         ),
         approved_by=offer.by,
         approved_scopes=offer.scopes,
@@ -298,7 +301,7 @@ def _within(product: ApiProduct, held: Power) -> Power:
     plan = next((plan for plan in product.spec.plans if plan.name == held.plan), None)
     offered = product.spec.scopes_of(plan) if plan is not None else ()
     scopes = tuple(scope for scope in held.scopes if scope in offered)
-    return Power(held.audience, held.product, held.plan, scopes, held.limits, held.max_staleness_seconds)
+    return Power(held.audience, held.product, held.plan, scopes, held.limits, held.max_staleness_seconds, held.quota)
 
 
 def _is_one_too_many(product: ApiProduct, seen: ProductFound, record: Record | None) -> bool:

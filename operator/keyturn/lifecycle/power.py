@@ -39,6 +39,7 @@ def with_power(
         scopes=power.scopes,
         limits=power.limits,
         max_staleness_seconds=power.max_staleness_seconds,
+        quota=power.quota,
         allowed_cidrs=cidrs,
         expiration_time=spec.expiration_time,
         access_lost_time=lost_time,

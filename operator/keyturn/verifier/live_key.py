@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, NamedTuple
 
 from keyturn.keys.digest import raw_digest
-from keyturn.keys.record import Record, VersionEntry
+from keyturn.keys.record import PeriodQuota, Record, VersionEntry
 from keyturn.verifier.limits import Limit
 
 Network = IPv4Network | IPv6Network
@@ -33,6 +33,8 @@ class Power:
     """Seconds."""
     limit: Limit | None = None
     """How often; None: the verifier's default."""
+    quota: PeriodQuota | None = None
+    """How much in a period: known here, and not counted yet."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -100,6 +102,7 @@ def _power_of(record: Record) -> Power:
         networks=tuple(ip_network(cidr) for cidr in record.allowed_cidrs),
         staleness=DEFAULT_STALENESS if record.max_staleness_seconds is None else float(record.max_staleness_seconds),
         limit=None if record.limits is None else Limit(record.limits.requests_per_second, record.limits.burst),
+        quota=record.quota,
     )
 
 

@@ -28,6 +28,7 @@ from keyturn.api.v1alpha1.apikey_spec import (
 from keyturn.api.v1alpha1.apikey_status import (
     ApiKeyStatus,
     ApprovedPower,
+    EffectiveQuota,
     EffectiveSettings,
     PendingWorkload,
     RolloutStatus,
@@ -47,6 +48,7 @@ __all__ = [
     "ApprovedPower",
     "DeletionPolicy",
     "Delivery",
+    "EffectiveQuota",
     "EffectiveSettings",
     "ListedDigest",
     "ObjectMeta",

@@ -36,6 +36,15 @@ class ApprovedPower(ApiModel):
     """When it was approved."""
 
 
+class EffectiveQuota(ApiModel):
+    """How much the key may be used in a period, as its plan says. It stands in the record, and nobody counts it yet."""
+
+    requests: Annotated[int, Field(ge=1, le=10**15, json_schema_extra={"format": "int64"})]
+    """Requests in one period."""
+    period: Word
+    """Hour, Day or Month, in UTC."""
+
+
 class EffectiveSettings(ApiModel):
     """What is in force after inheritance."""
 
@@ -49,6 +58,8 @@ class EffectiveSettings(ApiModel):
     """How long a replaced key lives on at most."""
     quiet_period: LengthText | None = None
     """How long a replaced key must have been unused before it ends."""
+    quota: EffectiveQuota | None = None
+    """How much the key may be used in a period: declared by the plan, not counted yet."""
     policies: Annotated[tuple[Annotated[str, Field(max_length=253)], ...], Field(max_length=8), ListOf()] = ()
     """Names of the policies that narrowed the spec."""
 

@@ -122,7 +122,8 @@ class Reason(StrEnum):
     """Approved, Ready, Stalled: the product's maxKeysPerNamespace is reached. Delete another ApiKey of this namespace, or ask the owner."""
 
     AUDIENCE_TAKEN = "AudienceTaken"
-    """Approved, Ready, Stalled; of an ApiProduct too: an older ApiProduct, which is named, has the audience. Delete one of the two."""
+    """Approved, Ready, Stalled: an older ApiProduct, which is named, has the product's audience. Its Ready and Stalled say so too.
+    Refer to the older one, or create the other anew with an audience of its own."""
 
     ACCEPTS_KEYS = "AcceptsKeys"
     """Ready: of an ApiProduct; ApiKeys may refer to it. All is well."""
