@@ -39,8 +39,9 @@ SITUATIONS: Final = {
 """Labels that tell the alert of the situation made for it (gen/observatory.py)."""
 Promtool = Callable[..., subprocess.CompletedProcess[str]]
 ONLY_BY_A_BUG: Final = {"KeyturnLogRedactions"}
-ONLY_IN_UNIT_TESTS: Final = {"KeyturnVerifierClockSkew", "KeyturnFenceOpen", "KeyturnRestoreDetected"}
-"""The machine's clock is everybody's, and so is the past of the store; and this operator has the right to read Secrets. Without it:
+ONLY_IN_UNIT_TESTS: Final = {"KeyturnVerifierClockSkew", "KeyturnFenceOpen", "KeyturnRestoreDetected", "KeyturnRootSecretMissing"}
+"""The machine's clock is everybody's, and so are the past of the store and its root secret; and this operator has the right
+to read Secrets. Without it:
 tests/cluster/deploy/test_guarded.py."""
 ABOUT_HEALTHY: Final = {"KeyturnDown", "KeyturnNotLeading", "KeyturnVerifierDown", "KeyturnVerifierNotCaughtUp", "KeyturnVerifierStale"}
 """Of these, keyturn-system gives no cause for any."""

@@ -82,6 +82,9 @@ SECRET_EDITS_UNDONE: Final = Counter(
     "keyturn_secret_edits_undone", "Edits beside the key, by others, that were undone in credential Secrets", registry=REGISTRY
 )
 RECORDS_DAMAGED: Final = Counter("keyturn_records_damaged", "Verifier records that could not be read or verified", registry=REGISTRY)
+ROOT_SECRET_MISSING: Final = Counter(
+    "keyturn_root_secret_missing", "Times the root secret was found to be gone while this process ran", registry=REGISTRY
+)
 RECORDS_RECOVERED: Final = Counter(
     "keyturn_records_recovered",
     "Records older than what verifiers or the operator knew, put right: a backup was restored",

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyturn.api.v1alpha1.conditions import Reason
-from keyturn.base import names
-from keyturn.base.errors import UserMustAct
+from keyturn.base import metrics, names
+from keyturn.base.errors import KeyturnError, UserMustAct
 from keyturn.base.log_output import get_logger
 from keyturn.base.settings import Settings
 from keyturn.cluster.api_errors import AlreadyExists, Forbidden, NotFound
-from keyturn.cluster.client import Client
+from keyturn.cluster.client import METADATA_ONLY, Client
 from keyturn.cluster.raw import mapping_of, texts_of
 from keyturn.cluster.record_secrets import RECORD_SELECTOR
 from keyturn.keys.mint import mint_root_secret
@@ -39,6 +39,8 @@ class Installation:
     signing_ring: SigningRing
     tag_ring: TagRing
     verification_keys: VerificationKeys
+    roots: tuple[RootSecret, ...]
+    """What all of it follows from, the one that signs first: kept, so that a Secret that is deleted can be written again."""
 
     @classmethod
     def of(cls, first: RootSecret, *others: RootSecret) -> Installation:
@@ -46,7 +48,8 @@ class Installation:
         oldest = (first, *others)[-1]
         ring = SigningRing.of(first, *others)
         identity = hashlib.sha256(b"keyturn.dev/installation\0" + oldest.signing_key().key_id.encode()).hexdigest()[:16]
-        return cls(id=identity, signing_ring=ring, tag_ring=TagRing.of(first, *others), verification_keys=ring.verification_keys)
+        tags = TagRing.of(first, *others)
+        return cls(id=identity, signing_ring=ring, tag_ring=tags, verification_keys=ring.verification_keys, roots=(first, *others))
 
 
 async def set_up(client: Client, settings: Settings) -> Installation:
@@ -83,7 +86,38 @@ async def _load_root(client: Client, settings: Settings) -> Installation:
     except NotFound:
         await _refuse_if_records_exist(client, settings)
     root = mint_root_secret()
-    body = {
+    try:
+        await client.post(path, _root_manifest((root,), settings))
+    except AlreadyExists:
+        return _read_root(await client.get(f"{path}/{settings.root_secret}"), settings)
+    log.info("Created root secret", namespace=settings.namespace, name=settings.root_secret)
+    return Installation.of(root)
+
+
+async def keep_root(client: Client, settings: Settings, installation: Installation) -> None:
+    """Look whether the root secret is still there, and write the same one again where it is not. Raises KeyturnError.
+
+    A POST, which writes over nothing: whoever put another one in its place meanwhile has decided. That the same one is written again gives
+    nobody more power than this process has: it signs with it all the same, until it ends, and could not start again without it.
+    """
+    path = f"/api/v1/namespaces/{settings.namespace}/secrets"
+    try:
+        await client.get(f"{path}/{settings.root_secret}", accept=METADATA_ONLY)
+    except NotFound:
+        metrics.ROOT_SECRET_MISSING.inc()
+        where = {"namespace": settings.namespace, "name": settings.root_secret, "reason": str(Reason.ROOT_SECRET_MISSING)}
+        try:
+            await client.post(path, _root_manifest(installation.roots, settings))
+        except AlreadyExists:
+            return
+        except KeyturnError as error:
+            log.error("The root secret is missing and could not be written again", problem=str(error), **where)
+            raise
+        log.error("The root secret was missing and was written again", **where)
+
+
+def _root_manifest(roots: tuple[RootSecret, ...], settings: Settings) -> dict[str, object]:
+    return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": names.ROOT_TYPE,
@@ -93,14 +127,11 @@ async def _load_root(client: Client, settings: Settings) -> Installation:
             "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY, "app.kubernetes.io/part-of": "keyturn"},
             "annotations": {"helm.sh/resource-policy": "keep"},
         },
-        "data": {ROOT_DATA_KEY: base64.b64encode(root.reveal()).decode()},
+        "data": {
+            name: base64.b64encode(root.reveal()).decode()
+            for name, root in zip((ROOT_DATA_KEY, PREVIOUS_ROOT_DATA_KEY), roots, strict=False)
+        },
     }
-    try:
-        await client.post(path, body)
-    except AlreadyExists:
-        return _read_root(await client.get(f"{path}/{settings.root_secret}"), settings)
-    log.info("Created root secret", namespace=settings.namespace, name=settings.root_secret)
-    return Installation.of(root)
 
 
 async def _refuse_if_records_exist(client: Client, settings: Settings) -> None:

@@ -11,6 +11,7 @@ from keyturn.base.names import Key
 from keyturn.cluster.apikeys import list_apikeys
 from keyturn.cluster.client import Client
 from keyturn.cluster.raw import mapping_of, text_of
+from keyturn.controller.installation import keep_root
 from keyturn.controller.leftovers import remove_leftovers
 from keyturn.controller.runtime import Runtime
 
@@ -25,6 +26,7 @@ async def sweep_forever(rt: Runtime, *, namespaces: tuple[str, ...]) -> None:
         try:
             await sweep(rt, namespaces=namespaces)
             await remove_leftovers(rt)
+            await keep_root(rt.client, rt.settings, rt.installation)
         except KeyturnError as error:
             log.warning("Sweep failed and will be tried again", error=str(error))
         await asyncio.sleep(rt.settings.sweep_interval.total_seconds())
