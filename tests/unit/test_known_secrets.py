@@ -52,6 +52,21 @@ def test_nothing_is_presumed_of_a_secret_that_was_asked_for_and_not_there() -> N
     assert known.get(WHERE) is None
 
 
+def test_whoever_sees_a_secret_changed_or_gone_all_who_want_it_are_told() -> None:
+    """Else an ApiKey that wants another one's Secret finds it gone, and the one whose key it was never looks again."""
+    told: list[Key] = []
+    known = unwatched()
+    known.tell = told.append
+    known.put(WHERE, entry(10))
+    known.put_read(WHERE, entry(10), held=entry(10))
+    known.remove(Key("shop", "nothing"), None)
+    assert told == []
+    known.put_read(WHERE, entry(11), held=entry(10))
+    assert told == [WHERE]
+    known.remove(WHERE, entry(11))
+    assert told == [WHERE, WHERE]
+
+
 def test_where_there_is_a_watch_its_silence_says_that_there_is_nothing() -> None:
     known = KnownSecrets(Caches[CredentialMetadata](), None)
     assert (known.is_presumed(WHERE), known.is_unknown(WHERE)) == (False, False)

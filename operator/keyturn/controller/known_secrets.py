@@ -7,6 +7,7 @@ record says of it, and each Secret is looked at in its turn (`secret_looks.py`):
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from keyturn.base.names import Key
@@ -23,6 +24,8 @@ class KnownSecrets:
     rounds: LookRounds | None
     doubtful: set[Key] = field(default_factory=set)
     """ApiKeys that somebody has touched, or whose Secret was seen to be different: it is looked at before anything is decided."""
+    tell: Callable[[Key], None] = lambda where: None  # noqa: ARG005 - nobody wants one yet
+    """Called with a Secret that was seen to be another, or gone: a watch would tell all ApiKeys that want it, not only who asked."""
     _asked: set[Key] = field(default_factory=set)
     """Secrets that the API server itself was asked about since the start: nothing is presumed of them any more."""
 
@@ -38,6 +41,8 @@ class KnownSecrets:
         if self.rounds is not None and held is not None and entry.resource_version < held.resource_version:
             self.cache.remove(where, held.resource_version)
         self.put(where, entry)
+        if self.rounds is not None and held is not None and (entry.uid, entry.resource_version) != (held.uid, held.resource_version):
+            self.tell(where)
 
     def put(self, where: Key, entry: Entry[CredentialMetadata]) -> None:
         """It was written: its newest version, unless a newer one is known."""
@@ -54,6 +59,8 @@ class KnownSecrets:
             self._asked.add(where)
             if self.cache.get(where) is None:
                 self.rounds.forget(where)
+            if held is not None:
+                self.tell(where)
 
     def forget(self, where: Key) -> None:
         """No ApiKey wants it any more."""

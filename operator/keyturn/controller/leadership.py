@@ -203,6 +203,7 @@ def _runtime(client: Client, settings: Settings, installation: Installation, ele
         on_error=_note_error,
         on_run=metrics.count_run,
     )
+    rt.secrets.tell = lambda where: _wake(rt, *rt.apikeys_of_secret(where))
     rt.verifiers = Verifiers(client, namespace=settings.records_namespace, wake=rt.queue.add)
     rt.products = _products(rt)
     rt.revocations = _revocations(rt)
