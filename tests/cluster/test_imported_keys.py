@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
+from gen.person import BIN
 from gen.team import StartTeam, Team
 from gen.verifier_process import VerifierProcess
 from keyturn.keys.digest import derived_key_id, digest_token
@@ -155,3 +157,17 @@ def test_delivery_stays_what_it_is(team: Team) -> None:
     with pytest.raises(ApiFailed) as refused:
         team.apply_apikey("fixed", listing("x"))
     assert "immutable" in str(refused.value)
+
+
+def test_who_found_an_imported_key_ends_it_by_the_key_alone(team: Team, verifier: VerifierProcess) -> None:
+    found = "found-in-a-public-repository-0123456789"
+    team.apply_apikey("found", listing(found))
+    team.wait_ready("found")
+    words = [str(BIN / "keyturn"), "leak", "--records-namespace", team.records_namespace, "--kubeconfig", str(team.cluster.kubeconfig)]
+    done = subprocess.run(words, input=found, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert found not in done.stdout + done.stderr
+    accepted_in(verifier, team, found, statuses=[UNAUTHORIZED])
+    team.wait_says("found", "Stalled", "True", "DigestEnded")
+    stranger = subprocess.run(words, input="nobody-has-this-key-0123456789", capture_output=True, text=True, check=False, timeout=60)
+    assert (stranger.returncode, "Nor is it one that was imported" in stranger.stderr) == (1, True)

@@ -178,6 +178,9 @@ def test_a_rotation_that_will_not_start_at_once_says_why() -> None:
     assert "it is paused" in what_keeps_it_from_rotating(decode_apikey(MANY[5]))
     assert "it is stalled" in what_keeps_it_from_rotating(decode_apikey(apikey(status=stalled())))
     assert "version 1 is still accepted" in what_keeps_it_from_rotating(decode_apikey(apikey(status=overlapping())))
+    assert "made elsewhere" in what_keeps_it_from_rotating(decode_apikey(apikey(spec={"delivery": "None"}, status=steady())))
+    untaken = steady(conditions=[condition("Stalled", "True", "NotReceived", "Nobody took it")])
+    assert what_keeps_it_from_rotating(decode_apikey(apikey(spec={"delivery": "Sealed"}, status=untaken))) == ""
 
 
 def test_disabling_warns_where_git_would_undo_it() -> None:

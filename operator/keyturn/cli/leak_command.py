@@ -17,7 +17,9 @@ from keyturn.cli.revoke_command import run as run_revoke
 if TYPE_CHECKING:
     from keyturn.base.names import Key
     from keyturn.cluster.client import Client
+    from keyturn.keys.token_format import Fault
 
+_SHORTEST_IMPORTED: Final = 16
 RECORDS_NAMESPACE: Final = "keyturn-verifiers"
 
 
@@ -54,12 +56,12 @@ def leak(
     """Revoke a key that somebody found, read from standard input.
 
     The key itself is never shown, logged or sent: the cluster is told its public key ID. Where you may read verifier records, its digest is
-    compared first. Exit code 1: not a key, or not the one that was issued under this key ID.
+    compared first. A key that was made elsewhere is found by its digest. Exit code 1: not a key, or not the one of this key ID.
     """
     from keyturn.cli.revocation_manifest import Order, Target
     from keyturn.cli.waiting import parse_timeout
-    from keyturn.keys.digest import digest_token
-    from keyturn.keys.token_format import Malformed, parse_token
+    from keyturn.keys.digest import derived_key_id, digest_token
+    from keyturn.keys.token_format import Malformed, Token, parse_token
 
     if refused:
         raise click.UsageError(ON_THE_COMMAND_LINE)
@@ -67,19 +69,31 @@ def leak(
         raise click.UsageError("--wait and --dry-run exclude each other: a dry run revokes nothing")
     text = read_key().strip()
     parsed, digest = parse_token(text), digest_token(text)
-    if isinstance(parsed, Malformed):
+    if isinstance(parsed, Malformed) and not _may_be_imported(text, parsed.fault):
         raise click.ClickException(explained(parsed.fault, is_empty=not text))
+    key_id = parsed.key_id if isinstance(parsed, Token) else derived_key_id(digest)
     place = Place(kubeconfig=kubeconfig, context=context)
-    order, target = Order(reason="Leaked", note=note or ""), Target(key_ids=(parsed.key_id,))
+    order, target = Order(reason="Leaked", note=note or ""), Target(key_ids=(key_id,))
     options = Options(place, target, order, dry_run=dry_run, wait=wait, timeout=parse_timeout(timeout))
-    return run_with_deps(lambda deps: run(options, deps, digest=digest, records_namespace=records_namespace))
+    fault = parsed.fault if isinstance(parsed, Malformed) else None
+    return run_with_deps(lambda deps: run(options, deps, digest=digest, fault=fault, records_namespace=records_namespace))
 
 
-async def run(options: Options, deps: Deps, *, digest: str, records_namespace: str) -> int:
+def _may_be_imported(text: str, fault: Fault) -> bool:
+    """Whether a text that is no key of ours is worth a question: it has no other fault than its form, and is one word."""
+    from keyturn.keys.token_format import Fault
+
+    return fault is Fault.SHAPE and len(text) >= _SHORTEST_IMPORTED and not any(letter.isspace() for letter in text)
+
+
+async def run(options: Options, deps: Deps, *, digest: str, records_namespace: str, fault: Fault | None = None) -> int:
     """Compare where that is possible, then revoke."""
     (key_id,) = options.target.key_ids
     async with await deps.connect(options.place) as client:
         owner = await _owner(client, key_id)
+        if owner is None and fault is not None:
+            deps.console.complain(f"{explained(fault, is_empty=False)}. Nor is it one that was imported")
+            return ExitCode.FAILED
         if owner is None:
             deps.console.warn(f"No ApiKey knows key ID {key_id}")
         elif not await _is_the_one(client, deps, owner, key_id=key_id, digest=digest, records_namespace=records_namespace):

@@ -52,7 +52,8 @@ def rotate(*, selection: Selection, place: Place, wait: str | None, timeout: str
     """Replace keys now.
 
     The operator makes a new version, puts it into the Secret and restarts the workloads that use it. The old key stays valid until
-    they have moved. A key that is still in its last rotation starts the next one when that has ended.
+    they have moved. A key that is still in its last rotation starts the next one when that has ended. Of a key that a person takes the new
+    version waits in status.sealed for them.
     """
     from keyturn.cli.waiting import parse_timeout
 
@@ -90,13 +91,16 @@ async def run(options: Options, deps: Deps) -> int:
 
 def what_keeps_it_from_rotating(view: ApiKeyView) -> str:
     """Why the rotation will not start at once, with what to do; empty: it will."""
-    from keyturn.api.v1alpha1.conditions import ConditionType
-    from keyturn.cli.waiting import rotation_waits_for, unpause_line
+    from keyturn.api.v1alpha1.apikey_delivery import Delivery
+    from keyturn.api.v1alpha1.conditions import ConditionType, Reason
+    from keyturn.cli.waiting import MADE_ELSEWHERE, rotation_waits_for, unpause_line
 
+    if view.delivery == Delivery.NONE:
+        return MADE_ELSEWHERE
     if view.is_paused:
         return "it is paused and rotates once the annotation keyturn.dev/paused is removed: " + unpause_line(view)
     stalled = view.holds(ConditionType.STALLED)
-    if stalled is not None:
+    if stalled is not None and stalled.reason != Reason.NOT_RECEIVED:  # which this very request ends
         return f"it is stalled and rotates once that is mended: {stalled.message} ({stalled.reason})"
     return rotation_waits_for(view)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 
+from keyturn.api.v1alpha1.apikey_delivery import Delivery
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.base.duration import format_duration, parse_duration
 from keyturn.base.errors import RetryLater
@@ -36,6 +37,9 @@ _DEFERRED: Final = frozenset(
     {Reason.ROTATION_DEFERRED, Reason.WAITING_FOR_WINDOW, Reason.WAITING_FOR_PACER, Reason.WAITING_FOR_SPACING, Reason.CLOCK_SKEWED}
 )
 """Reasons that speak of a rotation to come, on whatever condition they stand."""
+
+
+MADE_ELSEWHERE: Final = "its key is made elsewhere: make another one, and append its digest to spec.digests"
 
 
 class Awaited(Protocol):
@@ -166,8 +170,10 @@ def _why_not_yet(goal: Goal, view: ApiKeyView) -> Look:
     if view.is_paused:
         return Look(Progress.HOPELESS, "paused by the annotation keyturn.dev/paused; remove it: " + unpause_line(view))
     stalled = view.holds(ConditionType.STALLED)
-    if stalled is not None:
+    if stalled is not None and stalled.reason != Reason.NOT_RECEIVED:  # which a request ends
         return Look(Progress.HOPELESS, f"stalled, {stalled.reason}: {stalled.message}")
+    if view.delivery == Delivery.NONE and goal.after_version:
+        return Look(Progress.HOPELESS, MADE_ELSEWHERE)
     staged = [each for each in view.in_state(VersionState.STAGED) if each.number > goal.after_version]
     if staged:
         return Look(Progress.UNDER_WAY, f"version {staged[-1].number} is staged (key ID {staged[-1].key_id}); verifiers learn it now")
