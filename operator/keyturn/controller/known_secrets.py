@@ -23,7 +23,7 @@ class KnownSecrets:
     cache: Caches[CredentialMetadata]
     rounds: LookRounds | None
     doubtful: set[Key] = field(default_factory=set)
-    """ApiKeys that somebody has touched, or whose Secret was seen to be different: it is looked at before anything is decided."""
+    """ApiKeys that somebody has touched: their Secret is looked at before anything is decided."""
     tell: Callable[[Key], None] = lambda where: None  # noqa: ARG005 - nobody wants one yet
     """Called with a Secret that was seen to be another, or gone: a watch would tell all ApiKeys that want it, not only who asked."""
     _asked: set[Key] = field(default_factory=set)
