@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+import yaml
 
+from keyturn.api.v1alpha1.apikey import ApiKey, ListedDigest
 from keyturn.base.names import Key
 from keyturn.cli.import_rows import FileInvalid, Row, read_rows
 from keyturn.cli.importing import why_another
 from keyturn.keys.digest import derived_key_id, digest_token
 from keyturn.keys.mint import mint
 
+DOCS = Path(__file__).parents[2] / "docs"
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 STRONG = "sk_live_51HxQzLkdIwHu7ixiNq2Vn8f"
 DIGEST = digest_token(STRONG)
@@ -145,3 +150,11 @@ def test_what_is_there_already_is_compared() -> None:
     assert "differs in plan" in why_another({"spec": {**same["spec"], "plan": "gold"}}, row)
     assert "of delivery Secret" in why_another({"spec": {}}, row)
     assert "another key" in why_another({"spec": {**same["spec"], "digests": [{"digest": digest_token("x")}]}}, row)
+
+
+def test_the_example_on_the_page_is_imported_as_the_page_says() -> None:
+    page = (DOCS / "how-to" / "import-existing-keys.md").read_text()
+    (table,) = re.findall(r"```\n(name,key.*?)```", page, re.DOTALL)
+    (manifest,) = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+    (row,) = rows(table)
+    assert ApiKey.model_validate(manifest).spec.digests == (ListedDigest(digest=row.digest),)

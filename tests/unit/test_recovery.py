@@ -59,6 +59,16 @@ def test_lines_written_over_the_restored_records_hide_nothing() -> None:
     assert corrections([forked], log.keys) == [Correction(gen.KEY, 7, dead=((1, "key1"), (2, "key2")))]
 
 
+def test_an_imported_key_that_came_back_with_its_apikey_is_not_ended() -> None:
+    """Its key ID is made of its digest: the same under the old number, which is dead, and the new one."""
+    again = replace(gen.active(2), key_id="key1")
+    log = logged(gen.record(gen.active(1)), replace(gen.record(again, dead=(gen.tombstone(1),)), serial=2000))
+    assert log.keys[gen.KEY].ended == frozenset()
+    ended = gen.record(dead=(gen.tombstone(1), replace(gen.tombstone(2), key_id="key1")))
+    log.take([json.dumps(as_json(audit_line(replace(ended, serial=3000), now=NOW))).encode()])
+    assert log.keys[gen.KEY].ended == {"key1"}
+
+
 def test_the_highest_line_counts_in_whatever_order_they_come() -> None:
     lines = [
         {"namespace": "a", "name": "b", "serial": 2, "versions": [{"number": 2, "keyID": "two", "state": "Active"}]},

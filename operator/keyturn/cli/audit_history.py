@@ -29,14 +29,15 @@ class KeyHistory:
     live: dict[str, str] = field(default_factory=dict)
     """Key IDs and states of the versions that the line with the highest number calls live; of several such lines the newest."""
     numbers: dict[str, int] = field(default_factory=dict)
-    """Of every version that any line names, by key ID."""
-    buried: set[str] = field(default_factory=set)
-    """Key IDs of the versions that any line calls dead."""
+    """Of every version that any line names, by key ID. One that was imported twice has two: the higher."""
+    buried: dict[str, int] = field(default_factory=dict)
+    """The numbers, by key ID, of the versions that any line calls dead; of two the higher."""
 
     @property
     def ended(self) -> frozenset[str]:
-        """Key IDs of the versions that are dead."""
-        return frozenset(self.buried | (self.numbers.keys() - self.live.keys()))
+        """Key IDs of the versions that are dead; not of a key that was imported anew after its ApiKey was deleted."""
+        dead = {key_id for key_id, number in self.buried.items() if key_id not in self.live or self.numbers[key_id] <= number}
+        return frozenset(dead | (self.numbers.keys() - self.live.keys()))
 
     def is_superseded(self, key_id: str) -> bool:
         """Whether a live version was on its way out."""
@@ -49,12 +50,12 @@ class KeyHistory:
             key_id, state, number = text_of(version, "keyID"), text_of(version, "state"), version.get("number")
             if not key_id or not isinstance(number, int):
                 continue
-            self.numbers[key_id] = number
+            self.numbers[key_id] = max(number, self.numbers.get(key_id, 0))
             highest = max(highest, number)
             if state in LIVE:
                 live[key_id] = state
             else:
-                self.buried.add(key_id)
+                self.buried[key_id] = max(number, self.buried.get(key_id, 0))
         if (highest, serial) > (self.highest, self.serial):
             self.highest, self.serial, self.live = highest, serial, live
 
