@@ -124,7 +124,7 @@ class Settings(BaseModel):
         timedelta(minutes=1), ge=timedelta(milliseconds=100), description="How often the admission policies are tried (guarded)"
     )
     workers: int = Field(64, ge=1, le=1024, description="ApiKeys that are worked on at the same time")
-    namespace_workers: int = Field(8, ge=1, le=1024, description="ApiKeys of one namespace that are worked on at the same time")
+    namespace_workers: int = Field(4, ge=1, le=1024, description="ApiKeys of one namespace that are worked on at the same time")
     sweep_interval: Duration = Field(
         timedelta(minutes=5), description="How often records are held against ApiKeys, to find missed deletions"
     )
