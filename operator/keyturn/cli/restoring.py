@@ -16,7 +16,7 @@ from keyturn.cluster.api_errors import Forbidden, NotFound
 from keyturn.cluster.raw import texts_of
 from keyturn.cluster.record_secrets import RecordSecrets, StoredRecord, list_records
 from keyturn.keys.record_encoding import serial_in
-from keyturn.keys.verification_keys import CONFIG_MAP_NAME
+from keyturn.keys.verification_keys import CONFIG_MAP_NAME, VerificationKeys, VerificationKeysDamaged
 
 if TYPE_CHECKING:
     from keyturn.base.plaintext import SecretBytes
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from keyturn.cli.deps import Deps
     from keyturn.cluster.cache import Entry
     from keyturn.cluster.client import Client
+    from keyturn.controller.installation import Installation
     from keyturn.keys.backup import BackupRecord
 
 _PROGRESS_EVERY: Final = 500
@@ -48,7 +49,9 @@ class Restoring:
         self.deps.console.say(
             f"The backup was made at {contents.backup.created:%Y-%m-%d %H:%M:%SZ} and holds {len(contents.records)} records"
         )
+        self.deps.console.say(f"It is of installation {contents.installation.id}")
         try:
+            await self._refuse_a_stranger(contents.installation)
             await self._put_root_back(contents.backup.root)
             await self._publish(contents.backup.published)
         except Forbidden as refused:
@@ -67,6 +70,20 @@ class Restoring:
         would = " (dry run: nothing was changed)" if self.dry_run else ""
         self.deps.console.say(f"{put} records were missing or older, {len(contents.records) - put} were left alone{would}")
         return worst(codes)
+
+    async def _refuse_a_stranger(self, installation: Installation) -> None:
+        """Whoever knows the recipient can make a backup for it: its root must be the one whose public keys are published, if any are."""
+        try:
+            raw = await self.client.get(f"/api/v1/namespaces/{self.namespace}/configmaps/{CONFIG_MAP_NAME}")
+            published = VerificationKeys.from_data(texts_of(raw, "data"))
+        except (NotFound, VerificationKeysDamaged):
+            return
+        if not any(published.find(key.key_id) for key in installation.verification_keys.keys):
+            raise UserMustAct(
+                f"The public keys in ConfigMap {self.namespace}/{CONFIG_MAP_NAME} are not those of this backup: nothing was changed. It is"
+                " of another installation, or not of yours",
+                reason="UnknownSigner",
+            )
 
     async def _put_root_back(self, root: Mapping[str, SecretBytes]) -> None:
         wanted = {name: base64.b64encode(value.reveal()).decode() for name, value in root.items()}

@@ -16,7 +16,11 @@ from gen.fence import RECORDS, REVOCATIONS, SYSTEM, WHO_BREAKS_GLASS, revocation
 from gen.installed import EVERYWHERE, Installed
 from gen.operator_process import OperatorProcess
 from gen.team import Api, Team
+from keyturn.base.clock import utc_now
+from keyturn.base.plaintext import SecretBytes
 from keyturn.cli.main import run_cli
+from keyturn.keys.age_envelope import encrypt_to
+from keyturn.keys.backup import Backup, encode_backup
 from testbed.plane import Plane
 
 BREAK_GLASS = ("--as", "restorer", "--as-group", "system:masters", "--as-group", "keyturn:break-glass")
@@ -122,6 +126,26 @@ def test_a_record_that_is_newer_than_the_backup_is_left_alone(safe: Safe) -> Non
     assert before is not None
     assert after is not None
     assert after.resource_version == before.resource_version
+
+
+def test_a_backup_that_somebody_else_made_for_the_same_safe_is_refused(safe: Safe) -> None:
+    """The root secret is gone, and a stranger's is offered: the published keys tell whose records count here."""
+    team = safe.team
+    team.issue("billing")
+    safe.back_up()
+    team.operator.kill()
+    right = safe.file.read_bytes()
+    break_glass(team, "-n", SYSTEM, "delete", "secret/keyturn-root")
+    root = {"root": SecretBytes("root secret", b"s" * 32)}
+    strange = Backup(created=utc_now(), root=root, records=(), published={}, revocations=())
+    safe.file.write_bytes(encrypt_to([safe.recipient], encode_backup(strange)))
+    try:
+        assert "are not those of this backup: nothing was changed" in safe.recover(*BREAK_GLASS, code=1)
+        assert team.api.get(ROOT) is None
+    finally:
+        safe.file.write_bytes(right)
+        safe.recover(*BREAK_GLASS)
+    assert team.api.get(ROOT) is not None
 
 
 def test_another_root_secret_is_never_written_over(safe: Safe) -> None:
