@@ -1,17 +1,20 @@
 """Does what `recovery.py` found: raises numbers, puts revocations back, ends what had ended. For `recover_command.py`.
 
-Numbers first: the successor of a key that ends is minted within a moment.
+Numbers first: the successor of a key that ends is minted within a moment. The operator sees ApiKeys and revocations by different watches,
+so it is waited for until it has taken the numbers up, which its records tell.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from keyturn.base import names
 from keyturn.base.errors import KeyturnError
+from keyturn.base.names import Key
 from keyturn.cli.apikey_view import ApiKeyView, decode_apikey
 from keyturn.cli.blast_radius import workloads_of
 from keyturn.cli.exit_code import ExitCode
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
 _AT_A_TIME: Final = 8
 _PROGRESS_EVERY: Final = 500
+_PATIENCE: Final = 30.0
+_PAUSE: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -114,7 +119,23 @@ class Recovering:
             codes.append(await self._raise_number(each))
             if number % _PROGRESS_EVERY == 0:
                 self.deps.console.say(f"Numbers of {number} of {len(raised)} ApiKeys")
+        if raised and not self.dry_run:
+            await self._wait_until_known({each.key: each.highest for each in raised})
         return worst(codes)
+
+    async def _wait_until_known(self, wanted: dict[Key, int]) -> None:
+        """Not for ever: an operator that is stopped reads them when it starts, and what is dead must end."""
+        end = time.monotonic() + _PATIENCE
+        while wanted:
+            for key, entry in await list_records(self.client, namespace=self.records_namespace):
+                record = _read(entry.value.data)
+                if record is not None and record.highest >= wanted.get(key, record.highest + 1):
+                    del wanted[key]
+            if wanted and time.monotonic() >= end:
+                self.deps.console.warn(f"The operator has not taken {len(wanted)} numbers up yet: it does not run, or has much to do")
+                return
+            if wanted:
+                await asyncio.sleep(_PAUSE)
 
     async def _raise_number(self, each: Correction) -> ExitCode:
         patch = {"metadata": {"annotations": {names.HIGHEST_ANNOTATION: str(each.highest)}}}

@@ -42,6 +42,8 @@ def newest_knowledge_wins(seen: Observed) -> Plan | None:
     within, known = seen.settings.replace_within, newest
     for each in (*seen.attestations, *([attestation_of(stored)] if stored is not None else [])):
         known = _with(known, each, now=seen.now, within=within)
+    annotated = highest_annotated(seen.apikey) if seen.apikey is not None else 0
+    known = replace(known, highest=max(known.highest, annotated))
     if known == stored:
         return None
     change = Change.RESTORED if stored is None else Change.RECOVERED

@@ -11,7 +11,7 @@ from keyturn.base import names
 from keyturn.cluster.raw import mapping_of, resource_version_of, uid_of
 
 KEPT_METADATA: Final = ("name", "namespace", "uid", "generation", "deletionTimestamp")
-KEPT_ANNOTATIONS: Final = (names.ROTATE_ANNOTATION, names.RECEIVED_ANNOTATION, names.PAUSED_ANNOTATION)
+KEPT_ANNOTATIONS: Final = (names.ROTATE_ANNOTATION, names.RECEIVED_ANNOTATION, names.PAUSED_ANNOTATION, names.HIGHEST_ANNOTATION)
 LONGEST_ANNOTATION: Final = 253
 """Kubernetes allows 256 KiB. A longer one stands for itself by its hash: it is only ever compared, and ends up in the record."""
 
