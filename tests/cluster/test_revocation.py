@@ -198,6 +198,22 @@ def test_a_disabled_and_a_paused_key_are_revoked(team: Team, security: Security)
     assert team.states("disabled")[1] == "Revoked"
 
 
+def test_the_end_is_told_though_something_urgent_is_written_over_it(team: Team, security: Security) -> None:
+    """The key is disabled in the same moment: what that writes goes before the Event of the revocation."""
+    team.issue("billing")
+    team.operator.freeze()
+    try:
+        name = security.revokes(ref(team))
+        team.apply_apikey("billing", {"disabled": True})
+    finally:
+        team.operator.thaw()
+    security.wait_says(name, "True", "Revoked")
+    team.wait_says("billing", "Disabled", "True", "Disabled")
+    team.wait_event("billing", "Warning/Revoked")
+    told = [line["change"] for line in team.operator.audit_lines() if (line["namespace"], line["name"]) == (team.namespace, "billing")]
+    assert told.count("Revoked") == 1
+
+
 def test_a_settled_world_is_not_written_and_a_deleted_status_comes_back(team: Team, security: Security, api: Api) -> None:
     team.issue("billing")
     name = security.revokes(ref(team))

@@ -20,7 +20,7 @@ from keyturn.cluster.credential_secrets import NotOurs
 from keyturn.cluster.raw import mapping_of, uid_of
 from keyturn.cluster.record_secrets import StoredRecord
 from keyturn.cluster.workloads import annotate_workload
-from keyturn.controller.apikey.announce import announce, post
+from keyturn.controller.apikey.announce import announce, owe, post
 from keyturn.controller.apikey.credential_writer import CredentialWriter
 from keyturn.controller.apikey.refusals import StepRefused
 from keyturn.controller.apikey.seal import seal
@@ -34,7 +34,7 @@ from keyturn.lifecycle.announcement import loss_of
 from keyturn.lifecycle.consent import prefix_for
 from keyturn.lifecycle.contest import one_more
 from keyturn.lifecycle.credential_secret import render
-from keyturn.lifecycle.observed import Observed
+from keyturn.lifecycle.observed import GoodRecord, Observed
 from keyturn.lifecycle.plan import Annotate, Announce, Change, Deliver, RenderSecret, SaveRecord, Seal, Stage, Step
 from keyturn.lifecycle.revocation_hit import knowing
 
@@ -184,6 +184,8 @@ async def save_record(rt: Runtime, seen: Observed, record: Record, *, create: bo
     Over the one that was seen, not over the newest that the watch has shown since: the decision knew nothing of that one.
     """
     key, now, mark = seen.key, seen.now, seen.record_mark
+    if isinstance(seen.record, GoodRecord) and seen.record.record.serial > seen.announced_serial:
+        owe(rt, seen, seen.record.record)  # a revocation's, say: what is urgent goes over it before anybody was told
     signed = record.with_serial(now_ms=int(now.timestamp() * 1000))
     data = encode_record(signed)
     stored = StoredRecord(data, sign_record(data, ring=rt.installation.signing_ring).encode())

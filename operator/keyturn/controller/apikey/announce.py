@@ -27,14 +27,19 @@ async def announce(rt: Runtime, seen: Observed, record: Record) -> None:
 
     An Event that cannot be posted now is owed: what must end at once does not wait for it, and it comes with the next one.
     """
-    rt.audit.write(audit_line(record, now=seen.now))
-    text = event_of(record)
-    if text is not None and seen.apikey is not None:
-        rt.memory.owe_event(seen.key, record.uid, text)
+    owe(rt, seen, record)
     for uid, owed in rt.memory.owed_events.get(seen.key, ()):
         await post(rt, seen.key, uid, owed, now=seen.now)
         rt.memory.event_is_posted(seen.key, owed)
     rt.memory.told(seen.key, record.serial)
+
+
+def owe(rt: Runtime, seen: Observed, record: Record) -> None:
+    """Write the audit line, and keep the Event until something is announced: the record is about to say something else."""
+    rt.audit.write(audit_line(record, now=seen.now))
+    text = event_of(record)
+    if text is not None and seen.apikey is not None:
+        rt.memory.owe_event(seen.key, record.uid, text)
     _count_ends(record)
     if record.change == Change.RECOVERED:
         metrics.RECORDS_RECOVERED.inc()

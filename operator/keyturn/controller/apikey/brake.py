@@ -40,6 +40,7 @@ async def _end(rt: Runtime, key: Key, record: GoodRecord, mark: RecordMark) -> b
         installation=rt.installation.id,
         record_mark=mark,
         revocations=rt.revocations.of(record.record),
+        announced_serial=rt.memory.announced_serial(key),
         clock_is_off=rt.clock_is_off,
     )
     # No rule that asks for an ApiKey may see this. And nothing may be written on top of a ledger that forgot.
