@@ -12,6 +12,7 @@ import yaml
 HERE: Final = Path(__file__).parent
 KIND: Final = "keyturn.dev_ApiKey"
 PRODUCT: Final = "keyturn.dev_ApiProduct"
+REVOCATION: Final = "keyturn.dev_ApiKeyRevocation"
 ACTIONS: Final = ("rotate", "disable", "enable")
 PATCH: Final = "argocd-cm.yaml"
 VALUES: Final = "values.yaml"
@@ -30,7 +31,7 @@ _Dumper.add_representer(str, _text)
 
 
 def customizations() -> dict[str, str]:
-    """The entries of argocd-cm that make Argo CD understand ApiKeys and ApiProducts."""
+    """The entries of argocd-cm that make Argo CD understand ApiKeys, ApiProducts and ApiKeyRevocations."""
     prefix = "resource.customizations"
     return {
         f"{prefix}.health.{KIND}": _read("health.lua"),
@@ -43,6 +44,8 @@ def customizations() -> dict[str, str]:
         f"{prefix}.ignoreResourceUpdates.{KIND}": _read("ignore-resource-updates.yaml"),
         f"{prefix}.health.{PRODUCT}": _read("health-apiproduct.lua"),
         f"{prefix}.ignoreResourceUpdates.{PRODUCT}": _yaml({"jsonPointers": ["/status"]}),
+        f"{prefix}.health.{REVOCATION}": _read("health-apikeyrevocation.lua"),
+        f"{prefix}.ignoreResourceUpdates.{REVOCATION}": _yaml({"jsonPointers": ["/status"]}),
     }
 
 

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from gen.gitops_situations import PRODUCT_SITUATIONS, SITUATIONS, TESTDATA, ProductSituation, Situation
+from gen.gitops_situations import (
+    PRODUCT_SITUATIONS,
+    REVOCATION_SITUATIONS,
+    SITUATIONS,
+    TESTDATA,
+    ProductSituation,
+    RevocationSituation,
+    Situation,
+)
 from keyturn.base.clock import parse_time
 from testbed.binaries import program
 
@@ -39,8 +47,8 @@ def before_and_after(file: Path, action: str) -> tuple[Json, Json]:
     return yaml.safe_load(file.read_text()), yaml.safe_load(told.partition("changed:\n")[2])
 
 
-@pytest.mark.parametrize("situation", [*SITUATIONS, *PRODUCT_SITUATIONS], ids=lambda each: each.name)
-def test_argo_cd_sees_every_situation_as_it_is(situation: Situation | ProductSituation) -> None:
+@pytest.mark.parametrize("situation", [*SITUATIONS, *PRODUCT_SITUATIONS, *REVOCATION_SITUATIONS], ids=lambda each: each.name)
+def test_argo_cd_sees_every_situation_as_it_is(situation: Situation | ProductSituation | RevocationSituation) -> None:
     told = ask("health", TESTDATA / f"{situation.name}.yaml").splitlines()
     assert told[0] == f"STATUS: {situation.argocd}"
     assert len(told[1].removeprefix("MESSAGE: ")) > 10

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable
 from typing import Any
 
-from gen.gitops_situations import PRODUCT_SITUATIONS, SITUATIONS
+from gen.gitops_situations import PRODUCT_SITUATIONS, REVOCATION_SITUATIONS, SITUATIONS
 from testbed.binaries import program
 
 
@@ -19,7 +19,7 @@ def kstatus(objects: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_flux_sees_every_situation_as_it_is() -> None:
-    every = [*SITUATIONS, *PRODUCT_SITUATIONS]
+    every = [*SITUATIONS, *PRODUCT_SITUATIONS, *REVOCATION_SITUATIONS]
     verdicts = kstatus(each.manifest() for each in every)
     assert {each.name: said["Status"] for each, said in zip(every, verdicts, strict=True)} == {each.name: each.kstatus for each in every}
 

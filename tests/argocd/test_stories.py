@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gen.gitops import SERVER_SIDE, Site, wanted_deployment, wanted_key, wanted_product
+from gen.fence import REVOCATIONS
+from gen.gitops import SERVER_SIDE, Site, wanted_deployment, wanted_key, wanted_product, wanted_revocation
 from testbed.argocd import ArgoCD
 
 PATCH = Path(__file__).parents[2] / "deploy" / "argocd" / "argocd-cm.yaml"
@@ -116,6 +117,73 @@ def test_an_edited_and_a_deleted_apikey_are_healed(site: Site) -> None:
     team.wait_ready("billing", version=2)
     site.argo.wait(site.name)
     assert team.accepted("billing") == {site.key_id("billing")} != {before}
+
+
+@pytest.mark.parametrize("how", [{}, SERVER_SIDE], ids=["client-side", "server-side"])
+def test_self_heal_does_not_fight_a_revocation(site: Site, how: dict[str, Any]) -> None:
+    """Somebody edits every field that Git has, during the revocation and after it: Argo CD puts all of it back, and the key stays dead."""
+    team, spec = site.team, {**LONG_GRACE, "secretTemplate": {"labels": {"team": "shop"}}, "contact": "#team-shop"}
+    site.argo.wait(site.name, revision=site.deploy(wanted_key(spec=spec), wanted_deployment(), **how))
+    leaked, revocation = site.key_id("billing"), f"leak-{site.name}"
+    body = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKeyRevocation", "metadata": {"name": revocation}}
+    edited = {"rotation": {"gracePeriod": "2h"}, "secretTemplate": {"labels": {"team": "other"}}, "contact": "#other"}
+
+    def is_back() -> bool:
+        now = team.apikey("billing")["spec"]
+        return {field: now.get(field) for field in spec} == spec
+
+    team.api.merge(team.apikey_path("billing"), {"spec": edited})
+    team.api.ask("POST", REVOCATIONS, {**body, "spec": {"keyIDs": [leaked], "reason": "Leaked"}})
+    team.wait_until(lambda: leaked not in team.accepted("billing"), about="billing", what="the leaked key is dead")
+    site.argo.refresh(site.name, kind="hard")
+    team.wait_ready("billing", version=2)
+    team.wait_until(is_back, about="billing", what="Git's spec is back", patience=90.0)
+    site.argo.wait(site.name)
+    team.api.merge(team.apikey_path("billing"), {"spec": edited})
+    team.wait_until(is_back, about="billing", what="Git's spec is back again", patience=90.0)
+    site.argo.wait(site.name)
+    team.wait_says("billing", "RolloutComplete", "True", "RolloutComplete")
+    successor = site.key_id("billing")
+    assert (team.accepted("billing"), team.states("billing")) == ({successor}, {1: "Revoked", 2: "Active"})
+    assert site.pod_annotation("web", "billing") == successor
+    marks = team.marks("billing")
+    site.argo.refresh(site.name, kind="hard")
+    assert site.argo.says(site.name) == ("Synced", "Healthy")
+    assert team.marks("billing")[1:] == marks[1:], "there is nothing left to do for anybody"
+    team.api.delete(f"{REVOCATIONS}/{revocation}")
+
+
+def test_a_folder_of_revocations_ends_keys_and_taking_one_out_gives_nothing_back(site: Site) -> None:
+    team = site.team
+    site.argo.wait(site.name, revision=site.deploy(wanted_key()))
+    leaked = site.key_id("billing")
+    revocation = wanted_revocation(f"leak-{site.name}", key_id=leaked)
+    site.sync(site.push(revocation))
+    team.wait_ready("billing", version=2)
+    assert leaked not in team.accepted("billing")
+    assert site.argo.health_of(site.name, "ApiKeyRevocation", f"leak-{site.name}")["status"] == "Healthy"
+    site.sync(site.take_out(revocation))
+    assert team.api.get(f"{REVOCATIONS}/{revocation['metadata']['name']}") is None
+    assert team.accepted("billing") == {site.key_id("billing")}
+    assert team.states("billing") == {1: "Revoked", 2: "Active"}
+
+
+def test_product_key_and_workload_come_one_after_another(site: Site) -> None:
+    """The product's health lets the key's wave begin, the key's health the workload's."""
+    team, operator = site.team, site.team.operator
+    product = wanted_product()
+    product["spec"]["access"] = {"approval": "Automatic"}
+    operator.stop(patience=60.0)
+    try:
+        site.deploy(product, wanted_key(spec={"productRef": {"name": "invoices"}}), wanted_deployment())
+        site.argo.wait_operation(site.name, "waiting for healthy state of keyturn.dev/ApiProduct/invoices")
+        assert team.api.get(team.apikey_path("billing")) is None
+    finally:
+        operator.restart()
+        operator.wait_ready(patience=120.0)
+    site.argo.wait(site.name)
+    assert team.workload("Deployment", "web")["status"]["readyReplicas"] == 1
+    assert team.record("billing").product == f"{team.namespace}/invoices"
 
 
 def test_what_is_taken_out_of_git_is_revoked(site: Site) -> None:

@@ -72,6 +72,12 @@ def wanted_product(name: str = "invoices", *, wave: int = -1) -> Json:
     return {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiProduct", "metadata": metadata, "spec": spec}
 
 
+def wanted_revocation(name: str, *, key_id: str) -> Json:
+    """An ApiKeyRevocation as it stands in a folder of them; it is of no namespace."""
+    spec = {"keyIDs": [key_id], "reason": "Leaked"}
+    return {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKeyRevocation", "metadata": {"name": name}, "spec": spec}
+
+
 def wanted_deployment(name: str = "web", *, replicas: int = 1, wave: int = 1) -> Json:
     """A Deployment that uses the key `billing`, with one pod annotation of its own, as the page on Argo CD advises."""
     manifest = workload("Deployment", name, replicas=replicas)

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script it has to 
 from gen.deliveries import NEW, imported, ledger, listing, wanting
 from gen.lifecycle import HOUR, KEY, NOW, active, apikey, observed, ours, pending, record, retiring, rollout, staged, tombstone
 from gen.products import OWNER, READ, consumer, found, grant, product
+from gen.revocations import revocation
 from keyturn.api.v1alpha1.apikey import status_to_json
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.names import Key
@@ -28,6 +29,7 @@ from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.observed import ForeignSecret, NoSecret, Observed
 from keyturn.lifecycle.plan import Waiting
 from keyturn.lifecycle.product_status import KeyStanding, product_status
+from keyturn.lifecycle.revocation_status import RecordStanding, revocation_status
 
 TESTDATA: Final = Path(__file__).parents[2] / "deploy" / "argocd" / "testdata"
 GENERATION: Final = 3
@@ -157,9 +159,44 @@ PRODUCT_SITUATIONS: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class RevocationSituation:
+    """The same for an ApiKeyRevocation of one key: `standing` of its record, and verifiers that may still accept it."""
+
+    name: str
+    argocd: str
+    kstatus: str
+    standing: RecordStanding | None = None
+    behind: tuple[str, ...] = ()
+    seen: bool = True
+
+    def manifest(self) -> dict[str, Any]:
+        """The ApiKeyRevocation as the API server gives it out."""
+        of = revocation({"keyIDs": ["Qm8sT2fLx0Za"]}, name="leaked")
+        told = revocation_status(of, [self.standing] if self.standing is not None else [], behind=self.behind, now=NOW)
+        return {
+            "apiVersion": "keyturn.dev/v1alpha1",
+            "kind": "ApiKeyRevocation",
+            "metadata": {"name": "leaked", "generation": 1, "creationTimestamp": "2026-03-02T11:59:59Z"},
+            "spec": {"keyIDs": ["Qm8sT2fLx0Za"], "mode": "Immediate", "reason": "Leaked"},
+            **({"status": told.model_dump(mode="json", by_alias=True, exclude_none=True)} if self.seen else {}),
+        }
+
+
+_KNOWN: Final = frozenset({"Qm8sT2fLx0Za"})
+REVOCATION_SITUATIONS: Final = (
+    RevocationSituation("revocation-not-seen-yet", "Progressing", "Current", seen=False),
+    RevocationSituation("revocation-under-way", "Progressing", "InProgress", RecordStanding(_KNOWN, live=1)),
+    RevocationSituation("revocation-replaces", "Progressing", "InProgress", RecordStanding(_KNOWN, live=1, end=NOW + HOUR)),
+    RevocationSituation("revocation-not-confirmed", "Progressing", "InProgress", RecordStanding(_KNOWN, ended=1), behind=("verifier-1",)),
+    RevocationSituation("revocation-complete", "Healthy", "Current", RecordStanding(_KNOWN, ended=1)),
+    RevocationSituation("revocation-of-nothing", "Healthy", "Current"),
+)
+
+
 def files() -> dict[str, str]:
     """Every file of deploy/argocd/testdata by name."""
-    every = (*SITUATIONS, *PRODUCT_SITUATIONS)
+    every = (*SITUATIONS, *PRODUCT_SITUATIONS, *REVOCATION_SITUATIONS)
     return {f"{each.name}.yaml": yaml.safe_dump(each.manifest(), sort_keys=False, width=140) for each in every}
 
 
