@@ -22,13 +22,16 @@ log = get_logger(__name__)
 
 async def sweep_forever(rt: Runtime, *, namespaces: tuple[str, ...]) -> None:
     """Sweep now and every `sweep_interval`; failures wait for the next turn."""
+    started = False
     while True:
         try:
             await sweep(rt, namespaces=namespaces)
             await remove_leftovers(rt)
-            await keep_root(rt.client, rt.settings, rt.installation)
+            if started:  # at first it was just read
+                await keep_root(rt.client, rt.settings, rt.installation)
         except KeyturnError as error:
             log.warning("Sweep failed and will be tried again", error=str(error))
+        started = True
         await asyncio.sleep(rt.settings.sweep_interval.total_seconds())
 
 
