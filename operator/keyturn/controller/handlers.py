@@ -65,14 +65,12 @@ def take_apikey(rt: Runtime, key: Key, event: Mapping[str, object]) -> bool:
         return False
     if event["type"] == "DELETED":
         return rt.drop_apikey(key, raw)
-    # Both against what is held before this event.
-    is_echo = rt.is_own_echo(key, raw)
-    is_edited = not is_echo and rt.secrets.rounds is not None and rt.is_edited(key, raw)
-    if not rt.keep_apikey(key, raw):
+    is_known, is_echo = key in rt.apikeys, rt.is_own_echo(key, raw)  # against what is held before this event
+    if not rt.keep_apikey(key, raw) or is_echo:
         return False
-    if is_edited:
+    if is_known:
         rt.secrets.doubt(key)
-    return not is_echo
+    return True
 
 
 async def run_kopf(rt: Runtime, *, ended: asyncio.Event, stop: asyncio.Event, namespaces: tuple[str, ...]) -> None:

@@ -82,5 +82,6 @@ class KnownSecrets:
         return self.rounds is not None and where not in self._asked
 
     def doubt(self, key: Key) -> None:
-        """Look before the next decision. A watch would have told."""
-        self.doubtful.add(key)
+        """Somebody touched the ApiKey: look before the next decision. A watch would have told."""
+        if self.rounds is not None:
+            self.doubtful.add(key)

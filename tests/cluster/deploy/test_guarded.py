@@ -156,7 +156,7 @@ def test_who_touches_an_apikey_has_its_secret_looked_at_at_once(
         team.api.delete(team.secret_path("billing"))
         time.sleep(1)
         assert team.states("billing") == {1: "Active"}
-        team.annotate_apikey("billing", "keyturn.dev/note", "x")
+        team.annotate_apikey("billing", "note", "x")
         team.wait_ready("billing", version=2)
         patient.stop()
     operator.restart()

@@ -74,7 +74,7 @@ def give_back(installed: Installed, api: Api, team: Team, name: str) -> None:
         patience=10.0,
         what="the rights to be back",
     )
-    team.annotate_apikey(name, "keyturn.dev/note", unique_name("touched"))
+    team.annotate_apikey(name, "note", unique_name("touched"))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_secret_that_may_not_be_read_is_said_and_not_replaced(team: Team, inst
     take_right("patch", "secrets")
     patch = ("patch", "secret", "billing", "--patch", '{"data": {"extra": "eA=="}}')
     team.cluster.kubectl("-n", team.namespace, *WHO_BREAKS_GLASS, *patch)
-    team.annotate_apikey("billing", "keyturn.dev/note", "touched")
+    team.annotate_apikey("billing", "note", "touched")
     told = team.wait_says("billing", "Stalled", "True", "PermissionMissing")
     assert f"patch secrets {team.namespace}/billing: 403" in told["message"]
     assert team.says("billing", "Ready") == ("Unknown", "PermissionMissing")

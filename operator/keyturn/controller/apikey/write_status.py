@@ -58,5 +58,6 @@ async def _patch(rt: Runtime, apikey: ApiKey, patch: dict[str, object]) -> None:
     except NotFound:
         return  # it was deleted meanwhile; its deletion is on its way to us
     if rt.is_edited(apikey.key, answer):  # just before this write; when the watch shows the edit, it is older than what we have then
+        rt.secrets.doubt(apikey.key)
         rt.queue.add(apikey.key)
     rt.keep_apikey(apikey.key, answer)
