@@ -58,19 +58,19 @@ def test_a_namespace_that_was_not_seen_yet_is_neither_admitted_nor_refused() -> 
     known.label(tier="gold")
     assert known.woken == [KEY]
     seen = known.see()
-    assert seen == ProductFound(by_label, {"tier": "gold"}, 0)
+    assert seen == ProductFound(by_label, {"tier": "gold"}, older_siblings=0)
     assert admits(by_label, namespace=KEY.namespace, labels={"tier": "gold"}) is not None
 
 
 def test_where_no_label_decides_none_is_waited_for() -> None:
     everywhere = product(approval="Automatic")
-    assert Known(everywhere).see() == ProductFound(everywhere, None, 0)
+    assert Known(everywhere).see() == ProductFound(everywhere, None, older_siblings=0)
 
 
 def test_a_namespace_that_went_with_its_apikeys_has_no_labels() -> None:
     by_label = product(admitted={"from": "Selector", "selector": {"matchLabels": {"tier": "gold"}}})
     assert isinstance(Known(by_label).see(is_gone=True), ProductUnknown), "the watch may not have shown it yet"
-    assert Known(by_label).has_listed_all().see(is_gone=True) == ProductFound(by_label, {}, 0)
+    assert Known(by_label).has_listed_all().see(is_gone=True) == ProductFound(by_label, {}, older_siblings=0)
 
 
 @pytest.mark.parametrize("has_key", [True, False])
@@ -79,16 +79,16 @@ def test_who_goes_makes_room_for_who_has_waited_longest(*, has_key: bool) -> Non
     known = Known(counted)
     first, second, third = (Key(KEY.namespace, name) for name in ("first", "second", "third"))
     known.see(first, ledger=record(active(1)) if has_key else None)
-    assert [known.see(each) for each in (second, third)] == [ProductFound(counted, None, 1)] * 2
+    assert [known.see(each) for each in (second, third)] == [ProductFound(counted, None, older_siblings=1)] * 2
     known.products.forget(third)
     assert known.woken == []
     known.products.forget(first)
     assert known.woken == [second]
-    assert known.see(second) == ProductFound(counted, None, 0)
+    assert known.see(second) == ProductFound(counted, None, older_siblings=0)
 
 
 def test_keys_of_before_this_term_have_their_places() -> None:
     counted = product(approval="Automatic", access={"maxKeysPerNamespace": 1})
     known = Known(counted)
     known.products.know_holder(Key(KEY.namespace, "retained"), str(WHERE))
-    assert known.see() == ProductFound(counted, None, 1)
+    assert known.see() == ProductFound(counted, None, older_siblings=1)

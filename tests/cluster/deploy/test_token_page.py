@@ -16,7 +16,6 @@ from testbed.plane import Plane
 
 PAGE: Final = DEPLOY.parent / "docs" / "explanation" / "what-the-operators-token-can-do.md"
 MARK: Final = "@@ "
-SCRATCH: Final = "/tmp/"  # noqa: S108 - what the page says, replaced before it is typed
 HOMES: Final = {"keyturn-system", "keyturn-verifiers"}
 
 
@@ -33,8 +32,13 @@ def commands() -> list[tuple[str, str]]:
 
 def typed_in_one_shell(plane: Plane, folder: Path, lines: list[str]) -> list[tuple[str, int]]:
     """What each line says on both channels, and its exit status."""
-    script = "".join(f'{line.replace(SCRATCH, f"{folder}/")} 2>&1\necho "{MARK}$?"\n' for line in lines)
-    environment = {"PATH": f"{search_path(['kubectl'])}{os.pathsep}/usr/bin:/bin", "KUBECONFIG": str(plane.kubeconfig), "HOME": str(folder)}
+    script = "".join(f'{line} 2>&1\necho "{MARK}$?"\n' for line in lines)
+    environment = {
+        "PATH": f"{search_path(['kubectl'])}{os.pathsep}/usr/bin:/bin",
+        "KUBECONFIG": str(plane.kubeconfig),
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+    }
     done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=True, timeout=120)
     said = re.findall(rf"(.*?){MARK}(\d+)\n", done.stdout, re.DOTALL)
     return [(text, int(status)) for text, status in said]
