@@ -66,7 +66,9 @@ _LEFT_OUT: Final = (
     "usr/lib/python3.11/test/*",
     "usr/lib/python3.11/tkinter/*",
     "usr/lib/python3.11/turtle*",
+    "usr/lib/python3.11/unittest/*",
     "usr/lib/python3.11/venv/*",
+    *(f"usr/lib/python3.11/{module}.py" for module in ("_pydecimal", "doctest", "imaplib", "mailbox", "nntplib", "pickletools")),
     *(
         f"usr/lib/python3.11/lib-dynload/{module}.cpython-*"
         for module in ("*test*", "_crypt", "_curses*", "_dbm", "_sqlite3", "_xx*", "audioop", "nis", "ossaudiodev", "readline", "xx*")

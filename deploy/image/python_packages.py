@@ -27,6 +27,7 @@ _NEWEST_GLIBC: Final = 36
 _OLDEST_GLIBC: Final = 5
 _LEFT_OUT: Final = (
     "*.dist-info/RECORD",  # names files by hashes that are no longer all there
+    "*.dist-info/sboms/*",  # the image has a bill of its own
     "*.data/scripts/*",  # programs of packages: only ours are in the image
     "*.pyi",
     "*.pyx",
@@ -38,6 +39,7 @@ _LEFT_OUT: Final = (
     "aiohttp/_websocket/reader_c.*",  # nothing here speaks WebSocket; where it is missing, aiohttp takes its reader in Python
     "click/testing.py",
     "kopf/_kits/runner.py",
+    "pycparser/*",  # reads C where cffi is given some; cryptography's is compiled
     "kubernetes/client/api/[!_]*",  # Keyturn speaks to the API server itself; of this package it uses how one logs in
     "kubernetes/client/apis/[!_]*",
     "kubernetes/client/models/[!_]*",
