@@ -20,16 +20,16 @@ PACKAGE: Final = ROOT / "operator" / "keyturn"
 TESTS: Final = ROOT / "tests"
 
 REVEALS: Final = {
-    "keys/age_envelope.py": 1,  # the secret key of a backup or of a person, to decrypt with
-    "cli/taking.py": 2,  # decrypted, and printed, as asked
     "cli/mint_command.py": 1,  # printed, as asked
     "cli/restoring.py": 1,  # the root secret of a backup, into its Secret
+    "cli/taking.py": 2,  # decrypted, and printed, as asked
     "cluster/credential_secrets.py": 1,  # into the body of a Secret
     "controller/apikey/act.py": 1,  # hashed
     "controller/apikey/credential_writer.py": 1,  # hashed
     "controller/apikey/seal.py": 1,  # encrypted to its person
     "controller/apikey/secret_view.py": 2,  # hashed: the token, the previous token
     "controller/installation.py": 1,  # the root secret, into its Secret
+    "keys/age_envelope.py": 1,  # the secret key of a backup or of a person, to decrypt with
     "keys/backup.py": 2,  # the root secret, to be encrypted; what was decrypted
     "keys/root_secret.py": 4,  # derived from, or read from where it is stored
     "lifecycle/credential_secret.py": 3,  # into the template's words, hashed
