@@ -116,31 +116,37 @@ async def _outcome(work: asyncio.Task[int]) -> int:
 
 
 async def _work(client: Client, settings: Settings, health: Health, stop: asyncio.Event) -> int:
-    missing = await _patiently("Asking for permissions", lambda: missing_rights(client, needed_rights(settings)))
+    missing = await _patiently(health, "Asking for permissions", lambda: missing_rights(client, needed_rights(settings)))
     if missing:
         for sentence in missing:
             log.error("Missing permission", problem=sentence)
         return 4
-    await _patiently("Trying the admission policies", lambda: prove_fence(client, settings))
-    await _patiently("Looking for the ApiKey resource", lambda: _wait_for_crds(client, settings))
-    installation = await _patiently("Setting up", lambda: set_up(client, settings))
-    products = await _patiently("Looking for the ApiProduct resource", lambda: _has_products(client))
-    argo = await _patiently("Looking for Argo Rollouts", lambda: _may_restart_argo_rollouts(client, settings))
-    revocations = await _patiently("Asking for permissions", lambda: _may_follow_revocations(client))
-    has_revocations = await _patiently("Looking for the ApiKeyRevocation resource", lambda: serves(client, API_VERSION, REVOCATIONS))
-    found = Found(argo, products, follows_revocations=revocations, has_revocations=has_revocations)
+    await _patiently(health, "Trying the admission policies", lambda: prove_fence(client, settings))
+    await _patiently(health, "Looking for the ApiKey resource", lambda: _wait_for_crds(client, settings))
+    installation = await _patiently(health, "Setting up", lambda: set_up(client, settings))
     fence, earlier = asyncio.create_task(watch_fence(client, settings), name="fence"), EarlierTerm()
     fence.add_done_callback(note_end_of_watch)
     try:
         while True:
             health.complaint = None
-            end = await _term(client, settings, installation, health, stop, found=found, earlier=earlier)
+            end = await _term(client, settings, installation, health, stop, earlier=earlier)
             if end is not TermEnd.AGAIN:
                 return int(end is TermEnd.STUCK)
             log.info("Stands by again")
+            # What the term ended of may be that something was taken away. The lead is not for who cannot work.
+            await _patiently(health, "Asking for permissions", lambda: _wait_for_rights(client, settings))
+            await _patiently(health, "Looking for the ApiKey resource", lambda: _wait_for_crds(client, settings))
     finally:
         fence.cancel()
         await asyncio.gather(fence, return_exceptions=True)
+
+
+async def _find(client: Client, settings: Settings, health: Health) -> Found:
+    products = await _patiently(health, "Looking for the ApiProduct resource", lambda: _has_products(client))
+    argo = await _patiently(health, "Looking for Argo Rollouts", lambda: _may_restart_argo_rollouts(client, settings))
+    revocations = await _patiently(health, "Asking for permissions", lambda: _may_follow_revocations(client))
+    served = await _patiently(health, "Looking for the ApiKeyRevocation resource", lambda: serves(client, API_VERSION, REVOCATIONS))
+    return Found(argo, products, follows_revocations=revocations, has_revocations=served)
 
 
 async def _term(
@@ -150,12 +156,19 @@ async def _term(
     health: Health,
     stop: asyncio.Event,
     *,
-    found: Found,
     earlier: EarlierTerm,
 ) -> TermEnd:
     elector = Elector(client, namespace=settings.namespace, name=LEASE_NAME, identity=_identity(), lease_duration=settings.lease_duration)
     elector.notes = lambda: first_notes(elector, settings)
     await elector.acquire()
+    try:  # a standby may have waited for days
+        await _wait_for_crds(client, settings)
+    except RetryLater as error:
+        log.warning("Does not lead", problem=str(error))
+        await elector.release()
+        return TermEnd.AGAIN
+    found = await _find(client, settings, health)
+    health.complaint = None
 
     def at_work(queue: WorkQueue | None) -> None:
         health.queue = queue
@@ -164,16 +177,24 @@ async def _term(
     return await lead(client, settings, installation, elector, stop=stop, at_work=at_work, found=found, earlier=earlier)
 
 
-async def _patiently(doing: str, ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask until there is an answer; an API server that is away comes back."""
+async def _patiently(health: Health, doing: str, ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until there is an answer, and be unready meanwhile; an API server that is away comes back."""
     pause = FIRST_PAUSE
     while True:
         try:
             return await ask()
         except RetryLater as error:
             log.warning("Will be tried again", doing=doing, problem=str(error), seconds=pause)
+            health.complaint = f"{doing}: {error}"
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
+
+
+async def _wait_for_rights(client: Client, settings: Settings) -> None:
+    """Those that the start insisted on. Raises RetryLater: keys are accepted without us, and whoever took a right may give it back."""
+    missing = await missing_rights(client, needed_rights(settings))
+    if missing:
+        raise RetryLater("; ".join(missing))
 
 
 async def _wait_for_crds(client: Client, settings: Settings) -> None:

@@ -1,0 +1,203 @@
+"""What Keyturn stands on is taken away while it runs, and comes back: no key dies of it but those whose ApiKeys were deleted."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gen.fence import ACCOUNT
+from gen.installed import RBAC, WATCHING, Installed, serves_apikeys
+from gen.operator_process import unique_name
+from gen.team import Api, Team
+from gen.verifier_process import VerifierProcess
+from testbed.cluster import ApiFailed, wait_until
+from testbed.plane import Plane
+
+Json = dict[str, Any]
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+SPEC = {"rotation": {"policy": "Manual", "gracePeriod": "1s", "overlapLimit": "5m"}, "rollout": {"policy": "Disabled"}}
+SHORT = {"lease_duration": "3s"}
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """An installation from deploy/, its operator and a verifier, and one team."""
+
+    installed: Installed
+    team: Team
+    verifier: VerifierProcess
+
+    def issue(self, name: str, **spec: object) -> str:
+        """The token of a new key that is accepted."""
+        token = self.team.issue(name, {**SPEC, **spec}).token
+        self.wait_accepted(token)
+        return token
+
+    def accepts(self, token: str) -> bool:
+        return self.verifier.check(token).status == 200
+
+    def wait_accepted(self, *tokens: str) -> None:
+        wait_until(lambda: all(map(self.accepts, tokens)), patience=20.0, what="the key to be accepted")
+
+    def stay_accepted(self, *tokens: str, seconds: float) -> None:
+        """No moment without them."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            assert all(map(self.accepts, tokens)), "a key that nobody ended is refused"
+            time.sleep(0.05)
+
+    def logged(self, *words: str) -> list[str]:
+        """Lines of the operator's log with all these words in them."""
+        lines = map(json.dumps, self.team.operator.log_lines())
+        return [line for line in lines if all(word in line for word in words)]
+
+
+@pytest.fixture(scope="module")
+def own_plane() -> Iterator[Plane]:
+    with Plane.start() as plane:
+        yield plane
+
+
+@pytest.fixture
+def platform(own_plane: Plane, tmp_path: Path) -> Iterator[Platform]:
+    with ExitStack() as ends:
+        installed = Installed.install(own_plane, WATCHING, scratch=tmp_path)
+        namespace = unique_name("t")
+        own_plane.create_namespace(namespace)
+        operator = ends.enter_context(installed.start_operator(SHORT)).wait_ready()
+        verifier = ends.enter_context(installed.start_verifier(settings=SHORT)).wait_ready()
+        team = installed.team(ends.enter_context(closing(Api(own_plane.login))), operator, namespace)
+        yield Platform(installed, team, verifier)
+        own_plane.delete_namespace(namespace)
+
+
+def test_keys_outlive_every_right_of_the_operator(platform: Platform) -> None:
+    """A cleanup takes all bindings of its account; what was asked for meanwhile happens when they are back."""
+    team = platform.team
+    old = platform.issue("billing")
+    bindings = bindings_of(platform.installed.objects)
+    for binding in bindings:
+        team.api.delete(path_of(binding))
+    team.operator.wait_until(lambda: team.operator.ask("/readyz")[0] == 503, what="to say that it is not ready")
+    assert platform.logged("Asking for permissions", "apikeys"), "the log names what is missing"
+    team.request_rotation("billing")
+    platform.stay_accepted(old, seconds=5.0)
+    assert team.secret("billing").token == old
+    for binding in bindings:
+        team.api.apply(path_of(binding), binding)
+    team.wait_until(lambda: team.secret("billing").token != old, about="billing", what="it is rotated", patience=60.0)
+    platform.wait_accepted(team.secret("billing").token)
+    team.wait_states("billing", {1: "Retired", 2: "Active"})
+    team.operator.wait_until(lambda: team.operator.ask("/readyz")[0] == 200, what="to be ready again")
+
+
+def bindings_of(objects: list[Json]) -> list[Json]:
+    """Every binding that gives the operator a right."""
+    kinds = {"RoleBinding", "ClusterRoleBinding"}
+    return [each for each in objects if each["kind"] in kinds and ACCOUNT in {subject["name"] for subject in each["subjects"]}]
+
+
+def path_of(binding: Json) -> str:
+    name, namespace = binding["metadata"]["name"], binding["metadata"].get("namespace")
+    folder = f"{RBAC}/namespaces/{namespace}/rolebindings" if namespace else f"{RBAC}/clusterrolebindings"
+    return f"{folder}/{name}"
+
+
+def test_deleted_crds_end_the_keys_of_their_apikeys_and_applied_again_everything_goes_on(platform: Platform) -> None:
+    """All ApiKeys go with their CRD. What ended stays so, what was to be retained works, numbers go on: from Git comes a new key."""
+    team = platform.team
+    revoked, retained = platform.issue("billing"), platform.issue("orders", deletionPolicy="Retain")
+    crds = delete_crds(platform)
+    team.operator.wait_until(lambda: team.operator.ask("/readyz")[0] == 503, what="to say that it is not ready")
+    assert platform.logged("the ApiKey resource is missing"), "the log says what to do"
+    team.wait_until(lambda: team.states("billing") == {1: "Revoked"}, about="", what="the key is revoked")
+    wait_until(lambda: not platform.accepts(revoked), patience=20.0, what="the key to be refused")
+    team.wait_until(lambda: team.record("orders").retained, about="", what="the other is retained")
+    platform.stay_accepted(retained, seconds=3.0)
+    apply_crds(platform, crds)
+    for name, spec in (("billing", SPEC), ("orders", {**SPEC, "deletionPolicy": "Retain"})):
+        team.apply_apikey(name, spec)
+    team.wait_ready("billing", version=2, patience=60.0)
+    platform.wait_accepted(team.secret("billing").token)
+    team.wait_until(lambda: team.says("orders", "Ready")[0] == "True", about="orders", what="it is ready", patience=60.0)
+    assert not platform.accepts(revoked), "nothing dead lives again"
+    team.request_rotation("orders")
+    team.wait_ready("orders", version=2)
+
+
+def test_an_operator_that_slept_through_all_of_it_gives_out_new_keys(platform: Platform) -> None:
+    """It saw neither the ApiKeys go nor the Secrets that went with them; those that it finds are others of the same names."""
+    team = platform.team
+    old, retained = platform.issue("billing"), platform.issue("orders", deletionPolicy="Retain")
+    team.operator.kill()
+    apply_crds(platform, delete_crds(platform))
+    for name, spec in (("billing", SPEC), ("orders", {**SPEC, "deletionPolicy": "Retain"})):
+        team.apply_apikey(name, spec)
+    platform.stay_accepted(old, retained, seconds=1.0)
+    team.operator.restart()
+    team.wait_ready("billing", version=2, patience=60.0)
+    assert team.states("billing") == {1: "Revoked", 2: "Active"}
+    team.wait_until(lambda: team.says("orders", "Ready")[0] == "True", about="orders", what="it is ready", patience=60.0)
+    assert team.states("orders") == {1: "Active"}
+    platform.wait_accepted(team.secret("billing").token, retained)
+    wait_until(lambda: not platform.accepts(old), patience=20.0, what="the old key to be refused")
+
+
+def test_a_kind_that_is_not_served_for_a_while_ends_no_key(platform: Platform) -> None:
+    """A CRD that serves no version answers 404 for every ApiKey, though all are in etcd: a list or a read of it says nothing about them."""
+    team = platform.team
+    token = platform.issue("billing")
+    with platform.installed.start_operator(SHORT) as standby:
+        standby.wait_until(lambda: standby.ask("/readyz")[0] == 200, what="to stand by")
+        serve(platform, on=False)
+        wait_until(lambda: not is_served(platform), patience=20.0, what="ApiKeys not to be served")
+        for each in (team.operator, standby):  # who takes the lead would be deaf: Kopf looks for a kind only once
+            each.wait_until(lambda each=each: each.ask("/readyz")[0] == 503, what="to say that it is not ready")
+        team.operator.kill()
+        team.operator.restart()
+        platform.stay_accepted(token, seconds=3.0)
+        assert team.states("billing") == {1: "Active"}
+        serve(platform, on=True)
+        wait_until(lambda: is_served(platform), patience=20.0, what="ApiKeys to be served")
+        team.request_rotation("billing")
+        team.wait_ready("billing", version=2, patience=60.0)
+
+
+def delete_crds(platform: Platform) -> list[Json]:
+    """And with them everything of these kinds; answers the CRDs as they are in Git."""
+    crds = [each for each in platform.installed.objects if each["kind"] == "CustomResourceDefinition"]
+    for crd in crds:
+        platform.team.api.delete(f"{CRD}/{crd['metadata']['name']}")
+    wait_until(
+        lambda: all(platform.team.api.get(f"{CRD}/{crd['metadata']['name']}") is None for crd in crds),
+        patience=60.0,
+        what="the CRDs to be gone",
+    )
+    return crds
+
+
+def apply_crds(platform: Platform, crds: list[Json]) -> None:
+    for crd in crds:
+        platform.team.api.apply(f"{CRD}/{crd['metadata']['name']}", crd)
+    wait_until(lambda: is_served(platform), patience=20.0, what="ApiKeys to be served")
+
+
+def is_served(platform: Platform) -> bool:
+    try:
+        return serves_apikeys(platform.installed.plane)
+    except ApiFailed:
+        return False
+
+
+def serve(platform: Platform, *, on: bool) -> None:
+    """Whether the CRD's one version is served."""
+    path = f"{CRD}/apikeys.keyturn.dev"
+    (version,) = platform.team.api.ask("GET", path)["spec"]["versions"]
+    platform.team.api.merge(path, {"spec": {"versions": [{**version, "served": on}]}})
