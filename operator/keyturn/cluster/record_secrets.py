@@ -13,6 +13,7 @@ from typing import Final
 
 from keyturn.base import names
 from keyturn.base.names import Key
+from keyturn.cluster.api_errors import Forbidden, NotFound
 from keyturn.cluster.cache import Entry
 from keyturn.cluster.chunks import list_in_chunks
 from keyturn.cluster.client import METADATA_LIST, METADATA_ONLY, Client
@@ -71,6 +72,10 @@ def _bytes_of(data: Mapping[str, object], name: str) -> bytes:
         return b""
 
 
+class RecordsNamespaceGone(Forbidden):
+    """The namespace of all records is missing, or on its way out: looking at one ApiKey again does not help."""
+
+
 class RecordSecrets:
     """Writes records. Every write is conditional on the resourceVersion the writer saw (R4)."""
 
@@ -80,11 +85,18 @@ class RecordSecrets:
         self._namespace = namespace
 
     async def create(self, key: Key, stored: StoredRecord) -> Entry[StoredRecord]:
-        """Write the first record of that name. Raises AlreadyExists."""
+        """Write the first record of that name. Raises AlreadyExists, RecordsNamespaceGone."""
         labels = self._labels(key)
         metadata = {"name": key.record_name, "namespace": self._namespace, "labels": labels}
         body = {"apiVersion": "v1", "kind": "Secret", "type": names.RECORD_TYPE, "metadata": metadata, "data": _data(stored)}
-        return _written(stored, await self._client.post(self._path, body, accept=METADATA_ONLY))
+        try:
+            return _written(stored, await self._client.post(self._path, body, accept=METADATA_ONLY))
+        except NotFound as missing:  # of a POST: the namespace
+            raise RecordsNamespaceGone(f"{missing}: namespace {self._namespace} is missing") from missing
+        except Forbidden as refused:
+            if not refused.namespace_terminating:
+                raise
+            raise RecordsNamespaceGone(f"{refused}: namespace {self._namespace} is being deleted") from refused
 
     async def replace(self, key: Key, stored: StoredRecord, *, uid: str, resource_version: int) -> Entry[StoredRecord]:
         """Write the next record over the one that was seen. Raises Conflict if that is not the newest."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gen.fence import ACCOUNT
+from gen.fence import ACCOUNT, RECORDS
 from gen.installed import RBAC, WATCHING, Installed, serves_apikeys
 from gen.operator_process import unique_name
 from gen.team import Api, Team
@@ -52,6 +52,10 @@ class Platform:
         while time.monotonic() < end:
             assert all(map(self.accepts, tokens)), "a key that nobody ended is refused"
             time.sleep(0.05)
+
+    def install_again(self) -> None:
+        """As the administrator does after the accident."""
+        Installed.install(self.installed.plane, WATCHING, scratch=self.installed.kubeconfig.parent)
 
     def logged(self, *words: str) -> list[str]:
         """Lines of the operator's log with all these words in them."""
@@ -108,6 +112,43 @@ def path_of(binding: Json) -> str:
     name, namespace = binding["metadata"]["name"], binding["metadata"].get("namespace")
     folder = f"{RBAC}/namespaces/{namespace}/rolebindings" if namespace else f"{RBAC}/clusterrolebindings"
     return f"{folder}/{name}"
+
+
+def test_the_namespace_of_the_records_comes_back_with_every_record_and_no_key_dies(platform: Platform) -> None:
+    """Somebody deletes it and applies the installation again: who saw the ledger writes it anew, and nothing dead lives again."""
+    team = platform.team
+    ended, kept, other = issue_two(platform)
+    delete_records_namespace(platform, kept, other)
+    team.request_rotation("orders")
+    said = f"namespace {RECORDS} is missing. Apply Keyturn's manifests again"
+    team.wait_until(lambda: said in team.condition("orders", "Stalled").get("message", ""), about="orders", what="it is said")
+    platform.stay_accepted(kept, other, seconds=3.0)
+    platform.install_again()
+    for name in ("billing", "orders"):
+        team.annotate_apikey(name, "note", "touched")  # not to wait for half a minute
+    team.wait_states("billing", {1: "Retired", 2: "Active"}, patience=60.0)
+    team.wait_states("orders", {1: "Retired", 2: "Active"}, patience=60.0)
+    team.wait_until(lambda: team.condition("orders", "Stalled") == {}, about="orders", what="it is not stalled any more")
+    platform.wait_accepted(kept, team.secret("orders").token)
+    assert team.secret("billing").token == kept
+    assert not platform.accepts(ended)
+
+
+def issue_two(platform: Platform) -> tuple[str, str, str]:
+    """A token of `billing` that was replaced, the one in its place, and one of `orders`."""
+    team, ended = platform.team, platform.issue("billing")
+    team.request_rotation("billing")
+    team.wait_states("billing", {1: "Retired", 2: "Active"})
+    return ended, team.secret("billing").token, platform.issue("orders")
+
+
+def delete_records_namespace(platform: Platform, *tokens: str) -> None:
+    """And wait until it is gone; these keys are accepted all the time."""
+    path, end = f"/api/v1/namespaces/{RECORDS}", time.monotonic() + 30.0
+    platform.team.api.delete(path)
+    while platform.team.api.get(path) is not None:
+        platform.stay_accepted(*tokens, seconds=0.2)
+        assert time.monotonic() < end, "the namespace does not end"
 
 
 def test_deleted_crds_end_the_keys_of_their_apikeys_and_applied_again_everything_goes_on(platform: Platform) -> None:

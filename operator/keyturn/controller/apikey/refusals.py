@@ -5,6 +5,7 @@ from __future__ import annotations
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.errors import KeyturnError
 from keyturn.cluster.api_errors import Forbidden, Invalid
+from keyturn.cluster.record_secrets import RecordsNamespaceGone
 from keyturn.lifecycle.plan import Annotate, Step, Waiting
 
 
@@ -30,6 +31,8 @@ def explain_refused_step(refused: StepRefused) -> Waiting:
 
 def explain_refusal(refusal: Forbidden | Invalid) -> Waiting:
     """What the status says of one that may have met any request."""
+    if isinstance(refusal, RecordsNamespaceGone):
+        return Waiting(Reason.PERMISSION_MISSING, f"{refusal}. Apply Keyturn's manifests again; the records are then written anew")
     if isinstance(refusal, Forbidden) and refusal.namespace_terminating:
         return Waiting(Reason.NAMESPACE_TERMINATING, "The namespace is being deleted; no key is issued into it")
     if isinstance(refusal, Forbidden) and refusal.quota_exceeded:
