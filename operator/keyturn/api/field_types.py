@@ -128,6 +128,8 @@ IssuedNumber = Annotated[int, Strict(), Field(ge=1, le=_MAX_INT32, json_schema_e
 VersionNumber = Annotated[int, Strict(), Field(ge=1, le=1_000_000_000, json_schema_extra=INT32), WholeNumber]
 """One that a person may ask for. A first key may begin there, and every number after it must fit into an int32 of the status."""
 Generation = Annotated[int, Strict(), Field(ge=0, le=_MAX_INT64, json_schema_extra=_INT64), WholeNumber]
+LargeCount = Annotated[int, Strict(), Field(ge=1, le=10**15, json_schema_extra=_INT64), WholeNumber]
+"""How many requests, say, in a long time."""
 Boolean = Annotated[bool, Strict()]
 NoneIfUnreadable: Final = WrapValidator(_none_if_unreadable)
 """Of a status: one that somebody damaged must not take the object away, or stop the work on it. It is written anew."""

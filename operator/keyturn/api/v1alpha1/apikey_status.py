@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from keyturn.api.field_types import Generation, IssuedNumber, StatusTime
+from keyturn.api.field_types import Generation, IssuedNumber, LargeCount, StatusTime
 from keyturn.api.rules import ApiModel, ListOf
 from keyturn.api.v1alpha1.condition import Condition
 from keyturn.base.version_state import VersionState
@@ -39,7 +39,7 @@ class ApprovedPower(ApiModel):
 class EffectiveQuota(ApiModel):
     """How much the key may be used in a period, as its plan says. It stands in the record, and nobody counts it yet."""
 
-    requests: Annotated[int, Field(ge=1, le=10**15, json_schema_extra={"format": "int64"})]
+    requests: LargeCount
     """Requests in one period."""
     period: Word
     """Hour, Day or Month, in UTC."""

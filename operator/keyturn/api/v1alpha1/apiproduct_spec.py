@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, Strict, StringConstraints
 
-from keyturn.api.field_types import INT32, DropsNulls, GoDuration, WholeNumber
+from keyturn.api.field_types import INT32, DropsNulls, GoDuration, LargeCount, WholeNumber
 from keyturn.api.rules import ApiModel, ListOf, Rule, TransitionRule
 from keyturn.api.secret_rules import LABEL_VALUE_PATTERN
 from keyturn.api.v1alpha1.apikey_spec import Scope
@@ -26,7 +26,6 @@ Text128 = Annotated[str, Field(max_length=128)]
 Text512 = Annotated[str, Field(max_length=512)]
 ObjectName = Annotated[str, Field(min_length=1, max_length=63)]
 Count = Annotated[int, Strict(), Field(ge=1, le=2**31 - 1, json_schema_extra=INT32), WholeNumber]
-LargeCount = Annotated[int, Strict(), Field(ge=1, le=10**15, json_schema_extra={"format": "int64"}), WholeNumber]
 
 
 class Approval(StrEnum):
