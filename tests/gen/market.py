@@ -198,11 +198,15 @@ class Market:
         return [str(each["metadata"]) for each in listed if each["metadata"]["name"] == "bystander" and each["metadata"]["generation"] != 1]
 
     def marks(self) -> dict[str, str]:
-        """resourceVersion of everything that Keyturn writes: it stays where nothing is written. ApiKeys' are of their status."""
+        """resourceVersion of everything that Keyturn writes: it stays where nothing is written. ApiKeys' are of their status.
+
+        Without the day of the last use, which comes whenever a verifier reports what was asked of it here.
+        """
         marks = {}
         for tenant in self.tenants:
             for name, apikey in tenant.apikeys().items():
-                marks[f"{tenant.namespace}/{name} status"] = str(apikey.get("status"))
+                status = {field: value for field, value in apikey.get("status", {}).items() if field != "lastUsedTime"}
+                marks[f"{tenant.namespace}/{name} status"] = str(status)
                 _, secret, record = tenant.team.marks(name, secret=apikey["spec"].get("secretName"))
                 marks |= {f"{tenant.namespace}/{name} secret": secret, f"{tenant.namespace}/{name} record": record}
         return marks
