@@ -27,6 +27,8 @@ def kubectl_installed(plane: Plane, request: pytest.FixtureRequest) -> Iterator[
     folder: Path = request.param
     plane.kubectl("apply", "--server-side", "-k", str(folder))
     yield folder
+    plane.kubectl("delete", "-k", str(folder), "--ignore-not-found", "--wait=false")
+    remove_crds(plane)
     plane.kubectl("delete", "-k", str(folder), "--ignore-not-found", "--wait=true", "--timeout=120s")
 
 

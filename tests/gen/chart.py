@@ -15,7 +15,7 @@ import yaml
 
 from gen.installed import ACCOUNT, SYSTEM
 from testbed.binaries import program
-from testbed.cluster import Cluster
+from testbed.cluster import Cluster, KubectlFailed
 
 Json = dict[str, Any]
 
@@ -23,6 +23,7 @@ CHART: Final = Path(__file__).parents[2] / "charts" / "keyturn"
 CURRENT: Final = str(yaml.safe_load((CHART / "Chart.yaml").read_text())["version"])
 RELEASE: Final = "keyturn"
 NOWHERE: Final = Path("/nonexistent/kubeconfig")
+NUDGES: Final = 6
 
 
 MADE_BY_HELM: Final = {
@@ -106,9 +107,21 @@ def older_chart(folder: Path, *, version: str = "0.0.9") -> Path:
 
 
 def remove_crds(cluster: Cluster) -> None:
-    """What an uninstall leaves, so that any version may be installed after it."""
+    """What an uninstall leaves, so that any version may be installed after it.
+
+    Now and then the API server does not come back to a CRD that goes, for minutes. A change of it makes it look again.
+    """
     crds = [f"customresourcedefinition/{file.name.removeprefix('keyturn.dev_').removesuffix('.yaml')}.keyturn.dev" for file in CRDS]
-    cluster.kubectl("delete", *crds, "--ignore-not-found", "--wait=true", "--timeout=120s")
+    for nudge in range(NUDGES):
+        try:
+            cluster.kubectl("delete", *crds, "--ignore-not-found", "--wait=true", "--timeout=30s")
+        except KubectlFailed as failed:
+            if "timed out" not in str(failed) or nudge == NUDGES - 1:
+                raise
+            going = [name for name in cluster.kubectl("get", "crds", "-o", "name").split() if name.endswith(".keyturn.dev")]
+            cluster.kubectl("annotate", "--overwrite", *going, f"example.com/nudge={nudge}")
+        else:
+            return
 
 
 def made(kind: str, api: str, spec: Json, *, name: str = ACCOUNT, labels: Json | None = None) -> Json:
