@@ -29,7 +29,7 @@ from keyturn.lifecycle.announcement import warnings_of
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.observed import ForeignSecret, NoSecret, Observed, UnreadableSecret
-from keyturn.lifecycle.plan import Waiting
+from keyturn.lifecycle.plan import SaveRecord, Waiting
 
 
 def status_of(seen: Observed, outcome: Outcome | None = None) -> ApiKeyStatus:
@@ -178,6 +178,16 @@ def test_a_transition_time_moves_with_the_status_of_its_condition_alone() -> Non
 )
 def test_the_observed_generation_moves_when_the_spec_was_acted_on(seen: Observed, outcome: Outcome, generation: int | None) -> None:
     assert status_of(seen, outcome).observed_generation == generation
+
+
+def test_a_status_names_the_versions_until_a_lost_record_is_written_again() -> None:
+    """The write was refused, status forgot, the operator was restarted: nothing was left to restore the record from, and the key died."""
+    healthy = status_of(observed(record(active(4)), ours(4)))
+    lost = observed(None, ours(4), of=apikey(status=status_to_json(healthy)))
+    refused = status_of(lost, Outcome(failed=FORBIDDEN, user_must_act=True))
+    assert (refused.active_version, refused.key_id, refused.versions) == (4, key_id(4), healthy.versions)
+    plan = decide(observed(None, ours(4), of=apikey(status=status_to_json(refused))))
+    assert [type(step) for step in plan.steps] == [SaveRecord]
 
 
 def test_a_warning_is_told_once_for_each_time_it_begins() -> None:

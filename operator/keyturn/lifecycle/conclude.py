@@ -52,7 +52,10 @@ class Outcome:
 
 
 def conclude(seen: Observed, plan: Plan, outcome: Outcome) -> ApiKeyStatus:
-    """The whole status as it should read now. Needs a living ApiKey."""
+    """The whole status as it should read now. Needs a living ApiKey.
+
+    Without a record it goes on naming the versions that it named: it is the other witness by which a lost record is restored.
+    """
     apikey = seen.apikey
     if apikey is None:
         raise ValueError("an ApiKey that is gone has no status")
@@ -60,6 +63,7 @@ def conclude(seen: Observed, plan: Plan, outcome: Outcome) -> ApiKeyStatus:
         return status_while_paused(apikey, now=seen.now)
     before = apikey.status or ApiKeyStatus()
     record = seen.record.record if isinstance(seen.record, GoodRecord) else None
+    active, kept = (record.active, ApiKeyStatus()) if record is not None else (None, before)
     case = situation(seen, apikey=apikey, record=record) if record is not None else None
     consent = case.consent if case is not None else consent_for(apikey, seen.product, record=None, settings=seen.settings)
     waits = bool(plan.steps) or (case is not None and case.wanted_staged is not None)
@@ -68,15 +72,15 @@ def conclude(seen: Observed, plan: Plan, outcome: Outcome) -> ApiKeyStatus:
     return ApiKeyStatus(
         observed_generation=apikey.metadata.generation if settled else before.observed_generation,
         observed_trigger=record.trigger if record else None,
-        active_version=record.active.number if record and record.active else None,
-        key_id=record.active.key_id if record and record.active else None,
+        active_version=active.number if active else kept.active_version,
+        key_id=active.key_id if active else kept.key_id,
         sealed=sealed_key(case) if case else None,
         secret_ref=SecretRef(name=apikey.secret_name) if apikey.spec.delivery is Delivery.SECRET else None,
         approved=_approved(consent, before, now=seen.now),
         effective=_effective(case) if case else before.effective,
-        versions=_versions(apikey, record) if record else (),
+        versions=_versions(apikey, record) if record else kept.versions,
         rollout=_rollout(case) if case else None,
-        last_rotation_time=_whole_second(record.active.active_time) if record and record.active else None,
+        last_rotation_time=_whole_second(active.active_time) if active else kept.last_rotation_time,
         next_rotation_time=_next_rotation_time(case) if case else None,
         last_used_time=_last_used_time(seen, before),
         conditions=conditions_of(seen, plan, outcome_failed=outcome.failed, stuck=outcome.user_must_act, case=case, consent=consent),

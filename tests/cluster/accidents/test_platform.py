@@ -134,6 +134,27 @@ def test_the_namespace_of_the_records_comes_back_with_every_record_and_no_key_di
     assert not platform.accepts(ended)
 
 
+def test_an_operator_that_forgot_the_records_writes_them_anew_and_no_key_dies(platform: Platform) -> None:
+    """It was started anew without their namespace, which it refuses, and finds an empty one."""
+    team = platform.team
+    ended, kept, other = issue_two(platform)
+    delete_records_namespace(platform, kept, other)
+    team.operator.kill()
+    team.operator.restart()
+    assert team.operator.wait_exit() == 4
+    assert platform.logged("Missing permission", f"in namespace {RECORDS}")
+    platform.install_again()
+    team.operator.restart()
+    for name in ("billing", "orders"):
+        team.wait_until(lambda name=name: team.find_record(name) is not None, about=name, what="the record is back", patience=60.0)
+    platform.stay_accepted(kept, other, seconds=3.0)
+    assert (team.secret("billing").token, team.secret("orders").token) == (kept, other)
+    team.request_rotation("orders")
+    team.wait_ready("orders", version=2, patience=60.0)
+    platform.wait_accepted(kept, team.secret("orders").token)
+    assert not platform.accepts(ended)
+
+
 def issue_two(platform: Platform) -> tuple[str, str, str]:
     """A token of `billing` that was replaced, the one in its place, and one of `orders`."""
     team, ended = platform.team, platform.issue("billing")
