@@ -86,6 +86,10 @@ def open_observatory(folder: Path) -> Iterator[Observatory]:
             Team(plane, api, name, leader, records_namespace=RECORDS, system_namespace=SYSTEM) for name in ("team-shop", "team-refused")
         )
         _make_situations(team, refused)
+        team.issue("erased")
+        scratch = folder / "records-webhook"
+        scratch.mkdir()
+        ends.enter_context(denying_webhook(api, RECORDS, resource="secrets", scratch=scratch))
         _make_situations_of_verifiers(team, verifiers["good"])
         yield Observatory(prometheus, team, leader, operators["standby"])
 
@@ -174,7 +178,7 @@ def _targets(processes: Mapping[str, KeyturnProcess], job: str) -> list[Target]:
 
 def _make_situations(team: Team, refused: Team) -> None:
     """One ApiKey for each thing that can be the matter, and one that is fine."""
-    _wait_for_refusals(refused)
+    _wait_for_refusals(refused, refused.namespace)
     refused.apply_apikey("denied")
     team.create(foreign_secret("taken"))
     team.apply_apikey("taken")
@@ -197,10 +201,8 @@ def _make_situations(team: Team, refused: Team) -> None:
 
 
 def _make_situations_of_verifiers(team: Team, verifier: VerifierProcess) -> None:
-    """A record that somebody deletes, and a client that asks for what its key may not."""
-    team.issue("erased")
-    team.annotate_apikey("erased", "keyturn.dev/paused", "true")
-    team.wait_says("erased", "Paused", "True", "Paused")
+    """A record that somebody deletes and that cannot be written again, and a client that asks for what its key may not."""
+    _wait_for_refusals(team, RECORDS)
     token = team.secret("fine").token
     wait_until(lambda: verifier.check(token).status == HTTPStatus.OK, patience=20.0, what="the verifier to know the key")
     team.api.delete(team.record_path("erased"))
@@ -208,12 +210,12 @@ def _make_situations_of_verifiers(team: Team, verifier: VerifierProcess) -> None
         verifier.check(token, path="/verify?scope=reports:read")
 
 
-def _wait_for_refusals(team: Team) -> None:
+def _wait_for_refusals(team: Team, namespace: str) -> None:
     """The API server takes a moment to notice a new webhook."""
 
     def is_refused() -> bool:
         try:
-            team.api.ask("POST", f"/api/v1/namespaces/{team.namespace}/secrets?dryRun=All", {"metadata": {"name": "probe"}})
+            team.api.ask("POST", f"/api/v1/namespaces/{namespace}/secrets?dryRun=All", {"metadata": {"name": "probe"}})
         except ApiFailed as failure:
             return "denied the request" in str(failure)
         return False

@@ -63,11 +63,8 @@ class Floor:
         room = {namespace: min(count, self.share - busy[namespace]) for namespace, count in lines.items()}
         assert self.may_start == len(self.urgent) + sum(room.values()), "exactly as many may start as there is room for"
         assert len(self.turns) == len(self.waiting) + len(self.urgent)
-        for namespace, more in room.items():
-            if more:
-                self.passed_over.setdefault(namespace, Counter())
-            else:
-                self.passed_over.pop(namespace, None)
+        could_start = {namespace for namespace, more in room.items() if more}  # not one whose last key became urgent
+        self.passed_over = {namespace: self.passed_over.get(namespace, Counter()) for namespace in could_start}
 
 
 @given(share=st.integers(1, 3), steps=WHAT)

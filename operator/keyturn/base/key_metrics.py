@@ -27,6 +27,7 @@ UNKNOWN_REASONS: Final = ("Paused",)
 STALLED_REASONS: Final = (
     "AccessLost",
     "AdmissionDenied",
+    "AudienceTaken",
     "DigestElsewhere",
     "DigestEnded",
     "DigestOutOfOrder",
