@@ -1,4 +1,4 @@
-"""Whose turn it is to be looked at, as laws: never too many a second, nobody forgotten, whoever comes and goes."""
+"""Whose turn it is to be looked at, as laws: never too many a second, nobody forgotten, no namespace late because of another."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ INTERVAL = 60.0
 SLACK = 1e-6
 
 
-def key(number: int) -> Key:
-    return Key("shop", f"key-{number}")
+def key(number: int, namespace: str = "shop") -> Key:
+    return Key(namespace, f"key-{number}")
 
 
 @dataclass(slots=True)
@@ -41,12 +41,20 @@ class Simulation:
     def looks_at(self, where: Key) -> list[float]:
         return [at for at, looked in self.looks if looked == where]
 
+    def longest_wait(self, where: Key) -> float:
+        times = [0.0, *self.looks_at(where), self.now]
+        return max(later - earlier for earlier, later in itertools.pairwise(times))
 
-def simulated(*, rate: float, keys: int) -> Simulation:
+
+def simulated(*, rate: float, keys: int, namespace: str = "shop") -> Simulation:
     simulation = Simulation(LookRounds(rate=rate, interval=INTERVAL))
-    for number in range(keys):
-        simulation.rounds.look_soon(key(number), 0.0)
+    add(simulation, namespace, keys)
     return simulation
+
+
+def add(simulation: Simulation, namespace: str, keys: int) -> None:
+    for number in range(keys):
+        simulation.rounds.look_soon(key(number, namespace), simulation.now)
 
 
 RATES = st.floats(min_value=0.1, max_value=20.0)
@@ -72,9 +80,54 @@ def test_everybody_is_looked_at_in_time_whoever_comes_and_goes(rate: float, keys
         simulation.run(pause)
     longest = INTERVAL + (keys + 31) / rate + SLACK * 100
     simulation.run(longest)
-    for number in range(keys):
-        times = [0.0, *simulation.looks_at(key(number)), simulation.now]
-        assert max(later - earlier for earlier, later in itertools.pairwise(times)) <= longest
+    assert all(simulation.longest_wait(key(number)) <= longest for number in range(keys))
+
+
+@given(rate=RATES, sizes=st.lists(st.integers(1, 40), min_size=1, max_size=6), events=EVENTS)
+def test_how_long_a_secret_waits_depends_on_its_own_namespace_and_on_how_many_there_are(
+    rate: float, sizes: list[int], events: list[tuple[str, int, float]]
+) -> None:
+    """Not on how many Secrets the others have, nor on what becomes of those."""
+    simulation = simulated(rate=rate, keys=0)
+    for number, keys in enumerate(sizes):
+        add(simulation, f"tenant-{number}", keys)
+    add(simulation, "noisy", 300)
+    for what, number, pause in events:
+        act(simulation, what, number, namespace="noisy")
+        simulation.run(pause)
+    bounds = [INTERVAL + (keys * (len(sizes) + 1) + 1) / rate + SLACK * 100 for keys in sizes]
+    simulation.run(max(bounds))
+    for number, (keys, bound) in enumerate(zip(sizes, bounds, strict=True)):
+        assert all(simulation.longest_wait(key(each, f"tenant-{number}")) <= bound for each in range(keys))
+
+
+@given(rate=RATES, tenants=st.integers(1, 5), keys=st.integers(1, 5))
+def test_no_turn_is_lost_while_anybody_is_due(rate: float, tenants: int, keys: int) -> None:
+    """The large namespace gets what the small ones leave."""
+    simulation = simulated(rate=rate, keys=1500, namespace="noisy")
+    for number in range(tenants):
+        add(simulation, f"tenant-{number}", keys)
+    simulation.run(INTERVAL)
+    assert len(simulation.looks) >= math.floor(INTERVAL * rate * 0.99)
+
+
+def test_a_tenant_of_three_is_looked_at_each_minute_beside_one_of_ten_thousand() -> None:
+    simulation = simulated(rate=4.0, keys=10_000, namespace="noisy")
+    add(simulation, "shop", 3)
+    simulation.run(20 * INTERVAL)
+    for number in range(3):
+        times = simulation.looks_at(key(number))
+        assert len(times) >= 19
+        assert all(later - earlier <= INTERVAL + 2 / 4.0 + SLACK for earlier, later in itertools.pairwise(times))
+
+
+def test_whoever_joins_late_waits_for_one_turn_of_each_namespace_and_not_for_their_backlog() -> None:
+    simulation = simulated(rate=1.0, keys=1000, namespace="noisy")
+    simulation.run(600.0)
+    simulation.rounds.look_soon(key(1), simulation.now)
+    began = simulation.now
+    simulation.run(3.0)
+    assert simulation.looks_at(key(1))[0] - began <= 2.0 + SLACK
 
 
 @pytest.mark.parametrize(("keys", "rate", "expected"), [(10, 4.0, 60.0), (240, 4.0, 60.0), (1000, 4.0, 250.0)])
@@ -117,14 +170,28 @@ def test_a_key_that_is_written_all_the_time_takes_no_memory() -> None:
     rounds = LookRounds(rate=4.0, interval=INTERVAL)
     for second in range(100_000):
         rounds.note_look(key(second % 3), float(second))
-    assert len(rounds._heap) < 200
+    assert len(rounds._secrets["shop"]._heap) < 200
+    assert len(rounds._resting._heap) < 200
 
 
-def act(simulation: Simulation, what: str, number: int) -> None:
+def test_a_namespace_whose_last_secret_went_is_forgotten() -> None:
+    rounds = LookRounds(rate=4.0, interval=INTERVAL)
+    for namespace in ("shop", "hall"):
+        rounds.look_soon(key(1, namespace), 0.0)
+    assert rounds.take(0.0) is not None
+    for namespace in ("shop", "hall"):
+        rounds.forget(key(1, namespace))
+    assert (rounds.take(1.0), rounds.wait(1.0)) == (None, math.inf)
+    assert not rounds._secrets
+    assert not rounds._in_turn
+    assert not rounds._resting
+
+
+def act(simulation: Simulation, what: str, number: int, *, namespace: str = "shop") -> None:
     match what:
         case "soon":
-            simulation.rounds.look_soon(key(number), simulation.now)
+            simulation.rounds.look_soon(key(number, namespace), simulation.now)
         case "seen":
-            simulation.rounds.note_look(key(number), simulation.now)
+            simulation.rounds.note_look(key(number, namespace), simulation.now)
         case _:
-            simulation.rounds.forget(key(number))
+            simulation.rounds.forget(key(number, namespace))

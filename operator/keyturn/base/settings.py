@@ -115,10 +115,12 @@ class Settings(BaseModel):
         description="guarded: reads only Keyturn's own Secrets, by the right to patch them; watch: has the right to read all Secrets",
     )
     secret_look_rate: float = Field(
-        4.0, gt=0, description="Credential Secrets that are looked at a second, at most, to find what others did to them (guarded)"
+        4.0,
+        gt=0,
+        description="Credential Secrets looked at a second, at most, to find what others did to them; namespaces take turns (guarded)",
     )
     secret_look_interval: Duration = Field(
-        timedelta(minutes=1), description="How often each credential Secret is looked at, where there are few (guarded)"
+        timedelta(minutes=1), description="How often each credential Secret is looked at, where its namespace has few (guarded)"
     )
     fence_check_interval: Duration = Field(
         timedelta(minutes=1), ge=timedelta(milliseconds=100), description="How often the admission policies are tried (guarded)"

@@ -1,18 +1,22 @@
 """Which credential Secret to look at next, where none is watched: each once in an interval, never more than so many a second.
 
-Times are seconds of any clock that only goes forward. Whoever has waited longest is next, so nobody starves: with n Secrets each is
-looked at again within the interval or n / rate seconds, whichever is longer.
+Times are seconds of any clock that only goes forward. Where more are due than the rate allows, namespaces take turns, and within one
+whoever has waited longest is next: of n namespaces, one with k Secrets sees each of them again within the interval and k * n / rate
+seconds, however many the others have.
 """
 
 from __future__ import annotations
 
 import heapq
-from typing import Final
+from collections import OrderedDict
+from typing import Final, Generic, TypeVar
 
 from keyturn.base.names import Key
 
+T = TypeVar("T", Key, str)
+
 SPARE: Final = 64
-"""Entries of the heap that may be out of date before it is made anew."""
+"""Entries of a heap that may be out of date before it is made anew."""
 
 
 class LookRounds:
@@ -21,55 +25,113 @@ class LookRounds:
     def __init__(self, *, rate: float, interval: float) -> None:
         self._pause = 1 / rate
         self._interval = interval
-        self._due: dict[Key, float] = {}
-        self._heap: list[tuple[float, Key]] = []
-        """Also entries that are no longer so: `_due` knows."""
+        self._secrets: dict[str, _DueTimes[Key]] = {}
+        """By namespace; none is empty."""
+        self._resting = _DueTimes[str]()
+        """Namespaces, by when the first of their Secrets is due."""
+        self._in_turn: OrderedDict[str, None] = OrderedDict()
+        """Namespaces with something due, in order; what was due may have been seen meanwhile."""
         self._free_at = float("-inf")
 
     def __len__(self) -> int:
-        return len(self._due)
+        return sum(len(secrets) for secrets in self._secrets.values())
 
     def __contains__(self, where: Key) -> bool:
-        return where in self._due
+        return where in self._secrets.get(where.namespace, ())
 
     def note_look(self, where: Key, now: float) -> None:
         """It was seen, or written, just now."""
         self._expect(where, now + self._interval)
 
     def look_soon(self, where: Key, now: float) -> None:
-        """Nobody has looked at it yet: in its turn, and before those that were seen."""
-        if where not in self._due:
+        """Nobody has looked at it yet: in its turn, and before those of its namespace that were seen."""
+        if where not in self:
             self._expect(where, now)
 
     def forget(self, where: Key) -> None:
         """It is of no interest any more."""
-        self._due.pop(where, None)
+        secrets = self._secrets.get(where.namespace)
+        if secrets is None:
+            return
+        secrets.drop(where)
+        if secrets:
+            self._keep_place(where.namespace, secrets)
+            return
+        del self._secrets[where.namespace]
+        self._in_turn.pop(where.namespace, None)
+        self._resting.drop(where.namespace)
 
     def take(self, now: float) -> Key | None:
         """Whose turn it is; None: nobody's. Counts as looked at."""
         if now < self._free_at:
             return None
-        head = self._head()
-        if head is None or head[0] > now:
+        namespace = self._next_namespace(now)
+        if namespace is None:
             return None
-        where = head[1]
+        _, where = self._secrets[namespace].first()
         self._free_at = now + self._pause
+        self._in_turn.move_to_end(namespace)
         self.note_look(where, now)
         return where
 
     def wait(self, now: float) -> float:
         """Seconds until it may be somebody's turn, as things are; infinite: there is nobody."""
-        head = self._head()
-        return float("inf") if head is None else max(0.0, head[0] - now, self._free_at - now)
+        if self._next_namespace(now) is not None:
+            return max(0.0, self._free_at - now)
+        return max(self._resting.first()[0], self._free_at) - now if self._resting else float("inf")
 
     def _expect(self, where: Key, due: float) -> None:
-        self._due[where] = due
-        heapq.heappush(self._heap, (due, where))
+        secrets = self._secrets.setdefault(where.namespace, _DueTimes())
+        secrets.put(where, due)
+        self._keep_place(where.namespace, secrets)
+
+    def _keep_place(self, namespace: str, secrets: _DueTimes[Key]) -> None:
+        if namespace not in self._in_turn:
+            self._resting.put(namespace, secrets.first()[0])
+
+    def _next_namespace(self, now: float) -> str | None:
+        while self._resting and (head := self._resting.first())[0] <= now:
+            self._resting.drop(head[1])
+            self._in_turn[head[1]] = None
+        while self._in_turn:
+            namespace = next(iter(self._in_turn))
+            due, _ = self._secrets[namespace].first()
+            if due <= now:
+                return namespace
+            del self._in_turn[namespace]
+            self._resting.put(namespace, due)
+        return None
+
+
+class _DueTimes(Generic[T]):
+    """Things by when they are due: a heap whose stale entries are passed over, and swept out when they are the majority."""
+
+    def __init__(self) -> None:
+        self._due: dict[T, float] = {}
+        self._heap: list[tuple[float, T]] = []
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def __contains__(self, what: T) -> bool:
+        return what in self._due
+
+    def put(self, what: T, due: float) -> None:
+        """It is due then, and no more when it was before."""
+        if self._due.get(what) == due:
+            return
+        self._due[what] = due
+        heapq.heappush(self._heap, (due, what))
         if len(self._heap) > 2 * len(self._due) + SPARE:
-            self._heap = [(due, where) for where, due in self._due.items()]
+            self._heap = [(due, what) for what, due in self._due.items()]
             heapq.heapify(self._heap)
 
-    def _head(self) -> tuple[float, Key] | None:
-        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+    def drop(self, what: T) -> None:
+        """It is never due."""
+        self._due.pop(what, None)
+
+    def first(self) -> tuple[float, T]:
+        """The earliest; there must be one."""
+        while self._due.get(self._heap[0][1]) != self._heap[0][0]:
             heapq.heappop(self._heap)
-        return self._heap[0] if self._heap else None
+        return self._heap[0]
