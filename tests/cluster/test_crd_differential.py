@@ -247,6 +247,8 @@ def corners_of_a_product() -> Iterator[Json]:
     ]
     for source, selector in product((None, "Same", "All", "Selector"), selectors):
         yield {**PRODUCT, "access": {"namespaces": {"from": source, "selector": selector}}}
+    for audience in ("default", "defaults", "Default", ""):
+        yield {**PRODUCT, "audience": audience}
 
 
 def test_every_rule_of_a_product_is_the_same(server: Server) -> None:

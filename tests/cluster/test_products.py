@@ -144,6 +144,7 @@ def test_what_is_settled_is_not_written_again(team: Team, owner: Owner, api: Api
 @pytest.mark.parametrize(
     ("spec", "complaint"),
     [
+        ({"audience": "default"}, "audience default is that of every key without a product"),
         ({"defaultPlan": "gold"}, "defaultPlan must name one of plans"),
         ({"plans": [{"name": "basic", "scopes": ["nonsense"]}]}, "a plan may only offer scopes that the product declares"),
         ({"access": {"namespaces": {"from": "Selector"}}}, "selector goes with from: Selector"),

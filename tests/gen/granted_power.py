@@ -41,7 +41,7 @@ def granted(namespace: str, name: str, spec: Json, *, products: Mapping[str, Jso
     if product is None:
         return Granted("", frozenset([NOTHING]))
     audience = str(product["audience"])
-    if not _admits(product, home, namespace, labels):
+    if audience == DEFAULT_AUDIENCE or not _admits(product, home, namespace, labels):
         return Granted(audience, frozenset([NOTHING]))
     open_plans = {each["name"]: each for each in product["plans"] if _is_open(product, each, namespace, name)}
     scopes = {plan: _scopes(product, each, spec, namespace, name) for plan, each in open_plans.items()}

@@ -6,7 +6,8 @@ from typing import Final
 
 from gen import verifying
 from keyturn.base.clock import utc_now
-from keyturn.keys.record import DEFAULT_AUDIENCE, Record
+from keyturn.base.names import DEFAULT_AUDIENCE
+from keyturn.keys.record import Record
 from keyturn.keys.token_format import format_token
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.limits import LocalLimiter

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any, Final
 
+from gen.granted_power import DEFAULT_AUDIENCE
 from gen.market import AUDIENCES, PRIVATE, SCOPES, Market
 from gen.tenancy import Owner, Tenant
 from gen.tenant_tricks import TRICKS
+from testbed.cluster import ApiFailed
 
 Json = dict[str, Any]
 
@@ -74,11 +77,13 @@ def _maybe(chance: Random, name: str, value: object) -> Json:
 
 
 def owner_acts(chance: Random, market: Market) -> None:
-    """He offers something else, or nothing."""
+    """He offers something else, or nothing, or his API to everybody by a slip."""
     number = chance.randrange(len(AUDIENCES))
     owner = market.owners[number]
     if owner.word and chance.random() < 0.1:
         owner.withdraws()
+        with suppress(ApiFailed):  # nobody has an audience that every key without a product has
+            owner.offers(product(chance, market, audience=DEFAULT_AUDIENCE))
     else:
         owner.offers(product(chance, market, audience=AUDIENCES[number]))
 

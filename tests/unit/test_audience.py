@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from gen.lifecycle import NOW, SETTINGS
+from gen.lifecycle import NOW, SETTINGS, apikey
 from gen.products import consumer, found, grant, product
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
@@ -32,6 +34,13 @@ def test_the_oldest_has_it_and_of_equally_old_ones_the_first_by_name() -> None:
     assert owner_among([young, old]) == old.key
     assert owner_among([made(Key("b", "a"), age=1), made(Key("a", "z"), age=1), made(Key("a", "y"), age=1)]) == Key("a", "y")
     assert owner_among([]) is None
+
+
+def test_no_product_has_the_audience_of_keys_without_a_product() -> None:
+    """Any tenant's empty ApiKey opened what the product's owner approves key by key."""
+    anybodys = consent_for(apikey(), None, record=None, settings=SETTINGS).power.audience
+    with pytest.raises(ValidationError, match=f"audience {anybodys} is that of every key without a product"):
+        product(audience=anybodys)
 
 
 def test_a_key_of_a_product_whose_audience_is_anothers_gets_nothing_and_is_told_whose_it_is() -> None:

@@ -32,6 +32,8 @@ ROOT_TYPE: Final = "keyturn.dev/root"
 TOKEN_DATA_KEY: Final = "api-key"
 PREVIOUS_TOKEN_DATA_KEY: Final = "previous-api-key"
 FIELD_MANAGER: Final = "keyturn"
+DEFAULT_AUDIENCE: Final = "default"
+"""Of keys without a product, which whoever may create an ApiKey has; so no product may have it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

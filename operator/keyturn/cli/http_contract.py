@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
 
+from keyturn.base.names import DEFAULT_AUDIENCE
 from keyturn.cli.documents import render
 from keyturn.cli.http_answers import SCOPE, HttpAnswer, every_answer
-from keyturn.keys.record import DEFAULT_AUDIENCE
 from keyturn.keys.token_format import KEY_ID_LENGTH
 from keyturn.verifier.answers import PROBLEM_JSON
 from keyturn.verifier.service.gatekeeper import TOKEN_AUDIENCE, TOKEN_HEADER

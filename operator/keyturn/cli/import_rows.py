@@ -15,10 +15,9 @@ from datetime import datetime
 from typing import Final
 
 from keyturn.base.errors import KeyturnError
-from keyturn.base.names import Key
+from keyturn.base.names import DEFAULT_AUDIENCE, Key
 from keyturn.cli.manifest import Wish, apikey_manifest, expiration_time, mistakes_in
 from keyturn.keys.digest import derived_key_id, digest_token, is_digest
-from keyturn.keys.record import DEFAULT_AUDIENCE
 from keyturn.keys.strength import LEAST_BITS, strength_of
 from keyturn.keys.token_format import Token, parse_token
 

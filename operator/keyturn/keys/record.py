@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from keyturn.base.names import DEFAULT_AUDIENCE
 from keyturn.base.version_state import Cause, VersionState
 
 FORMAT: Final = 1
-DEFAULT_AUDIENCE: Final = "default"
 DEAD_LIMIT: Final = 50
 
 

@@ -16,9 +16,9 @@ from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.api.v1alpha1.apiproduct_spec import Approval, Grant, OnAccessLost, Plan
 from keyturn.api.v1alpha1.conditions import Reason
-from keyturn.base.names import Key
+from keyturn.base.names import DEFAULT_AUDIENCE, Key
 from keyturn.base.settings import Settings
-from keyturn.keys.record import DEFAULT_AUDIENCE, Limits, PeriodQuota, Record
+from keyturn.keys.record import Limits, PeriodQuota, Record
 from keyturn.lifecycle.admission import admits, labels_hidden, needs_labels
 from keyturn.lifecycle.audience import taken_by
 from keyturn.lifecycle.plan import Waiting

@@ -16,7 +16,7 @@ from hmac import compare_digest
 from ipaddress import IPv6Address, ip_address
 from typing import Final, Protocol
 
-from keyturn.keys.record import DEFAULT_AUDIENCE
+from keyturn.base.names import DEFAULT_AUDIENCE
 from keyturn.keys.token_format import BODY_LENGTH, KEY_ID_LENGTH, MAXIMUM_LENGTH, MINIMUM_LENGTH, Token, parse_token
 from keyturn.verifier.live_key import DIGEST_SIZE, LiveKey, Network, Power, Terms
 from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal, Refused

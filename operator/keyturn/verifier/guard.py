@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from keyturn.base.clock import Clock
-from keyturn.keys.record import DEFAULT_AUDIENCE
+from keyturn.base.names import DEFAULT_AUDIENCE
 from keyturn.verifier.check import Asked, View, check
 from keyturn.verifier.limits import Limiter
 from keyturn.verifier.presented import AUTHORIZATION, Presented, Sources, find_token

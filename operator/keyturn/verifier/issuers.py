@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from keyturn.base.errors import KeyturnError
-from keyturn.keys.record import DEFAULT_AUDIENCE
+from keyturn.base.names import DEFAULT_AUDIENCE
 from keyturn.verifier.check import Asked
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]

@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 
 from keyturn.base.clock import Clock, utc_now
 from keyturn.base.log_output import get_logger
-from keyturn.keys.record import DEFAULT_AUDIENCE
+from keyturn.base.names import DEFAULT_AUDIENCE
 from keyturn.keys.verification_keys import DATA_KEY, VerificationKeys, VerificationKeysDamaged
 from keyturn.verifier.guard import Guard, Tokens
 from keyturn.verifier.limits import Limiter, LocalLimiter

@@ -14,6 +14,7 @@ from keyturn.api.field_types import INT32, DropsNulls, GoDuration, LargeCount, W
 from keyturn.api.rules import ApiModel, ListOf, Rule, TransitionRule
 from keyturn.api.secret_rules import LABEL_VALUE_PATTERN
 from keyturn.api.v1alpha1.apikey_spec import Scope
+from keyturn.base.names import DEFAULT_AUDIENCE
 
 NAME_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 PREFIX_PATTERN = "^[a-z0-9]+(_[a-z0-9]+)?$"
@@ -268,7 +269,8 @@ class ApiProductSpec(ApiModel):
     documentation: Documentation | None = None
     """Where the API is described."""
     audience: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=AUDIENCE_PATTERN)]
-    """What gateways ask for: a key of another product is a 401 there. Immutable, since it stands in every signed record."""
+    """What gateways ask for: a key of another product is a 401 there. Immutable, since it stands in every signed record. Not default,
+    which keys without a product have."""
     key_prefix: Annotated[str, StringConstraints(min_length=2, max_length=16, pattern=PREFIX_PATTERN)] | None = None
     """How keys of the product begin, for example acme: keys of it are found by secret scanners. Unset: the operator's, kt."""
     scopes: Annotated[tuple[ProductScope, ...], Field(min_length=1, max_length=128), ListOf(keys=("name",))]
@@ -283,6 +285,13 @@ class ApiProductSpec(ApiModel):
     """How verifiers treat keys of the product."""
 
     RULES: ClassVar = (
+        Rule["ApiProductSpec"](
+            f"self.audience != '{DEFAULT_AUDIENCE}'",
+            f"audience {DEFAULT_AUDIENCE} is that of every key without a product, so whoever may create an ApiKey would be let in:"
+            " choose another name and have gateways ask for it",
+            lambda self: self.audience != DEFAULT_AUDIENCE,
+            ".audience",
+        ),
         Rule["ApiProductSpec"](
             "!has(self.defaultPlan) || self.plans.exists(p, p.name == self.defaultPlan)",
             "defaultPlan must name one of plans",

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
-from keyturn.keys.record import DEFAULT_AUDIENCE
+from keyturn.base.names import DEFAULT_AUDIENCE
 from keyturn.verifier.check import Asked
 
 VERIFY: Final = b"/verify"

@@ -11,7 +11,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
-from keyturn.keys.record import DEFAULT_AUDIENCE
+from keyturn.base.names import DEFAULT_AUDIENCE
 from keyturn.verifier.answers import answer_to, limit_headers
 from keyturn.verifier.check import Asked
 from keyturn.verifier.guard import Guard, Judged
