@@ -228,6 +228,16 @@ def test_what_is_there_already_is_not_asked_about_again(api: Api, jane: Api, nam
     api.merge(f"{path}/theirs", {"metadata": {"finalizers": None}})
 
 
+def test_who_asked_for_no_scope_and_asks_for_all_is_asked_about(api: Api, jane: Api, namespace: str, payments: str) -> None:
+    """Scopes that are not set are all that was approved: leaving an empty list out widens."""
+    path = f"{APIKEYS}/namespaces/{namespace}/apikeys"
+    api.ask("POST", path, apikey("none", product="cards", namespace=payments, scopes=[]))
+    jane.merge(f"{path}/none", {"metadata": {"labels": {"a": "b"}}})
+    with pytest.raises(ApiFailed, match=CONSUME):
+        jane.merge(f"{path}/none", {"spec": {"scopes": None}})
+    assert api.ask("GET", f"{path}/none")["spec"]["scopes"] == []
+
+
 def test_the_gitops_group_needs_no_verb(plane: Plane, namespace: str, payments: str) -> None:
     plane.kubectl("-n", namespace, "create", "rolebinding", "argo", "--clusterrole=edit", "--group=keyturn:gitops")
     argo = Api(plane.login, user="argo", group="keyturn:gitops")
