@@ -12,7 +12,7 @@ from gen.lifecycle import active, record
 from gen.records import records
 from keyturn.base.version_state import Cause
 from keyturn.keys.record import FORMAT, Record
-from keyturn.keys.record_encoding import RecordDamaged, RecordTooNew, decode_record, encode_record, holds_key_of
+from keyturn.keys.record_encoding import RecordDamaged, RecordTooNew, decode_record, encode_record
 
 SMALL = Record(installation="i", namespace="team-a", name="billing", uid="u", serial=1, change="Staged", highest=0)
 VALUES: st.SearchStrategy[object] = (
@@ -34,14 +34,6 @@ def test_what_is_absent_takes_no_room_and_order_is_stable(record: Record) -> Non
     assert all(value not in (None, [], {}) and value is not False for value in fields.values())
     least = json.loads(encode_record(SMALL))
     assert [name for name in fields if name in least] == [*least]
-
-
-@given(records(), st.none() | st.just("billing-api/invoices"))
-@example(replace(SMALL, trigger='","product":"evil/api","versions":[{"'), None)
-def test_whose_key_is_in_force_can_be_told_without_decoding(record: Record, product: str | None) -> None:
-    """Whatever people write into the texts that a record keeps."""
-    of_product = replace(record, product=product)
-    assert holds_key_of(encode_record(of_product)) == (product if of_product.versions else None)
 
 
 def test_the_audience_is_always_written() -> None:

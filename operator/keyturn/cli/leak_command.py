@@ -117,12 +117,14 @@ async def _is_the_one(client: Client, deps: Deps, owner: Key, *, key_id: str, di
     """False: the record knows the key ID with another digest. True also where it cannot be compared: better one revoked too many."""
     from keyturn.cluster.api_errors import Forbidden, NotFound
     from keyturn.cluster.record_secrets import RecordSecrets
-    from keyturn.keys.record_encoding import RecordDamaged, RecordTooNew, decode_record
+    from keyturn.keys.record_peek import readable_record
 
     try:
         stored = await RecordSecrets(client, namespace=records_namespace).read(owner)
-        versions = decode_record(stored.value.data).versions
-    except (Forbidden, NotFound, RecordDamaged, RecordTooNew):
+        record = readable_record(stored.value.data)
+    except (Forbidden, NotFound):
+        record = None
+    if record is None:
         deps.console.warn("The record cannot be read, so the digest was not compared")
         return True
-    return all(entry.digest == digest for entry in versions if entry.key_id == key_id)
+    return all(entry.digest == digest for entry in record.versions if entry.key_id == key_id)

@@ -26,8 +26,7 @@ from keyturn.cluster.apikeyrevocations import object_path as revocation_path
 from keyturn.cluster.apikeys import list_apikeys, object_path
 from keyturn.cluster.raw import mapping_of, text_of
 from keyturn.cluster.record_secrets import list_records
-from keyturn.keys.record import Record
-from keyturn.keys.record_encoding import RecordDamaged, RecordTooNew, decode_record
+from keyturn.keys.record_peek import readable_record
 
 if TYPE_CHECKING:
     from keyturn.cli.audit_history import AuditHistory
@@ -68,7 +67,9 @@ class Recovering:
 
     async def _found(self, history: AuditHistory) -> list[Correction]:
         records = [
-            record for _, entry in await list_records(self.client, namespace=self.records_namespace) if (record := _read(entry.value.data))
+            record
+            for _, entry in await list_records(self.client, namespace=self.records_namespace)
+            if (record := readable_record(entry.value.data))
         ]
         self.deps.console.say(f"Compared with {len(records)} verifier records in {self.records_namespace}")
         views = {(view.namespace, view.name): view for view in map(decode_apikey, await list_apikeys(self.client, ""))}
@@ -128,7 +129,7 @@ class Recovering:
         end = time.monotonic() + _PATIENCE
         while wanted:
             for key, entry in await list_records(self.client, namespace=self.records_namespace):
-                record = _read(entry.value.data)
+                record = readable_record(entry.value.data)
                 if record is not None and record.highest >= wanted.get(key, record.highest + 1):
                     del wanted[key]
             if wanted and time.monotonic() >= end:
@@ -161,13 +162,6 @@ class Recovering:
             self.deps.console.say(f"{said}{would}" if found else "The records know everything that the audit log knows")
         if restored:
             self.deps.console.say(f"{len(restored)} revocations were missing{would}")
-
-
-def _read(data: bytes) -> Record | None:
-    try:
-        return decode_record(data)
-    except (RecordDamaged, RecordTooNew):
-        return None
 
 
 def _name_of(manifest: Mapping[str, object]) -> str:

@@ -15,7 +15,7 @@ from keyturn.cli.failure import failure_of, worst
 from keyturn.cluster.api_errors import Forbidden, NotFound
 from keyturn.cluster.raw import texts_of
 from keyturn.cluster.record_secrets import RecordSecrets, StoredRecord, list_records
-from keyturn.keys.record_encoding import serial_in
+from keyturn.keys.record_peek import serial_in
 from keyturn.keys.verification_keys import CONFIG_MAP_NAME, VerificationKeys, VerificationKeysDamaged
 
 if TYPE_CHECKING:

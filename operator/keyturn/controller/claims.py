@@ -6,7 +6,6 @@ loop. The records are read for this once, when the first such ApiKey is looked a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
@@ -17,13 +16,11 @@ from keyturn.base.names import Key
 from keyturn.cluster.cache import Cache
 from keyturn.cluster.record_secrets import StoredRecord
 from keyturn.keys.record import Record
+from keyturn.keys.record_peek import imported_digests_in, key_ids_in
 from keyturn.lifecycle.imported import is_grave_of, key_id_of
 
 RESERVED: Final = MINUTE
 """How long a key waits for the record of the ApiKey that asked for it first."""
-# No text in a record can look like this: a quotation mark inside of one has a backslash before it.
-_KEY_IDS: Final = re.compile(rb'"keyID":"([A-Za-z0-9]+)"')
-_DIGESTS: Final = re.compile(rb'"digest":"([$]sha256[$][A-Za-z0-9_-]{43})"')
 
 
 class Claims:
@@ -84,9 +81,8 @@ class Claims:
         holders: dict[str, Key] = {}
         for key, entry in self._records.entries().items():
             data = entry.value.data
-            marks = _KEY_IDS.findall(data) + (_DIGESTS.findall(data) if b'"Imported"' in data else [])
-            for mark in marks:
-                holders[mark.decode()] = min(key, holders.get(mark.decode(), key))
+            for mark in key_ids_in(data) | imported_digests_in(data):
+                holders[mark] = min(key, holders.get(mark, key))
         return holders
 
 

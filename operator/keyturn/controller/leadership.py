@@ -42,7 +42,7 @@ from keyturn.controller.sweep import sweep_forever
 from keyturn.controller.verifiers import Verifiers
 from keyturn.controller.witnesses import EarlierTerm, Witnesses
 from keyturn.controller.workqueue import WorkQueue
-from keyturn.keys.record_encoding import holds_key_of, serial_in
+from keyturn.keys.record_peek import holds_key_of, serial_in
 from keyturn.lifecycle.look_rounds import LookRounds
 from keyturn.lifecycle.pacing import RotationPacer
 

@@ -7,7 +7,6 @@ the status follows the records and what verifiers say they have in force.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,7 +27,7 @@ from keyturn.cluster.raw import resource_version_of, uid_of
 from keyturn.cluster.record_secrets import StoredRecord
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
 from keyturn.keys.record import Record
-from keyturn.keys.record_encoding import RecordDamaged, RecordTooNew, decode_record
+from keyturn.keys.record_peek import key_ids_in, readable_record
 from keyturn.lifecycle.barrier import verifiers_behind
 from keyturn.lifecycle.observed import LiveVerifier
 from keyturn.lifecycle.revocation_hit import NewestRevocations, RevocationHit, hit_on
@@ -42,8 +41,6 @@ TELLING: Final = 0.5
 """Seconds between two writes of a status that only tell how far it is."""
 BREATH: Final = 100
 """Records between two chances for everything else that this event loop does."""
-# No text in a record can look like this: a quotation mark inside of one has a backslash before it.
-_KEY_IDS: Final = re.compile(rb'"keyID":"([A-Za-z0-9]+)"')
 
 log = get_logger(__name__)
 
@@ -234,7 +231,8 @@ class Revocations:
 
     def _peek_at(self, revocation: ApiKeyRevocation, progress: _Progress, key: Key, data: bytes) -> None:
         """Not believing what is alive there yet costs a third: whoever ends it checks the signature."""
-        standing = _claimed_standing(revocation, data)
+        record = readable_record(data)
+        standing = standing_in(revocation, record) if record is not None else None
         if standing is not None and standing.live:
             progress.stands(key, standing)
             self._wake(key)
@@ -273,18 +271,11 @@ class Revocations:
             self._take(decoded[0])
 
 
-def _claimed_standing(revocation: ApiKeyRevocation, data: bytes) -> RecordStanding | None:
-    try:
-        return standing_in(revocation, decode_record(data))
-    except (RecordDamaged, RecordTooNew):
-        return None
-
-
 def _may_concern(revocation: ApiKeyRevocation, key: Key, data: bytes) -> bool:
     """Whether a record is worth decoding: most are not, and there may be a hundred thousand."""
     spec = revocation.spec
     if spec.key_ids is not None:
-        return not {key_id.decode() for key_id in _KEY_IDS.findall(data)}.isdisjoint(spec.key_ids)
+        return not key_ids_in(data).isdisjoint(spec.key_ids)
     if spec.api_key_ref is not None:
         return key == Key(spec.api_key_ref.namespace, spec.api_key_ref.name)
     return spec.match is not None and spec.match.namespace in (None, key.namespace)

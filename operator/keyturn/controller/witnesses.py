@@ -21,7 +21,7 @@ from keyturn.cluster.record_secrets import StoredRecord
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
 from keyturn.controller.installation import Installation
 from keyturn.keys.record import Record
-from keyturn.keys.record_encoding import serial_in
+from keyturn.keys.record_peek import serial_in
 from keyturn.keys.record_signing import Genuine, verify_record
 from keyturn.lifecycle.observed import Attestation
 from keyturn.lifecycle.restore import attestation_of

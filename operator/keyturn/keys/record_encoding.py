@@ -2,13 +2,13 @@
 
 Fields are only ever appended, and readers ignore those they do not know. What is None, empty, zero or False by default is
 left out. A new state, or anything an old reader must not overlook, needs a higher `FORMAT`.
-`record_signing.py` signs these bytes; what is read back is trusted only after that signature was checked.
+`record_signing.py` signs these bytes; what is read back is trusted only after that signature was checked. `record_peek.py` looks into
+them before.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from datetime import datetime
 from typing import Final
 
@@ -24,11 +24,6 @@ _JSON: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_
 _LIVE_STATES: Final = {state.value: state for state in VersionState if not state.is_dead}
 _DEAD_STATES: Final = {state.value: state for state in VersionState if state.is_dead}
 _CAUSES: Final = {cause.value: cause for cause in Cause}
-
-# No text in the record can look like this: a quotation mark inside of one has a backslash before it.
-_SERIAL: Final = re.compile(rb'"serial":([0-9]{1,19})[,}]')
-_PRODUCT: Final = re.compile(rb'"product":"([^"\\]+)"')
-_HAS_VERSIONS: Final = b'"versions":['
 
 _Fields = dict[str, object]
 
@@ -60,18 +55,6 @@ def decode_record(data: bytes) -> Record:
         return _read_record(fields)
     except (ValueError, OverflowError) as error:
         raise RecordDamaged("a time in the record is none") from error
-
-
-def serial_in(data: bytes) -> int:
-    """The serial in an encoded record, without decoding the rest and without believing it; 0 if there is none."""
-    found = _SERIAL.search(data)
-    return int(found[1]) if found else 0
-
-
-def holds_key_of(data: bytes) -> str | None:
-    """Which product's key an encoded record has in force, likewise; None: no key, or of no product."""
-    found = _PRODUCT.search(data)
-    return found[1].decode() if found and _HAS_VERSIONS in data else None
 
 
 def _present(fields: _Fields) -> _Fields:

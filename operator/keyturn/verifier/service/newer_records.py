@@ -16,7 +16,7 @@ from keyturn.base.errors import KeyturnError
 from keyturn.base.log_output import get_logger
 from keyturn.cluster.client import Client
 from keyturn.cluster.newer_records import write_newer_records_report
-from keyturn.keys.record_encoding import serial_in
+from keyturn.keys.record_peek import serial_in
 from keyturn.verifier.service.feed import RecordFeed
 from keyturn.verifier.snapshot import NoSnapshot, read_snapshot
 from keyturn.verifier.store import OfferedRecord, Store
