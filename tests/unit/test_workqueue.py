@@ -12,7 +12,7 @@ import pytest
 from keyturn.base.errors import Conflict, OutcomeUnknown, RetryLater, UserMustAct
 from keyturn.base.metrics import RunResult
 from keyturn.base.names import Key
-from keyturn.controller.workqueue import WorkQueue, _Schedule, back_off_seconds
+from keyturn.controller.workqueue import WorkQueue, back_off_seconds
 
 A, B = Key("team-a", "a"), Key("team-a", "b")
 OTHER = Key("team-b", "a")
@@ -327,19 +327,3 @@ async def test_a_queue_without_work_is_never_stuck() -> None:
         await settle()
         assert world.queue.stats.stuck_seconds == 0
         assert world.queue.stats.workers == 4
-
-
-def test_rescheduling_for_ever_does_not_grow_the_heap() -> None:
-    schedule = _Schedule()
-    for number in range(10_000, 0, -1):
-        schedule.put(Key("n", str(number % 10)), float(number))
-    assert len(schedule) == 10
-    assert len(schedule._heap) <= 2 * 10 + 65
-
-
-def test_scheduled_keys_come_out_in_order_of_time() -> None:
-    schedule = _Schedule()
-    for name, due in (("c", 3.0), ("a", 1.0), ("b", 2.0)):
-        schedule.put(Key("n", name), due)
-    schedule.drop(Key("n", "b"))
-    assert [schedule.take_due(5.0) for _ in range(3)] == [Key("n", "a"), Key("n", "c"), None]

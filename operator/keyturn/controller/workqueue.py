@@ -9,7 +9,6 @@ the injected clock.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from keyturn.base.clock import Clock
+from keyturn.base.due_times import DueTimes
 from keyturn.base.errors import Conflict, OutcomeUnknown, RetryLater, UserMustAct
 from keyturn.base.log_output import get_logger
 from keyturn.base.metrics import RunResult, count_run
@@ -83,7 +83,7 @@ class WorkQueue:
         self._again: dict[Key, bool] = {}
         """Keys to run once more after this run; True: before what is not urgent."""
         self._failures: dict[Key, int] = {}
-        self._schedule = _Schedule()
+        self._schedule = DueTimes[Key]()
         self._sooner = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._nothing_runs = asyncio.Event()
@@ -124,7 +124,7 @@ class WorkQueue:
     def add(self, key: Key, at: datetime | None = None) -> None:
         """Look at the key now, or at an instant; of several instants the earliest counts."""
         if at is not None and at > self._clock():
-            if self._schedule.put(key, at.timestamp()):
+            if self._schedule.put_sooner(key, at.timestamp()):
                 self._sooner.set()
             return
         self._schedule.drop(key)
@@ -209,55 +209,12 @@ class WorkQueue:
         while True:
             self._sooner.clear()
             now = self._clock().timestamp()
-            while (key := self._schedule.take_due(now)) is not None:
+            while (key := self._schedule.take(now)) is not None:
                 self.add(key)
-            due = self._schedule.earliest()
+            due = self._schedule.first()[0] if self._schedule else None
             delay = _LOOK_AT_CLOCK_SECONDS if due is None else min(max(due - now, 0.001), _LOOK_AT_CLOCK_SECONDS)
             try:
                 async with asyncio.timeout(delay):
                     await self._sooner.wait()
             except TimeoutError:
                 continue
-
-
-class _Schedule:
-    """Keys by the time they are due: a heap whose stale entries are passed over, and swept out when they are the majority."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, Key]] = []
-        self._due: dict[Key, float] = {}
-
-    def __len__(self) -> int:
-        return len(self._due)
-
-    def put(self, key: Key, due: float) -> bool:
-        """Keep the earlier of two times for a key; True if it is now the earliest of all."""
-        known = self._due.get(key)
-        if known is not None and known <= due:
-            return False
-        self._due[key] = due
-        if len(self._heap) > 2 * len(self._due) + 64:
-            self._heap = [(when, which) for which, when in self._due.items()]
-            heapq.heapify(self._heap)
-        else:
-            heapq.heappush(self._heap, (due, key))
-        return self._heap[0][0] == due
-
-    def drop(self, key: Key) -> None:
-        """Forget a key's time."""
-        self._due.pop(key, None)
-
-    def earliest(self) -> float | None:
-        """When the next key is due."""
-        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
-
-    def take_due(self, now: float) -> Key | None:
-        """The next key whose time has come, taken out."""
-        due = self.earliest()
-        if due is None or due > now:
-            return None
-        _, key = heapq.heappop(self._heap)
-        del self._due[key]
-        return key

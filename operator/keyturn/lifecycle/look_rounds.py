@@ -7,16 +7,10 @@ seconds, however many the others have.
 
 from __future__ import annotations
 
-import heapq
 from collections import OrderedDict
-from typing import Final, Generic, TypeVar
 
+from keyturn.base.due_times import DueTimes
 from keyturn.base.names import Key
-
-T = TypeVar("T", Key, str)
-
-SPARE: Final = 64
-"""Entries of a heap that may be out of date before it is made anew."""
 
 
 class LookRounds:
@@ -25,9 +19,9 @@ class LookRounds:
     def __init__(self, *, rate: float, interval: float) -> None:
         self._pause = 1 / rate
         self._interval = interval
-        self._secrets: dict[str, _DueTimes[Key]] = {}
+        self._secrets: dict[str, DueTimes[Key]] = {}
         """By namespace; none is empty."""
-        self._resting = _DueTimes[str]()
+        self._resting = DueTimes[str]()
         """Namespaces, by when the first of their Secrets is due."""
         self._in_turn: OrderedDict[str, None] = OrderedDict()
         """Namespaces with something due, in order; what was due may have been seen meanwhile."""
@@ -81,11 +75,11 @@ class LookRounds:
         return max(self._resting.first()[0], self._free_at) - now if self._resting else float("inf")
 
     def _expect(self, where: Key, due: float) -> None:
-        secrets = self._secrets.setdefault(where.namespace, _DueTimes())
+        secrets = self._secrets.setdefault(where.namespace, DueTimes())
         secrets.put(where, due)
         self._keep_place(where.namespace, secrets)
 
-    def _keep_place(self, namespace: str, secrets: _DueTimes[Key]) -> None:
+    def _keep_place(self, namespace: str, secrets: DueTimes[Key]) -> None:
         if namespace not in self._in_turn:
             self._resting.put(namespace, secrets.first()[0])
 
@@ -101,37 +95,3 @@ class LookRounds:
             del self._in_turn[namespace]
             self._resting.put(namespace, due)
         return None
-
-
-class _DueTimes(Generic[T]):
-    """Things by when they are due: a heap whose stale entries are passed over, and swept out when they are the majority."""
-
-    def __init__(self) -> None:
-        self._due: dict[T, float] = {}
-        self._heap: list[tuple[float, T]] = []
-
-    def __len__(self) -> int:
-        return len(self._due)
-
-    def __contains__(self, what: T) -> bool:
-        return what in self._due
-
-    def put(self, what: T, due: float) -> None:
-        """It is due then, and no more when it was before."""
-        if self._due.get(what) == due:
-            return
-        self._due[what] = due
-        heapq.heappush(self._heap, (due, what))
-        if len(self._heap) > 2 * len(self._due) + SPARE:
-            self._heap = [(due, what) for what, due in self._due.items()]
-            heapq.heapify(self._heap)
-
-    def drop(self, what: T) -> None:
-        """It is never due."""
-        self._due.pop(what, None)
-
-    def first(self) -> tuple[float, T]:
-        """The earliest; there must be one."""
-        while self._due.get(self._heap[0][1]) != self._heap[0][0]:
-            heapq.heappop(self._heap)
-        return self._heap[0]
