@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from keyturn.base.errors import UserMustAct
-from keyturn.cluster.apikeys import API_VERSION
 from keyturn.cluster.raw import mapping_of, objects_of, text_of, texts_of
+from keyturn.cluster.resource_path import API_VERSION
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 

@@ -11,18 +11,18 @@ from keyturn.api.rules import explain_invalid
 from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
-from keyturn.cluster.apikeys import API_VERSION
 from keyturn.cluster.raw import mapping_of, text_of
+from keyturn.cluster.resource_path import resource_path
 
 PLURAL: Final = "apikeyrevocations"
-COLLECTION_PATH: Final = f"/apis/{API_VERSION}/{PLURAL}"
+COLLECTION_PATH: Final = resource_path(PLURAL)
 
 log = get_logger(__name__)
 
 
 def object_path(name: str) -> str:
     """Path of one ApiKeyRevocation."""
-    return f"{COLLECTION_PATH}/{name}"
+    return resource_path(PLURAL, name=name)
 
 
 def decode_revocation(item: Mapping[str, object]) -> tuple[Key, ApiKeyRevocation] | None:

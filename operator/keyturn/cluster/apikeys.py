@@ -6,19 +6,19 @@ from typing import Final
 
 from keyturn.cluster.chunks import CHUNK, list_in_chunks
 from keyturn.cluster.client import METADATA_LIST, Client, Json
+from keyturn.cluster.resource_path import resource_path
 
-API_VERSION: Final = "keyturn.dev/v1alpha1"
-_ROOT: Final = f"/apis/{API_VERSION}"
+PLURAL: Final = "apikeys"
 
 
 def collection_path(namespace: str) -> str:
     """Path of the ApiKeys of a namespace; empty: of all."""
-    return f"{_ROOT}/namespaces/{namespace}/apikeys" if namespace else f"{_ROOT}/apikeys"
+    return resource_path(PLURAL, namespace=namespace)
 
 
 def object_path(namespace: str, name: str) -> str:
     """Path of one ApiKey."""
-    return f"{collection_path(namespace)}/{name}"
+    return resource_path(PLURAL, namespace=namespace, name=name)
 
 
 async def list_apikeys(

@@ -11,13 +11,12 @@ from pydantic import ValidationError
 from keyturn.api.rules import explain_invalid
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.base.names import Key
-from keyturn.cluster.apikeys import API_VERSION
 from keyturn.cluster.chunks import list_in_chunks
 from keyturn.cluster.client import Client, Json
 from keyturn.cluster.raw import mapping_of, text_of, texts_of
+from keyturn.cluster.resource_path import resource_path
 
 PLURAL: Final = "apiproducts"
-_ROOT: Final = f"/apis/{API_VERSION}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +28,12 @@ class UnreadableProduct:
 
 def collection_path(namespace: str) -> str:
     """Path of the ApiProducts of a namespace; empty: of all."""
-    return f"{_ROOT}/namespaces/{namespace}/{PLURAL}" if namespace else f"{_ROOT}/{PLURAL}"
+    return resource_path(PLURAL, namespace=namespace)
 
 
 def object_path(where: Key) -> str:
     """Path of one ApiProduct."""
-    return f"{collection_path(where.namespace)}/{where.name}"
+    return resource_path(PLURAL, namespace=where.namespace, name=where.name)
 
 
 async def list_apiproducts(client: Client, namespace: str) -> list[Json]:

@@ -21,12 +21,13 @@ from keyturn.base.settings import Settings
 from keyturn.base.stop_signals import stop_on_signals
 from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.apikeyrevocations import PLURAL as REVOCATIONS
-from keyturn.cluster.apikeys import API_VERSION, collection_path
+from keyturn.cluster.apikeys import collection_path
 from keyturn.cluster.apiproducts import PLURAL
 from keyturn.cluster.client import Client
 from keyturn.cluster.discovery import serves
 from keyturn.cluster.lease import Elector
 from keyturn.cluster.permissions import missing_rights
+from keyturn.cluster.resource_path import API_VERSION
 from keyturn.controller.fence import note_end_of_watch, prove_fence, watch_fence
 from keyturn.controller.installation import Installation, set_up
 from keyturn.controller.leadership import Found, TermEnd, first_notes, lead
