@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import BaseModel
+
 
 def merge_patch(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, object]:
     """What turns `before` into `after`; empty: nothing to do. `after` holds no nulls. Lists are replaced whole."""
@@ -17,3 +19,12 @@ def merge_patch(before: Mapping[str, object], after: Mapping[str, object]) -> di
         elif old != value:
             patch[name] = value
     return patch
+
+
+def model_patch(before: BaseModel | None, after: BaseModel) -> dict[str, object]:
+    """The same between two statuses as the API server keeps them; None: there is none yet."""
+    return merge_patch({} if before is None else _as_json(before), _as_json(after))
+
+
+def _as_json(model: BaseModel) -> dict[str, object]:
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -21,7 +21,7 @@ from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.apiproducts import UnreadableProduct, decode_apiproduct, decode_namespace_labels
 from keyturn.cluster.cache import Cache, Caches
 from keyturn.cluster.client import Client
-from keyturn.cluster.merge_patch import merge_patch
+from keyturn.cluster.merge_patch import model_patch
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
 from keyturn.controller.audiences import Audiences
 from keyturn.controller.places import Places
@@ -162,9 +162,7 @@ class Products:
         standings = [standing for standing in self._referring.get(where, {}).values() if standing is not None]
         owner = self._audiences.owner(entry.value.spec.audience)
         status = product_status(entry.value, standings, owner=owner, now=self._clock())
-        wanted = status.model_dump(mode="json", by_alias=True, exclude_none=True)
-        held = entry.value.status
-        patch = merge_patch(held.model_dump(mode="json", by_alias=True, exclude_none=True) if held is not None else {}, wanted)
+        patch = model_patch(entry.value.status, status)
         if not patch:
             return
         try:

@@ -22,7 +22,7 @@ from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.apikeyrevocations import COLLECTION_PATH, decode_revocation, object_path
 from keyturn.cluster.cache import Cache, Entry
 from keyturn.cluster.client import Client
-from keyturn.cluster.merge_patch import merge_patch
+from keyturn.cluster.merge_patch import model_patch
 from keyturn.cluster.raw import resource_version_of, uid_of
 from keyturn.cluster.record_secrets import StoredRecord
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
@@ -256,8 +256,7 @@ class Revocations:
     async def _write_status(self, entry: Entry[ApiKeyRevocation], progress: _Progress, *, behind: tuple[str, ...]) -> None:
         revocation = entry.value
         status = revocation_status(revocation, tuple(progress.standings.values()), behind=behind, now=self._clock())
-        wanted, held = status.model_dump(mode="json", by_alias=True, exclude_none=True), revocation.status
-        patch = merge_patch(held.model_dump(mode="json", by_alias=True, exclude_none=True) if held is not None else {}, wanted)
+        patch = model_patch(revocation.status, status)
         if not patch:
             return
         name, progress.told_time = revocation.metadata.name, time.monotonic()
