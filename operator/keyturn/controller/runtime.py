@@ -23,7 +23,7 @@ from keyturn.cluster.client import Client
 from keyturn.cluster.credential_secrets import CredentialSecrets
 from keyturn.cluster.raw import resource_version_of, uid_of
 from keyturn.cluster.record_secrets import RecordSecrets, StoredRecord
-from keyturn.controller.apikey.manifest import adds_only_status, compact_apikey, differs_beyond_status
+from keyturn.controller.apikey.manifest import adds_only_status, compact_apikey
 from keyturn.controller.audit import AuditLog
 from keyturn.controller.census import Census
 from keyturn.controller.claims import Claims
@@ -258,11 +258,6 @@ class Runtime:
         if uid_of(raw) in self.memory.deleted_uids or (held is not None and resource_version_of(raw) <= held.resource_version):
             return False
         return self.apikeys.put(key, *compact_apikey(raw))
-
-    def is_edited(self, key: Key, raw: Mapping[str, object]) -> bool:
-        """Whether somebody changed more of the ApiKey that is held than its status."""
-        held = self.apikeys.get(key)
-        return held is not None and differs_beyond_status(held.value, raw)
 
     def is_own_echo(self, key: Key, raw: Mapping[str, object]) -> bool:
         """Whether an ApiKey that a watch delivered differs from what is held by nothing but the status that is being written."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from keyturn.api.v1alpha1.apikey import ApiKeyStatus, SealedKey, status_to_json
 from keyturn.base.errors import Conflict
-from keyturn.cluster.apikeys import object_path
 from keyturn.controller.apikey.announce import post
+from keyturn.controller.apikey.status_patch import patch_status
 from keyturn.controller.runtime import Runtime
 from keyturn.keys.age_envelope import encrypt_to
 from keyturn.lifecycle.announcement import sealing_of
@@ -31,6 +31,5 @@ async def seal(rt: Runtime, seen: Observed, step: Seal) -> None:
         ciphertext=encrypt_to([step.recipient], token.plaintext.reveal().encode(), armored=True).decode("ascii"),
         expiration_time=step.expiration_time,
     )
-    body = {"metadata": {"uid": apikey.metadata.uid}, "status": status_to_json(ApiKeyStatus(sealed=sealed))}
-    rt.keep_apikey(seen.key, await rt.client.patch_merge(f"{object_path(seen.key.namespace, seen.key.name)}/status", body))
+    await patch_status(rt, apikey, status_to_json(ApiKeyStatus(sealed=sealed)))  # an edit is seen by the look that follows
     rt.memory.keep_held(seen.key, rt.memory.held[seen.key].keys() - {step.number})

@@ -6,10 +6,10 @@ from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeyStatus, status_to_json
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base import metrics
 from keyturn.cluster.api_errors import NotFound
-from keyturn.cluster.apikeys import object_path
 from keyturn.cluster.merge_patch import merge_patch
 from keyturn.controller.apikey.announce import post
 from keyturn.controller.apikey.observe import see_apikey
+from keyturn.controller.apikey.status_patch import patch_status
 from keyturn.controller.runtime import Runtime
 from keyturn.lifecycle.announcement import warnings_of
 from keyturn.lifecycle.conclude import Outcome, conclude
@@ -52,12 +52,10 @@ def _note(rt: Runtime, seen: Observed, plan: Plan, status: ApiKeyStatus) -> None
 
 
 async def _patch(rt: Runtime, apikey: ApiKey, patch: dict[str, object]) -> None:
-    body = {"metadata": {"uid": apikey.metadata.uid}, "status": patch}
     try:
-        answer = await rt.client.patch_merge(f"{object_path(apikey.metadata.namespace, apikey.metadata.name)}/status", body)
+        is_edited = await patch_status(rt, apikey, patch)
     except NotFound:
         return  # it was deleted meanwhile; its deletion is on its way to us
-    if rt.is_edited(apikey.key, answer):  # just before this write; when the watch shows the edit, it is older than what we have then
+    if is_edited:
         rt.secrets.doubt(apikey.key)
         rt.queue.add(apikey.key)
-    rt.keep_apikey(apikey.key, answer)
