@@ -12,7 +12,7 @@ import pytest
 from gen.team import Api
 from gen.verifying import KEY_ID, NOW, record, store
 from keyturn.cluster.client import Client
-from keyturn.cluster.use_reports import UseReports
+from keyturn.cluster.replica_reports import ReplicaReports
 from keyturn.verifier.service.settings import VerifierSettings
 from keyturn.verifier.service.use_report import UseReporter
 from keyturn.verifier.store import Store
@@ -37,11 +37,10 @@ class Replica:
     def __post_init__(self) -> None:
         self.store.is_complete = True
         self.reporter = UseReporter(
-            UseReports(self.client, namespace=self.namespace),
+            ReplicaReports(self.client, namespace=self.namespace, replica=self.identity),
             VerifierSettings(),
             self.store,
             self.usage,
-            identity=self.identity,
             clock=lambda: self.now,
             monotonic=self._seconds,
         )

@@ -28,7 +28,7 @@ from keyturn.api.use_report import write_days, write_retiring
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.base.names import Key
 from keyturn.base.version_state import Cause, VersionState
-from keyturn.cluster.use_reports import UseReport
+from keyturn.cluster.replica_reports import UseReport
 from keyturn.controller.key_use import KeyUses
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.decide import decide, situation

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keyturn.api.use_report import read_days, read_retiring, shard_of, write_days, write_retiring
 from keyturn.base import names
 from keyturn.base.names import Key
-from keyturn.cluster.use_reports import UseReport, decode_use_report
+from keyturn.cluster.replica_reports import UseReport, decode_use_report
 
 SECONDS = st.integers(0, 4_000_000_000)
 DAYS = st.integers(date(1970, 1, 1).toordinal(), date(2100, 1, 1).toordinal())

@@ -1,6 +1,6 @@
 """What a verifier knows of a record better than the cluster: lines of text in a ConfigMap. `docs/reference/newer-records.md` is about it.
 
-Written by `verifier/service/newer_records.py`, read by `cluster/newer_records.py`. A line carries the record's signed bytes where the
+Written by `verifier/service/newer_records.py`, read by `cluster/replica_reports.py`. A line carries the record's signed bytes where the
 verifier has them, and is believed on their account alone; otherwise it says which numbers are dead, which can end keys and revive none.
 """
 

@@ -1,6 +1,6 @@
 """What a verifier tells the operator of the use of keys: lines of text in ConfigMaps. `docs/reference/use-reports.md` is about it.
 
-Written by `verifier/service/use_report.py`, read by `cluster/use_reports.py`. Nothing in it ends a key: it delays the end of an old one
+Written by `verifier/service/use_report.py`, read by `cluster/replica_reports.py`. Nothing in it ends a key: it delays the end of an old one
 and dates the last use. So a line that cannot be read counts as not written.
 """
 

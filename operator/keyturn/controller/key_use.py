@@ -17,7 +17,7 @@ from keyturn.base.names import Key
 from keyturn.base.version_state import VersionState
 from keyturn.cluster.cache import Cache, Entry
 from keyturn.cluster.client import Client
-from keyturn.cluster.use_reports import USE_SELECTOR, UseReport, decode_use_report, use_reports_path
+from keyturn.cluster.replica_reports import USE_SELECTOR, UseReport, decode_use_report, reports_path
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
 from keyturn.keys.record import Record
 from keyturn.lifecycle.old_key_use import KeyUse, ReplicaLife, needed_until, uses_of
@@ -40,7 +40,7 @@ class KeyUses:
 
     def reflector(self, client: Client, *, namespace: str) -> Reflector:
         """The watch that feeds this."""
-        collection = Collection(use_reports_path(namespace), label_selector=USE_SELECTOR)
+        collection = Collection(reports_path(namespace), label_selector=USE_SELECTOR)
         return Reflector(client, collection, sink=CacheSink(self._cache, decode=decode_use_report, on_change=self.note_change))
 
     def note_change(self, where: Key) -> None:

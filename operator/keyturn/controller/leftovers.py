@@ -8,8 +8,7 @@ from __future__ import annotations
 from keyturn.base.errors import Conflict
 from keyturn.base.log_output import get_logger
 from keyturn.cluster.api_errors import NotFound
-from keyturn.cluster.newer_records import newer_records_path
-from keyturn.cluster.use_reports import use_reports_path
+from keyturn.cluster.replica_reports import reports_path
 from keyturn.cluster.verifier_leases import leases_path
 from keyturn.controller.runtime import Runtime
 
@@ -20,10 +19,10 @@ async def remove_leftovers(rt: Runtime) -> int:
     """Remove them, each only as it was seen; answers how many. Raises KeyturnError."""
     now, home = rt.clock(), rt.settings.records_namespace
     leases = [(leases_path(home), where.name, entry.uid, entry.resource_version) for where, entry in rt.verifiers.left_behind(now)]
-    reports = [(use_reports_path(home), where.name, entry.uid, entry.resource_version) for where, entry in rt.uses.left_behind(now)]
+    reports = [(reports_path(home), where.name, entry.uid, entry.resource_version) for where, entry in rt.uses.left_behind(now)]
     replicas = frozenset(life.replica for life in rt.verifiers.lives(now))
     told = rt.witnesses.left_behind(now, replicas=replicas)
-    reports += [(newer_records_path(home), where.name, entry.uid, entry.resource_version) for where, entry in told]
+    reports += [(reports_path(home), where.name, entry.uid, entry.resource_version) for where, entry in told]
     removed = 0
     for path, name, uid, resource_version in leases + reports:
         try:

@@ -16,8 +16,8 @@ from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
 from keyturn.cluster.cache import Cache, Entry
 from keyturn.cluster.client import Client
-from keyturn.cluster.newer_records import NEWER_SELECTOR, NewerRecordsReport, decode_newer_records, newer_records_path
 from keyturn.cluster.record_secrets import StoredRecord
+from keyturn.cluster.replica_reports import NEWER_SELECTOR, NewerRecordsReport, decode_newer_records, reports_path
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
 from keyturn.controller.installation import Installation
 from keyturn.keys.record import Record
@@ -53,7 +53,7 @@ class Witnesses:
 
     def reflector(self, client: Client, *, namespace: str) -> Reflector:
         """The watch of what verifiers report."""
-        collection = Collection(newer_records_path(namespace), label_selector=NEWER_SELECTOR)
+        collection = Collection(reports_path(namespace), label_selector=NEWER_SELECTOR)
         return Reflector(client, collection, sink=CacheSink(self._reports, decode=decode_newer_records, on_change=self.note_change))
 
     def note_change(self, where: Key) -> None:

@@ -14,8 +14,7 @@ from typing import Final
 from keyturn.api.newer_records import NewerRecord, write_newer_records
 from keyturn.base.errors import KeyturnError
 from keyturn.base.log_output import get_logger
-from keyturn.cluster.client import Client
-from keyturn.cluster.newer_records import write_newer_records_report
+from keyturn.cluster.replica_reports import ReplicaReports
 from keyturn.keys.record_peek import serial_in
 from keyturn.verifier.service.feed import RecordFeed
 from keyturn.verifier.snapshot import NoSnapshot, read_snapshot
@@ -34,9 +33,8 @@ log = get_logger(__name__)
 class NewerRecordsReporter:
     """One replica's report. `run` until cancelled."""
 
-    def __init__(self, client: Client, feed: RecordFeed, store: Store, *, namespace: str, identity: str, snapshot: Path | None) -> None:
-        self._client, self._feed, self._store = client, feed, store
-        self._namespace, self._identity, self._snapshot = namespace, identity, snapshot
+    def __init__(self, reports: ReplicaReports, feed: RecordFeed, store: Store, *, snapshot: Path | None) -> None:
+        self._reports, self._feed, self._store, self._snapshot = reports, feed, store, snapshot
         self._told: tuple[tuple[str, int], ...] = ()
         """Names and serials in the report as it stands there."""
 
@@ -61,7 +59,7 @@ class NewerRecordsReporter:
         names = [name for name, _ in wanted]
         signed = await asyncio.to_thread(_signed, self._snapshot, frozenset(names)) if self._snapshot is not None and names else {}
         text = write_newer_records(self._newer(names, signed))
-        await write_newer_records_report(self._client, namespace=self._namespace, replica=self._identity, text=text)
+        await self._reports.write_newer_records(text)
         self._told = wanted
         if names:
             log.warning("The cluster holds older records than this replica", records=len(self._feed.newer), told=len(names))

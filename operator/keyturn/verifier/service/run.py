@@ -19,7 +19,7 @@ from keyturn.base.log_output import configure_logging, get_logger
 from keyturn.base.stop_signals import stop_on_signals
 from keyturn.cluster.client import Client
 from keyturn.cluster.record_secrets import newest_record_version
-from keyturn.cluster.use_reports import UseReports
+from keyturn.cluster.replica_reports import ReplicaReports
 from keyturn.cluster.verifier_leases import OwnLease
 from keyturn.keys.verification_keys import VerificationKeys
 from keyturn.verifier.guard import Guard, Tokens
@@ -69,9 +69,9 @@ async def _until_stopped(client: Client, settings: VerifierSettings, place: Plac
     app = AppFolder(Path(settings.app_folder)) if settings.app_folder else None
     knowledge = Knowledge(client, settings, store, app=app)
     usage = Usage()
-    reports = UseReports(client, namespace=settings.records_namespace)
-    reporter = UseReporter(reports, settings, store, usage, identity=_identity(settings), clock=utc_now, app=app)
-    newer = _newer_records(client, settings, knowledge, store)
+    reports = ReplicaReports(client, namespace=settings.records_namespace, replica=_identity(settings))
+    reporter = UseReporter(reports, settings, store, usage, clock=utc_now, app=app)
+    newer = NewerRecordsReporter(reports, knowledge.records, store, snapshot=knowledge.snapshot_file)
     issuers = JwksFeed(read_issuers(settings.issuers), settings, clock=utc_now)
     guard = _guard(settings, store, usage, issuers.tokens)
     acknowledgement = _acknowledgement(client, settings, knowledge, notes=reporter.notes)
@@ -109,11 +109,6 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 def _identity(settings: VerifierSettings) -> str:
     return settings.identity or socket.gethostname().lower()
-
-
-def _newer_records(client: Client, settings: VerifierSettings, knowledge: Knowledge, store: Store) -> NewerRecordsReporter:
-    identity, namespace = _identity(settings), settings.records_namespace
-    return NewerRecordsReporter(client, knowledge.records, store, namespace=namespace, identity=identity, snapshot=knowledge.snapshot_file)
 
 
 def _acknowledgement(

@@ -16,7 +16,7 @@ from keyturn.api.use_report import DAYS_ENTRY, REPORTED_TIME_ANNOTATION, RETIRIN
 from keyturn.base.clock import Clock, format_time
 from keyturn.base.errors import KeyturnError
 from keyturn.base.log_output import get_logger
-from keyturn.cluster.use_reports import UseReport, UseReports
+from keyturn.cluster.replica_reports import ReplicaReports, UseReport
 from keyturn.verifier.service import metrics
 from keyturn.verifier.service.app_folder import LAG, AppFolder
 from keyturn.verifier.service.settings import VerifierSettings
@@ -39,17 +39,16 @@ class UseReporter:
 
     def __init__(
         self,
-        reports: UseReports,
+        reports: ReplicaReports,
         settings: VerifierSettings,
         store: Store,
         usage: Usage,
         *,
-        identity: str,
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
         app: AppFolder | None = None,
     ) -> None:
-        self._reports, self._store, self._usage, self._identity = reports, store, usage, identity
+        self._reports, self._store, self._usage = reports, store, usage
         self._clock, self._monotonic, self._app = clock, monotonic, app
         self._pause = settings.use_report_pause.total_seconds()
         self._day_pause = settings.use_day_pause.total_seconds()
@@ -125,7 +124,7 @@ class UseReporter:
 
     async def _remember(self) -> None:
         """Take up what an earlier process of this name said, and may not have had the time to say."""
-        for report in await self._reports.of(self._identity):
+        for report in await self._reports.of_use():
             self._take_up(report)
         self._remembers = True
 
@@ -169,5 +168,5 @@ class UseReporter:
         return len(text)
 
     async def _write(self, shard: str, entry: str, text: str) -> None:
-        await self._reports.write(self._identity, shard, entry, text)
+        await self._reports.write_use(shard, entry, text)
         metrics.USE_REPORTS.labels(result="done").inc()
