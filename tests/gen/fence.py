@@ -38,10 +38,10 @@ def credential(name: str, *, labels: Json | None = None, **metadata: object) -> 
     return secret(name, names.CREDENTIAL_TYPE, labels=ours | (labels or {}), **metadata)
 
 
-def record(namespace: str, name: str) -> Json:
+def record(namespace: str, name: str, **metadata: object) -> Json:
     """Likewise a verifier record."""
     labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.APIKEY_LABEL: name, names.NAMESPACE_LABEL: namespace}
-    return secret(f"{namespace}.{name}", names.RECORD_TYPE, labels=labels)
+    return secret(f"{namespace}.{name}", names.RECORD_TYPE, labels=labels, **metadata)
 
 
 def revocation(name: str, *, requested_by: str = "") -> Json:

@@ -100,8 +100,11 @@ def event(**changes: object) -> Json:
 
 OURS: Final = {"app.kubernetes.io/managed-by": "keyturn", "keyturn.dev/apikey": "foreign"}
 OWNER: Final = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "0d0ca2d5-0000-4000-8000-000000000000"}
+APIKEY: Final = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKey", "name": "own", "uid": "0d0ca2d5-0000-4000-8000-000000000001"}
+"""That nobody has ever made: what it owns the garbage collector takes away."""
 FOREIGN: Final = f"{SECRET}/foreign"
 OWN: Final = f"{SECRET}/own"
+RECORD: Final = f"{SECRETS.format(RECORDS)}/{VICTIM}.own"
 SERVICE_ACCOUNT_TOKEN: Final = secret(
     "token", "kubernetes.io/service-account-token", annotations={"kubernetes.io/service-account.name": "default"}
 )
@@ -133,6 +136,22 @@ ON_SECRETS: Final = [
         "creates a credential that Argo CD takes for a cluster", BY_SECRETS, SECRET,
         credential("new", labels={"argocd.argoproj.io/secret-type": "cluster"}),
     ),
+    creates(
+        "creates a credential of another ApiKey than its label says", BY_SECRETS, SECRET,
+        credential("new", ownerReferences=[{**APIKEY, "name": "other"}]),
+    ),
+    creates(
+        "creates a record with an owner", BY_SECRETS, SECRETS.format(RECORDS),
+        record(VICTIM, "new", ownerReferences=[{**APIKEY, "name": "new"}]),
+    ),
+    creates(
+        "creates a root secret with an owner", BY_SECRETS, SECRETS.format(SYSTEM),
+        secret("keyturn-root", "keyturn.dev/root", labels={"app.kubernetes.io/managed-by": "keyturn"}, ownerReferences=[APIKEY]),
+    ),
+    creates("creates a credential that nobody can change", BY_SECRETS, SECRET, {**credential("new"), "immutable": True}),
+    creates(
+        "creates a record that nobody can change", BY_SECRETS, SECRETS.format(RECORDS), {**record(VICTIM, "new"), "immutable": True}
+    ),
     reads("reads a foreign Secret", FOREIGN),
     reads("reads a credential", OWN),
     reads("lists the Secrets of a namespace", SECRET),
@@ -151,6 +170,13 @@ ON_SECRETS: Final = [
     patches("takes our label from a credential", BY_SECRETS, OWN, {"metadata": {"labels": {"keyturn.dev/apikey": None}}}),
     patches("sets a finalizer on a credential", BY_SECRETS, OWN, {"metadata": {"finalizers": ["example.com/stay"]}}),
     patches("gives a credential a foreign owner", BY_SECRETS, OWN, {"metadata": {"ownerReferences": [OWNER]}}),
+    patches(
+        "gives a credential another ApiKey than its label says", BY_SECRETS, OWN,
+        {"metadata": {"ownerReferences": [{**APIKEY, "name": "other"}]}},
+    ),
+    patches("freezes a credential", BY_SECRETS, OWN, {"immutable": True}),
+    patches("has the garbage collector delete a record", BY_SECRETS, RECORD, {"metadata": {"ownerReferences": [APIKEY]}}),
+    patches("freezes a record, so that its key cannot be revoked", BY_SECRETS, RECORD, {"immutable": True}),
     patches("labels a credential for Argo CD", BY_SECRETS, OWN, {"metadata": {"labels": {"argocd.argoproj.io/secret-type": "cluster"}}}),
     deletes("deletes a foreign Secret", FOREIGN),
     deletes("deletes a credential", OWN),
@@ -264,6 +290,9 @@ ITS_ANNOTATION: Final = {"spec": {"template": {"metadata": {"annotations": {"rol
 OWN_ACTIONS: Final = [
     creates("creates a credential", "", SECRET, credential("fresh")),
     creates("creates a record", "", SECRETS.format(RECORDS), record(VICTIM, "fresh")),
+    creates("creates a credential of its ApiKey", "", SECRET, credential("owned", ownerReferences=[{**APIKEY, "name": "owned"}])),
+    patches("makes a credential its ApiKey's", "", OWN, {"metadata": {"ownerReferences": [APIKEY]}}),
+    patches("writes the next record", "", RECORD, {"stringData": {"record": "x"}}),
     patches("changes a credential", "", OWN, {"stringData": {"api-key": "x"}, "metadata": {"labels": {"team": "shop"}}}),
     creates("tells of an ApiKey", "", EVENTS, event()),
     *(patches(f"restarts a {kind}", "", f"{path}/web", ITS_ANNOTATION) for kind, path in KINDS.items()),

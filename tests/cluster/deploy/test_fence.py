@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gen.fence import MASTERS, OPERATOR, SECRETS, SYSTEM, WHO_BREAKS_GLASS, credential, secret
-from gen.fence_probes import FOREIGN, KINDS, OWN, OWN_ACTIONS, PROBES, ROLLOUT_CRD, SECRET, VICTIM, WITH_MORE_RIGHTS, Probe
+from gen.fence import MASTERS, OPERATOR, RECORDS, SECRETS, SYSTEM, WHO_BREAKS_GLASS, credential, record, secret
+from gen.fence_probes import FOREIGN, KINDS, OWN, OWN_ACTIONS, PROBES, RECORD, ROLLOUT_CRD, SECRET, VICTIM, WITH_MORE_RIGHTS, Probe
 from gen.installed import EVERYWHERE, Installed, assert_nothing_was_refused
 from gen.operator_process import OperatorProcess
 from gen.team import Api, Team, bare_pod, workload
@@ -56,7 +56,9 @@ def victim(installed: Installed, operator: OperatorProcess, plane: Plane, api: A
         made["spec"]["template"]["metadata"]["annotations"] = {"team": "shop"}
         api.ask("POST", path, made)
     attacker.ask("POST", SECRET, credential("own"))
+    attacker.ask("POST", SECRETS.format(RECORDS), record(VICTIM, "own"))
     yield VICTIM
+    plane.kubectl("-n", RECORDS, *WHO_BREAKS_GLASS, "delete", "secret", f"{VICTIM}.own")
     plane.delete_namespace(VICTIM)
     plane.kubectl("delete", "crd", "rollouts.argoproj.io")
 
@@ -83,7 +85,7 @@ def test_more_rights_would_not_help(victim: str, plane: Plane, probe: Probe) -> 
 
 
 def test_the_probes_changed_nothing(victim: str, attacker: Api, api: Api) -> None:
-    things = [FOREIGN, OWN, f"{SECRETS.format(SYSTEM)}/keyturn-root", *(f"{path}/web" for path in KINDS.values())]
+    things = [FOREIGN, OWN, RECORD, f"{SECRETS.format(SYSTEM)}/keyturn-root", *(f"{path}/web" for path in KINDS.values())]
     before = [api.ask("GET", path)["metadata"]["uid"] for path in things]
     assert victim
     for probe in PROBES:
@@ -93,7 +95,8 @@ def test_the_probes_changed_nothing(victim: str, attacker: Api, api: Api) -> Non
     assert [each["metadata"]["uid"] for each in after] == before
     assert {each["metadata"]["name"] for each in api.ask("GET", SECRET)["items"]} == {"foreign", "own"}
     assert after[0]["data"] == {"password": "eA=="}
-    for each in after[3:]:
+    assert not [each["metadata"]["name"] for each in after[1:4] if "immutable" in each or "ownerReferences" in each["metadata"]]
+    for each in after[4:]:
         assert each["spec"]["template"]["spec"]["containers"][0]["image"] == "web:1"
         assert "ownerReferences" not in each["metadata"]
 
