@@ -105,6 +105,23 @@ APIKEY: Final = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKey", "name":
 FOREIGN: Final = f"{SECRET}/foreign"
 OWN: Final = f"{SECRET}/own"
 RECORD: Final = f"{SECRETS.format(RECORDS)}/{VICTIM}.own"
+RUN_AS_CODE: Final = (
+    "NODE_OPTIONS",
+    "LD_PRELOAD",
+    "JAVA_TOOL_OPTIONS",
+    "BASH_ENV",
+    "PYTHONPATH",
+    "DOTNET_STARTUP_HOOKS",
+    "KAFKA_OPTS",
+    "PATH",
+)
+"""Of a workload that takes its whole credential for its environment."""
+TAKEN_BY_LABEL: Final = {
+    "Argo CD": {"argocd.argoproj.io/secret-type": "cluster"},
+    "Helm": {"owner": "helm"},
+    "Istio": {"istio/multiCluster": "true"},
+    "Sealed Secrets": {"sealedsecrets.bitnami.com/sealed-secrets-key": "active"},
+}
 SERVICE_ACCOUNT_TOKEN: Final = secret(
     "token", "kubernetes.io/service-account-token", annotations={"kubernetes.io/service-account.name": "default"}
 )
@@ -132,9 +149,13 @@ ON_SECRETS: Final = [
     ),
     creates("creates a credential with a finalizer", BY_SECRETS, SECRET, credential("new", finalizers=["example.com/stay"])),
     creates("creates a credential with a foreign owner", BY_SECRETS, SECRET, credential("new", ownerReferences=[OWNER])),
-    creates(
-        "creates a credential that Argo CD takes for a cluster", BY_SECRETS, SECRET,
-        credential("new", labels={"argocd.argoproj.io/secret-type": "cluster"}),
+    *(
+        creates(f"creates a credential with {name}", BY_SECRETS, SECRET, {**credential("new"), "stringData": {name: "x"}})
+        for name in RUN_AS_CODE
+    ),
+    *(
+        creates(f"creates a credential that {tool} takes for its own", BY_SECRETS, SECRET, credential("new", labels=labels))
+        for tool, labels in TAKEN_BY_LABEL.items()
     ),
     creates(
         "creates a credential of another ApiKey than its label says", BY_SECRETS, SECRET,
@@ -177,7 +198,11 @@ ON_SECRETS: Final = [
     patches("freezes a credential", BY_SECRETS, OWN, {"immutable": True}),
     patches("has the garbage collector delete a record", BY_SECRETS, RECORD, {"metadata": {"ownerReferences": [APIKEY]}}),
     patches("freezes a record, so that its key cannot be revoked", BY_SECRETS, RECORD, {"immutable": True}),
-    patches("labels a credential for Argo CD", BY_SECRETS, OWN, {"metadata": {"labels": {"argocd.argoproj.io/secret-type": "cluster"}}}),
+    *(
+        patches(f"labels a credential for {tool}", BY_SECRETS, OWN, {"metadata": {"labels": labels}})
+        for tool, labels in TAKEN_BY_LABEL.items()
+    ),
+    *(patches(f"gives a credential {name}", BY_SECRETS, OWN, {"stringData": {name: "x"}}) for name in RUN_AS_CODE),
     deletes("deletes a foreign Secret", FOREIGN),
     deletes("deletes a credential", OWN),
     deletes("deletes all Secrets of a namespace", SECRET),
@@ -293,7 +318,10 @@ OWN_ACTIONS: Final = [
     creates("creates a credential of its ApiKey", "", SECRET, credential("owned", ownerReferences=[{**APIKEY, "name": "owned"}])),
     patches("makes a credential its ApiKey's", "", OWN, {"metadata": {"ownerReferences": [APIKEY]}}),
     patches("writes the next record", "", RECORD, {"stringData": {"record": "x"}}),
-    patches("changes a credential", "", OWN, {"stringData": {"api-key": "x"}, "metadata": {"labels": {"team": "shop"}}}),
+    patches(
+        "changes a credential", "", OWN,
+        {"stringData": {"api-key": "x", "API_URL": "y", "path": "z"}, "metadata": {"labels": {"team": "shop", "owner": "shop"}}},
+    ),
     creates("tells of an ApiKey", "", EVENTS, event()),
     *(patches(f"restarts a {kind}", "", f"{path}/web", ITS_ANNOTATION) for kind, path in KINDS.items()),
 ]  # fmt: skip

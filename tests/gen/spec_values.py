@@ -78,6 +78,9 @@ NAMES: Final = near(
             "a" * 63,
             "a" * 253 + "/a",
             "kubectl.kubernetes.io/last-applied-configuration",
+            "owner",
+            "helm",
+            "istio/multiCluster",
             "Example.com/Team",
             "a/b/c",
             "/a",
@@ -86,7 +89,10 @@ NAMES: Final = near(
     "aA0-_./ ä\n",
 )
 FILE_NAMES: Final = near(
-    st.sampled_from(["config.ini", "api-key", "previous-api-key", ".env", "..data", ".", "..", "a" * 253, "A_b"]), "aA0-_./ ä\n"
+    st.sampled_from(
+        ["config.ini", "api-key", "previous-api-key", ".env", "..data", ".", "..", "a" * 253, "A_b", "PATH", "LD_PRELOAD", "KAFKA_OPTS"]
+    ),
+    "aA0-_./ ä\n",
 )
 SUBDOMAINS: Final = near(st.sampled_from(["billing", "a.b", "a-b.c-d", "a" * 253, "a..b", "a.-b", "0"]), "aA0-_./ ä\n")
 SCOPES: Final = near(st.sampled_from(["invoices:read", "a", "a/b", "a._:-", "a" * 128]), "aA0-_./: ä\n")

@@ -1,4 +1,4 @@
-"""What may stand in `secretTemplate`: what the API server takes in a Secret, less the names that Keyturn and Argo CD own.
+"""What may stand in `secretTemplate`: what the API server takes in a Secret, less the names that Keyturn and other tools own.
 
 Without these rules a wrong label would be noticed only when the API server refuses the Secret.
 """
@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from keyturn.api.environment_names import RUNS_CODE, runs_code
 from keyturn.api.rules import Rule
 
 Entries = Mapping[str, str]
@@ -40,6 +41,10 @@ def _no_label_is_reserved(labels: Entries) -> bool:
     )
 
 
+def _no_label_is_another_tools(labels: Entries) -> bool:
+    return labels.get("owner") != "helm" and not labels.keys() & {"istio/multiCluster", "sealedsecrets.bitnami.com/sealed-secrets-key"}
+
+
 def _no_annotation_is_reserved(annotations: Entries) -> bool:
     return not any(
         key.startswith(("keyturn.dev/", "argocd.argoproj.io/")) or key == "kubectl.kubernetes.io/last-applied-configuration"
@@ -62,6 +67,13 @@ LABEL_RULES: Final = (
         "keyturn.dev/*, argocd.argoproj.io/*, app.kubernetes.io/managed-by and app.kubernetes.io/instance are reserved, since Keyturn and"
         " Argo CD find their objects by them: use another key",
         _no_label_is_reserved,
+    ),
+    Rule[Entries](
+        "self.all(k, !(k == 'owner' && self[k] == 'helm')"
+        " && !(k in ['istio/multiCluster', 'sealedsecrets.bitnami.com/sealed-secrets-key']))",
+        "owner: helm, istio/multiCluster and sealedsecrets.bitnami.com/sealed-secrets-key are labels by which Helm, Istio and Sealed"
+        " Secrets find Secrets of their own, of whatever type: use another label",
+        _no_label_is_another_tools,
     ),
     Rule[Entries](
         "self.all(k, !format.qualifiedName().validate(k).hasValue())",
@@ -102,5 +114,12 @@ DATA_RULES: Final = (
         "self.all(k, size(k) <= 253 && k.matches('^[-._a-zA-Z0-9]+$') && k != '.' && !k.startsWith('..'))",
         "a key is no valid key of a Secret: write a file name of letters, digits, '-', '_', '.' (at most 253) not starting with '..'",
         _data_keys_are_valid,
+    ),
+    Rule[Entries](
+        f"self.all(k, !k.matches('{RUNS_CODE}'))",
+        "a key is the name of an environment variable by which loaders, shells or language runtimes run code (LD_*, PATH, BASH*, NODE_*,"
+        " PYTHON*, JAVA_*, *_OPTS and others), and a workload may take the whole Secret for its environment: use another key, and give"
+        " the variable its name in the workload, by env and secretKeyRef",
+        lambda data: not any(map(runs_code, data)),
     ),
 )
