@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gen.fence import ACCOUNT, RECORDS
-from gen.installed import RBAC, WATCHING, Installed, serves_apikeys
+from gen.installed import EVERYWHERE, RBAC, WATCHING, Installed, serves_apikeys
 from gen.operator_process import unique_name
 from gen.team import Api, Team
 from gen.verifier_process import VerifierProcess
@@ -24,6 +24,8 @@ Json = dict[str, Any]
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 SPEC = {"rotation": {"policy": "Manual", "gracePeriod": "1s", "overlapLimit": "5m"}, "rollout": {"policy": "Disabled"}}
 SHORT = {"lease_duration": "3s"}
+MODES = {"guarded": EVERYWHERE, "watch": WATCHING}
+"""The second is slow for being told twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Platform:
     """An installation from deploy/, its operator and a verifier, and one team."""
 
     installed: Installed
+    folder: Path
+    """Of deploy/: what was applied."""
     team: Team
     verifier: VerifierProcess
 
@@ -55,7 +59,7 @@ class Platform:
 
     def install_again(self) -> None:
         """As the administrator does after the accident."""
-        Installed.install(self.installed.plane, WATCHING, scratch=self.installed.kubeconfig.parent)
+        Installed.install(self.installed.plane, self.folder, scratch=self.installed.kubeconfig.parent)
 
     def logged(self, *words: str) -> list[str]:
         """Lines of the operator's log with all these words in them."""
@@ -69,16 +73,17 @@ def own_plane() -> Iterator[Plane]:
         yield plane
 
 
-@pytest.fixture
-def platform(own_plane: Plane, tmp_path: Path) -> Iterator[Platform]:
+@pytest.fixture(params=["guarded", pytest.param("watch", marks=pytest.mark.slow)])
+def platform(own_plane: Plane, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Platform]:
+    folder = MODES[request.param]
     with ExitStack() as ends:
-        installed = Installed.install(own_plane, WATCHING, scratch=tmp_path)
+        installed = Installed.install(own_plane, folder, scratch=tmp_path)
         namespace = unique_name("t")
         own_plane.create_namespace(namespace)
         operator = ends.enter_context(installed.start_operator(SHORT)).wait_ready()
         verifier = ends.enter_context(installed.start_verifier(settings=SHORT)).wait_ready()
         team = installed.team(ends.enter_context(closing(Api(own_plane.login))), operator, namespace)
-        yield Platform(installed, team, verifier)
+        yield Platform(installed, folder, team, verifier)
         own_plane.delete_namespace(namespace)
 
 
