@@ -70,26 +70,6 @@ def test_a_secret_that_came_back_alone_proves_nothing(own_team: Team) -> None:
     assert team.secret("billing").token != old.token
 
 
-def test_a_root_secret_that_is_deleted_while_the_operator_runs_is_written_again(own_team: Team) -> None:
-    """The same one: another could verify no record."""
-    team = own_team
-    path = f"/api/v1/namespaces/{team.system_namespace}/secrets/keyturn-root"
-    before, key = team.api.ask("GET", path), team.issue("billing")
-    team.api.delete(path)
-    team.wait_until(lambda: team.api.get(path), about="billing", what="the root secret is there again")
-    after = team.api.ask("GET", path)
-    assert (after["data"], after["type"], after["metadata"]["labels"]) == (before["data"], before["type"], before["metadata"]["labels"])
-    assert team.operator.metric("keyturn_root_secret_missing_total") == 1
-    (told,) = [line for line in team.operator.log_lines() if line.get("reason") == "RootSecretMissing"]
-    assert told["message"] == "The root secret was missing and was written again"
-    team.operator.stop()
-    team.operator.restart()
-    team.operator.wait_ready()
-    team.request_rotation("billing")
-    team.wait_ready("billing", version=2)
-    assert team.secret("billing").key_id != key.key_id
-
-
 def test_all_records_may_be_deleted_while_the_operator_runs(own_team: Team) -> None:
     """They are written again as they were, tombstones and all: no key stops working, none lives again, and no number is reused."""
     team = own_team

@@ -119,7 +119,7 @@ def test_a_restart_with_settled_keys_writes_nothing_and_reads_no_key(counted: Te
     counted.operator.wait_ready()
     spent = quiet(counted)
     assert writes_seen_by_the_server(counted) - seen == 0
-    assert spent["get", "secrets"] <= 2, spent  # its own root secret, and whether it is still there
+    assert spent["get", "secrets"] == 1, spent  # its own root secret
     assert spent["get", "apikeys"] == 0, spent
 
 
@@ -181,6 +181,15 @@ def test_guarded_an_issue_costs_no_look_a_rotation_one_and_a_restart_one_for_eac
     restarted = guarded.spent(restart)
     assert restarted["LOOK credentials"] == KEYS, restarted
     assert [kind for kind in restarted if kind.startswith(("POST credentials", "PATCH"))] == [], restarted
+
+
+def test_guarded_the_root_secret_costs_a_read_and_what_a_watch_begins_with(guarded: Guarded) -> None:
+    """And then nothing, for minutes."""
+    calls = guarded.scene.doors["a"].calls
+    begun = Counter(call.kind for call in calls if call.resource == "root" and not call.is_look)
+    assert begun == {"GET root": 2, "POST root": 1, "WATCH root": 1}  # missing at first; listed by the watch
+    time.sleep(3)
+    assert Counter(call.kind for call in calls if call.resource == "root" and not call.is_look) == begun
 
 
 def test_guarded_a_settled_world_costs_no_more_looks_than_the_rate_allows(quiet_plane: Plane, tmp_path: Path) -> None:

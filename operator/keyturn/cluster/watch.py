@@ -219,9 +219,11 @@ class Reflector:
         """Before a watch goes on: is the store still the one we know? Raises Gone if it went back.
 
         A store restored from a backup counts from lower versions, and a watch from a version that does not exist yet is no error
-        for the API server: it stays silent until the count gets there. One item, quorum read, is enough to tell.
+        for the API server: it stays silent until the count gets there. One item, quorum read, is enough to tell: whichever the labels
+        leave, but for the fields, by which a right may be limited to one name.
         """
-        answer = await self._client.get(self._collection.path, query={"limit": "1"}, accept=METADATA_LIST)
+        query = {name: value for name, value in self._collection.query().items() if name == "fieldSelector"}
+        answer = await self._client.get(self._collection.path, query={**query, "limit": "1"}, accept=METADATA_LIST)
         if resource_version_of(answer) < self._sink.seen_through:
             log.warning("Store went back to an earlier state and is read anew", path=self._collection.path)
             self.went_back.set()

@@ -36,6 +36,7 @@ from keyturn.controller.probes import measure_no_term, measure_queue, measure_ve
 from keyturn.controller.products import Products
 from keyturn.controller.revocations import Revocations
 from keyturn.controller.rights import watched_namespaces
+from keyturn.controller.root_watch import watch_root
 from keyturn.controller.runtime import Memory, Runtime
 from keyturn.controller.secret_looks import look_at_secrets
 from keyturn.controller.sweep import sweep_forever
@@ -129,6 +130,7 @@ async def _work(
         _start(rt.products.keep_status(), "products", ended),
         _start(rt.revocations.keep(), "revocations", ended),
         _start(sweep_forever(rt, namespaces=namespaces), "sweep", ended),
+        _start(watch_root(rt), "root", ended),
         *([_start(look_at_secrets(rt, rt.secrets.rounds), "looks", ended)] if rt.secrets.rounds is not None else []),
     ]
     for watch in watching:

@@ -77,7 +77,7 @@ def _at_home(settings: Settings) -> list[Right]:
     home = settings.namespace
     return [
         Right("create", "", "secrets", namespace=home),
-        Right("get", "", "secrets", namespace=home, name=settings.root_secret),
+        *(Right(verb, "", "secrets", namespace=home, name=settings.root_secret) for verb in ("get", "list", "watch")),
         Right("patch", "", "secrets", namespace=home, name=CANARY_NAME),
         Right("create", "", "configmaps", namespace=home),
         *(Right(verb, "", "configmaps", namespace=home, name=CONFIG_MAP_NAME) for verb in ("get", "patch")),

@@ -11,7 +11,6 @@ from keyturn.base.names import Key
 from keyturn.cluster.apikeys import list_apikeys
 from keyturn.cluster.client import Client
 from keyturn.cluster.raw import mapping_of, text_of
-from keyturn.controller.installation import keep_root
 from keyturn.controller.leftovers import remove_leftovers
 from keyturn.controller.runtime import Runtime
 
@@ -22,16 +21,12 @@ log = get_logger(__name__)
 
 async def sweep_forever(rt: Runtime, *, namespaces: tuple[str, ...]) -> None:
     """Sweep now and every `sweep_interval`; failures wait for the next turn."""
-    started = False
     while True:
         try:
             await sweep(rt, namespaces=namespaces)
             await remove_leftovers(rt)
-            if started:  # at first it was just read
-                await keep_root(rt.client, rt.settings, rt.installation)
         except KeyturnError as error:
             log.warning("Sweep failed and will be tried again", error=str(error))
-        started = True
         await asyncio.sleep(rt.settings.sweep_interval.total_seconds())
 
 

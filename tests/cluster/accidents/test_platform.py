@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from gen.fence import ACCOUNT, RECORDS
-from gen.installed import EVERYWHERE, RBAC, WATCHING, Installed, serves_apikeys
+from gen.fence import ACCOUNT, RECORDS, SYSTEM, WHO_BREAKS_GLASS
+from gen.installed import EVERYWHERE, RBAC, WATCHING, Installed, assert_nothing_was_refused, serves_apikeys
 from gen.operator_process import unique_name
 from gen.team import Api, Team
 from gen.verifier_process import VerifierProcess
@@ -26,6 +26,7 @@ SPEC = {"rotation": {"policy": "Manual", "gracePeriod": "1s", "overlapLimit": "5
 SHORT = {"lease_duration": "3s"}
 MODES = {"guarded": EVERYWHERE, "watch": WATCHING}
 """The second is slow for being told twice."""
+ROOT = f"/api/v1/namespaces/{SYSTEM}/secrets/keyturn-root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,26 @@ def path_of(binding: Json) -> str:
     name, namespace = binding["metadata"]["name"], binding["metadata"].get("namespace")
     folder = f"{RBAC}/namespaces/{namespace}/rolebindings" if namespace else f"{RBAC}/clusterrolebindings"
     return f"{folder}/{name}"
+
+
+def test_a_root_secret_that_is_deleted_again_and_again_is_back_within_seconds(platform: Platform) -> None:
+    """The same one: another could verify no record. It is the operator that has seen it go, by its own rights."""
+    team = platform.team
+    platform.issue("billing")
+    before, times = team.api.ask("GET", ROOT), 5
+    for _ in range(times):
+        platform.installed.plane.kubectl("-n", SYSTEM, *WHO_BREAKS_GLASS, "delete", "secret", "keyturn-root")
+        wait_until(lambda: team.api.get(ROOT) is not None, patience=5.0, what="the root secret to be back")
+    after = team.api.ask("GET", ROOT)
+    assert (after["data"], after["type"], after["metadata"]["labels"]) == (before["data"], before["type"], before["metadata"]["labels"])
+    assert team.operator.metric("keyturn_root_secret_missing_total") == times
+    assert len(platform.logged("The root secret was missing and was written again", "RootSecretMissing")) == times
+    assert_nothing_was_refused(team.operator)
+    team.operator.stop()
+    team.operator.restart()
+    team.operator.wait_ready()
+    team.request_rotation("billing")
+    team.wait_ready("billing", version=2)
 
 
 def test_the_namespace_of_the_records_comes_back_with_every_record_and_no_key_dies(platform: Platform) -> None:
