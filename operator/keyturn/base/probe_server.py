@@ -1,7 +1,7 @@
 """/healthz, /readyz and /metrics: a small server that starts before the work of a process and ends after it.
 
 /healthz is for the kubelet: 503 means that only a restart helps. /readyz: this replica has seen the cluster (a standby operator is
-ready too, it stands by). An answer's body is `ok` or the complaint.
+ready too, if it could take over). An answer's body is `ok` or the complaint.
 """
 
 from __future__ import annotations

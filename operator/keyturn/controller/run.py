@@ -38,6 +38,8 @@ from keyturn.controller.workqueue import WorkQueue
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 10.0
+RIGHTS_EVERY: Final = 4
+"""Lease durations between two times that a standby asks for its rights: a minute, as delivered. It is some forty questions."""
 
 T = TypeVar("T")
 
@@ -161,8 +163,9 @@ async def _term(
 ) -> TermEnd:
     elector = Elector(client, namespace=settings.namespace, name=LEASE_NAME, identity=_identity(), lease_duration=settings.lease_duration)
     elector.notes = lambda: first_notes(elector, settings)
-    await elector.acquire()
-    try:  # a standby may have waited for days
+    await _stand_by(client, settings, elector, health)
+    try:  # it may have waited for days
+        await _wait_for_rights(client, settings)
         await _wait_for_crds(client, settings)
     except RetryLater as error:
         log.warning("Does not lead", problem=str(error))
@@ -178,6 +181,30 @@ async def _term(
     return await lead(client, settings, installation, elector, stop=stop, at_work=at_work, found=found, earlier=earlier)
 
 
+async def _stand_by(client: Client, settings: Settings, elector: Elector, health: Health) -> None:
+    """Wait for the lead, unready while it could not be taken: who looks at two ready pods must be able to believe in both."""
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(_ask_for_rights(client, settings, health), name="rights")
+        await elector.acquire()
+        asking.cancel()
+
+
+async def _ask_for_rights(client: Client, settings: Settings, health: Health) -> None:
+    """Those of the start, again and again, for ever. An API server that is away says nothing about them."""
+    while True:
+        await asyncio.sleep(RIGHTS_EVERY * settings.lease_duration.total_seconds())
+        try:
+            await _wait_for_rights(client, settings)
+        except MissingRights as error:
+            if health.complaint is None:
+                log.warning("Stands by without its rights", problem=str(error))
+            health.complaint = f"Asking for permissions: {error}"
+        except RetryLater as error:
+            log.debug("Permissions could not be asked for", error=str(error))
+        else:
+            health.complaint = None
+
+
 async def _patiently(health: Health, doing: str, ask: Callable[[], Awaitable[T]]) -> T:
     """Ask until there is an answer, and be unready meanwhile; an API server that is away comes back."""
     pause = FIRST_PAUSE
@@ -191,11 +218,15 @@ async def _patiently(health: Health, doing: str, ask: Callable[[], Awaitable[T]]
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
+class MissingRights(RetryLater):
+    """Some of those that the start insisted on are gone. Keys are accepted without us, and whoever took a right may give it back."""
+
+
 async def _wait_for_rights(client: Client, settings: Settings) -> None:
-    """Those that the start insisted on. Raises RetryLater: keys are accepted without us, and whoever took a right may give it back."""
+    """Raises MissingRights, RetryLater where the API server could not say."""
     missing = await missing_rights(client, needed_rights(settings))
     if missing:
-        raise RetryLater("; ".join(missing))
+        raise MissingRights("; ".join(missing))
 
 
 async def _wait_for_crds(client: Client, settings: Settings) -> None:

@@ -108,6 +108,27 @@ def test_keys_outlive_every_right_of_the_operator(platform: Platform) -> None:
     team.operator.wait_until(lambda: team.operator.ask("/readyz")[0] == 200, what="to be ready again")
 
 
+def test_a_standby_without_its_rights_is_not_ready_and_takes_no_lead(platform: Platform) -> None:
+    """Two ready pods must mean that either can work: the Lease alone, which it may still read, says nothing of the rest."""
+    team, token = platform.team, platform.issue("billing")
+    bindings = [each for each in bindings_of(platform.installed.objects) if each["kind"] == "ClusterRoleBinding"]
+    with platform.installed.start_operator(SHORT) as standby:
+        standby.wait_until(lambda: standby.ask("/readyz")[0] == 200, what="to stand by")
+        for binding in bindings:
+            team.api.delete(path_of(binding))
+        standby.wait_until(lambda: standby.ask("/readyz")[0] == 503, what="to say that it is not ready")
+        assert "May not list apikeys.keyturn.dev in all namespaces" in standby.ask("/readyz")[1]
+        team.operator.kill()
+        standby.wait_until(lambda: "Does not lead" in standby.messages(), what="to leave the lead alone")
+        platform.stay_accepted(token, seconds=1.0)
+        for binding in bindings:
+            team.api.apply(path_of(binding), binding)
+        standby.wait_ready(patience=60.0)
+        team.request_rotation("billing")
+        team.wait_ready("billing", version=2, patience=60.0)
+        standby.stop()
+
+
 def bindings_of(objects: list[Json]) -> list[Json]:
     """Every binding that gives the operator a right."""
     kinds = {"RoleBinding", "ClusterRoleBinding"}
