@@ -44,8 +44,13 @@ def rotate(team: Team, name: str) -> str:
     """Issue a key and rotate it; answers the old token, which is accepted beside the new one."""
     old = team.issue(name, SPEC).token
     team.request_rotation(name)
-    team.wait_until(lambda: team.secret(name).version == 2 or None, about=name, what="to switch")
+    wait_switched(team, name)
     return old
+
+
+def wait_switched(team: Team, name: str) -> None:
+    """The Secret has the new version first; then the record says until when the old one is accepted."""
+    team.wait_until(lambda: find_old_key_id(team, name), about=name, what="to switch")
 
 
 def use_for(verifier: VerifierProcess, token: str, *, seconds: float) -> None:
@@ -82,7 +87,13 @@ def told(start_module_team: StartTeam) -> Team:
 
 def old_key_id(team: Team, name: str) -> str:
     """Public ID of the version on its way out."""
-    return next(entry.key_id for entry in team.record(name).versions if entry.not_after is not None)
+    found = find_old_key_id(team, name)
+    assert found is not None
+    return found
+
+
+def find_old_key_id(team: Team, name: str) -> str | None:
+    return next((entry.key_id for entry in team.record(name).versions if entry.not_after is not None), None)
 
 
 def wait_reason(team: Team, name: str, reason: str) -> str:
@@ -127,7 +138,7 @@ def test_the_last_word_of_a_verifier_that_left_stands_until_not_after(told: Team
     spec = {**SPEC, "rotation": {**SPEC["rotation"], "overlapLimit": "8s", "quietPeriod": "1h"}}
     told.issue("left", spec)
     told.request_rotation("left")
-    told.wait_until(lambda: told.secret("left").version == 2 or None, about="left", what="to switch")
+    wait_switched(told, "left")
     LeaseByHand(told, "gone").report_use(old_key_id(told, "left"), utc_now())
     assert "(verifier gone)" in wait_reason(told, "left", "OldKeyInUse")
     wait_ended(told, "left")

@@ -8,6 +8,7 @@ import pytest
 
 from gen.market import AUDIENCES, PRIVATE, Market
 from gen.tenancy import Tenant
+from testbed.cluster import wait_until
 
 Json = dict[str, Any]
 NAME = "kept"
@@ -82,9 +83,22 @@ def test_no_more_keys_than_the_product_wants_however_fast_they_are_asked_for(mar
     other = {"productRef": market.owners[1].reference, "plan": "full", "deletionPolicy": "Retain"}
     for number in range(20, 0, -1):
         holder.asks_for(f"many-{number:02}", other)
+    wait_answered(holder)
     market.settle()
     for number in range(20, 10, -1):
         holder.gives_up(f"many-{number:02}")
+    wait_answered(holder)
     market.settle()
     opening = [token for token, name in holder.tokens.items() if name != NAME and market.doors.try_all(token)[0].scopes is not None]
     assert len(opening) == 3
+
+
+def wait_answered(tenant: Tenant) -> None:
+    """Until each ApiKey has its key or is told that others have them all: one that is still being issued opens nothing either."""
+    wait_until(
+        lambda: {why_ready(each) for each in tenant.apikeys().values()} <= {"Issued", "TooManyKeys"}, patience=60, what="an answer to each"
+    )
+
+
+def why_ready(apikey: Json) -> str:
+    return next((str(each["reason"]) for each in apikey.get("status", {}).get("conditions", ()) if each["type"] == "Ready"), "")
