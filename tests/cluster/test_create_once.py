@@ -45,6 +45,14 @@ def key_in(answer: Answer) -> Token:
     return token
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[int]:
+    """The signal, which reaches what the test starts: in the background a shell has it ignored, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.SIGINT
+    signal.signal(signal.SIGINT, before)
+
+
 def environment(person: Person) -> Mapping[str, str]:
     return {"PATH": f"{BIN}{os.pathsep}/usr/bin", "KUBECONFIG": str(person.kubeconfig), "HOME": str(person.kubeconfig.parent)}
 
@@ -82,15 +90,15 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(team: Team, pers
     assert team.api.get(team.apikey_path("wrong")) is None
 
 
-def test_ctrl_c_before_the_key_is_there_leaves_nothing(start_team: StartTeam, tmp_path: Path) -> None:
+def test_ctrl_c_before_the_key_is_there_leaves_nothing(start_team: StartTeam, tmp_path: Path, ctrl_c: int) -> None:
     team = start_team({"propagation_delay": "60s"})  # nobody acknowledges: it is not sealed for a minute
     person = Person(team.cluster, team.namespace, team.cluster.kubeconfig)
     with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
         words = [str(BIN / "keyturn"), "create", "broken-off", "--once", "-n", team.namespace]
         running = subprocess.Popen(words, env=environment(person), stdout=out, stderr=err)
         team.wait_until(lambda: team.find_record("broken-off") is not None, about="broken-off", what="the key is staged")
-        running.send_signal(signal.SIGINT)
-        code = running.wait(timeout=20)
+        running.send_signal(ctrl_c)
+        code = running.wait(timeout=60)
     assert (code, (tmp_path / "out").read_text()) == (INTERRUPTED, "")
     assert "nothing usable is left" in (tmp_path / "err").read_text()
     assert team.api.get(team.apikey_path("broken-off")) is None
