@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.base.names import Key
 from keyturn.cluster.chunks import list_in_chunks
 from keyturn.cluster.client import Client, Json
-from keyturn.cluster.raw import mapping_of, text_of, texts_of
+from keyturn.cluster.raw import instant_of, mapping_of, text_of, texts_of
 from keyturn.cluster.resource_path import resource_path
 
 PLURAL: Final = "apiproducts"
@@ -24,6 +25,9 @@ class UnreadableProduct:
     """An ApiProduct that was stored before a rule it breaks. The message says what to write."""
 
     message: str
+    audience: str
+    """What it names; empty where not even that can be read."""
+    created: datetime | None
 
 
 def collection_path(namespace: str) -> str:
@@ -48,7 +52,8 @@ def decode_apiproduct(item: Mapping[str, object]) -> tuple[Key, ApiProduct | Unr
     try:
         return where, ApiProduct.model_validate(item)
     except ValidationError as error:
-        return where, UnreadableProduct("; ".join(explain_invalid(error)))
+        audience, created = text_of(mapping_of(item, "spec"), "audience"), instant_of(metadata, "creationTimestamp")
+        return where, UnreadableProduct("; ".join(explain_invalid(error)), audience, created)
 
 
 def decode_namespace_labels(item: Mapping[str, object]) -> tuple[Key, Mapping[str, str]] | None:

@@ -27,6 +27,7 @@ from keyturn.controller.audiences import Audiences
 from keyturn.controller.places import Places
 from keyturn.keys.record import Record
 from keyturn.lifecycle.admission import needs_labels
+from keyturn.lifecycle.audience import AudienceClaim
 from keyturn.lifecycle.consent import ProductFound, ProductMissing, ProductSeen, ProductUnknown, has_key
 from keyturn.lifecycle.plan import Waiting
 from keyturn.lifecycle.product_status import KeyStanding, product_status, standing_for_product
@@ -101,9 +102,11 @@ class Products:
         if self._namespaces and where.namespace not in self._namespaces:
             message = f"ApiProduct {where} is in a namespace that this operator does not watch: name it in --watch-namespaces"
             return ProductUnknown(Waiting(Reason.PRODUCT_UNAVAILABLE, message))
+        if not self._has_read_all:  # one that was not read may be there, or have the audience of one that was
+            return ProductUnknown(_UNREAD)
         entry = self._products.get(where)
         if entry is None:
-            return ProductMissing() if self._has_read_all else ProductUnknown(_UNREAD)
+            return ProductMissing()
         if isinstance(entry.value, UnreadableProduct):
             message = f"ApiProduct {where} cannot be used: {entry.value.message}. Ask its owner to correct it"
             return ProductUnknown(Waiting(Reason.PRODUCT_UNAVAILABLE, message))
@@ -140,6 +143,7 @@ class Products:
 
     async def keep_status(self) -> None:
         """Write what changed, again and again, until cancelled. What cannot be written is tried again with the next round."""
+        await self._read_all()
         waited = 0
         while True:
             await asyncio.sleep(STATUS_PAUSE)
@@ -154,6 +158,13 @@ class Products:
                 except KeyturnError as error:
                     log.warning("The status of an ApiProduct was not written", product=str(where), problem=str(error))
                     self._changed.add(where)
+
+    async def _read_all(self) -> None:
+        """Nearly always that is so at the start; where the resource comes later, ApiKeys have waited for it."""
+        for synced in self._synced:
+            await synced.wait()
+        for key in self._product_of:
+            self._wake(key)
 
     async def _write_status(self, where: Key) -> None:
         entry = self._products.get(where)
@@ -201,8 +212,7 @@ class Products:
         if seen is not None and seen == self._acted_on.get(where):
             return
         self._acted_on[where] = seen
-        product = entry.value if entry is not None and isinstance(entry.value, ApiProduct) else None
-        for each in {where, *self._audiences.note(where, product)}:
+        for each in {where, *self._audiences.note(where, _claim(where, entry.value if entry is not None else None))}:
             self._changed.add(each)
             for key in self._referring.get(each, {}):
                 self._wake(key)
@@ -211,3 +221,13 @@ class Products:
         for key in self._product_of:
             if key.namespace == name.name:
                 self._wake(key)
+
+
+def _claim(where: Key, product: ApiProduct | UnreadableProduct | None) -> AudienceClaim | None:
+    match product:
+        case None:
+            return None
+        case UnreadableProduct():
+            return AudienceClaim(where, product.audience, product.created) if product.audience else None
+        case ApiProduct():
+            return AudienceClaim(where, product.spec.audience, product.metadata.creation_timestamp)
