@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -98,9 +99,56 @@ def test_one_key_cannot_stand_in_two_apikeys(team: Team, verifier: VerifierProce
     team.apply_apikey("second", listing(NEXT_FOREIGN))
     told = team.wait_says("second", "Stalled", "True", "DigestElsewhere")
     assert f"{team.namespace}/first" in told["message"]
-    team.delete_apikey("first")
-    team.wait_ready("second", patience=60.0)
-    accepted_in(verifier, team, NEXT_FOREIGN, statuses=[FINE])
+    assert answers(verifier, NEXT_FOREIGN) == [FINE]
+
+
+def test_a_key_whose_apikey_was_deleted_is_dead_in_every_apikey_and_stays_so(team: Team, verifier: VerifierProcess) -> None:
+    moved = "moved-from-one-name-to-another-0123456789"
+    team.apply_apikey("before", listing(moved))
+    team.wait_ready("before")
+    team.delete_apikey("before")
+    accepted_in(verifier, team, moved, statuses=[UNAUTHORIZED])
+    team.apply_apikey("after", listing(moved))
+    told = team.wait_says("after", "Stalled", "True", "DigestEnded")
+    assert f"{team.namespace}/before" in told["message"]
+    assert "Make another one" in told["message"]
+    team.apply_apikey("before", listing(moved))
+    team.wait_says("before", "Stalled", "True", "DigestEnded")
+    team.operator.stop()
+    team.operator.restart()
+    team.apply_apikey("later", listing(moved))
+    team.wait_says("later", "Stalled", "True", "DigestEnded")
+    assert answers(verifier, moved) == [UNAUTHORIZED]
+
+
+def test_another_namespace_is_not_told_whose_a_key_is_or_was(namespace: str, module_team: Team) -> None:
+    """By an operator that serves both."""
+    told, stranger = [], replace(module_team, namespace=namespace)
+    for name, key in (("living", "a-neighbours-living-key-0123456789"), ("dead", "a-neighbours-dead-key-0123456789")):
+        module_team.apply_apikey(name, listing(key))
+        module_team.wait_ready(name)
+        if name == "dead":
+            module_team.delete_apikey(name)
+            module_team.wait_states(name, {1: "Revoked"})
+        stranger.apply_apikey(f"not-{name}", listing(key))
+        says = stranger.wait_says(f"not-{name}", "Stalled", "True", "DigestElsewhere")["message"]
+        assert stranger.find_record(f"not-{name}") is None
+        told.append(says.replace(derived_key_id(digest_token(key)), "…"))
+    assert told[0] == told[1]
+    assert module_team.namespace not in told[0]
+
+
+def test_a_retained_key_lives_on_without_its_apikey_and_is_taken_over_by_its_name_alone(team: Team, verifier: VerifierProcess) -> None:
+    kept = "kept-while-its-apikey-is-away-0123456789"
+    team.apply_apikey("kept", listing(kept, deletionPolicy="Retain"))
+    team.wait_ready("kept")
+    team.delete_apikey("kept")
+    team.wait_until(lambda: team.record("kept").retained, about="kept", what="the key is retained")
+    team.apply_apikey("renamed", listing(kept))
+    team.wait_says("renamed", "Stalled", "True", "DigestElsewhere")
+    team.apply_apikey("kept", listing(kept))
+    team.wait_ready("kept")
+    assert answers(verifier, kept) == [FINE]
 
 
 def test_the_key_id_of_somebody_else_cannot_be_claimed(team: Team, verifier: VerifierProcess) -> None:

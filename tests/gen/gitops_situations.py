@@ -26,11 +26,12 @@ from keyturn.keys.record import Limits
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.consent import ProductMissing
 from keyturn.lifecycle.decide import decide
-from keyturn.lifecycle.observed import ForeignSecret, NoSecret, Observed
+from keyturn.lifecycle.observed import ForeignSecret, Holder, NoSecret, Observed
 from keyturn.lifecycle.plan import Waiting
 from keyturn.lifecycle.product_status import KeyStanding, product_status
 from keyturn.lifecycle.revocation_status import RecordStanding, revocation_status
 
+BESIDE: Final = Key(KEY.namespace, "smtp")
 TESTDATA: Final = Path(__file__).parents[2] / "deploy" / "argocd" / "testdata"
 GENERATION: Final = 3
 """Of the spec that the builders' ApiKey has."""
@@ -118,7 +119,7 @@ SITUATIONS: Final = (
     ),
     Situation("nobody-took-it", "Degraded", "Failed", observed(ledger(dead=(NOT_TAKEN,)), of=wanting())),
     Situation("made-elsewhere", "Healthy", "Current", observed(ledger(imported(1, NEW, VersionState.ACTIVE)), of=listing(NEW))),
-    Situation("made-elsewhere-for-another", "Degraded", "Failed", observed(of=listing(NEW), elsewhere={NEW: Key("mail", "smtp")})),
+    Situation("made-elsewhere-for-another", "Degraded", "Failed", observed(of=listing(NEW), elsewhere={NEW: Holder(BESIDE)})),
     Situation("paused", "Suspended", "Current", PAUSED),
     Situation("paused-and-changed", "Suspended", "InProgress", PAUSED, changed_since=True),
 )

@@ -48,7 +48,7 @@ def records(draw: st.DrawFn) -> Record:
     spun = _Spun(draw(st.integers(min_value=0, max_value=2**64)))
     states = draw(st.sampled_from(LIVE_STATES))
     dead_count = draw(st.integers(min_value=0, max_value=6))
-    there = _Mask(draw(st.integers(min_value=0, max_value=2**15 - 1)))
+    there = _Mask(draw(st.integers(min_value=0, max_value=2**17 - 1)))
     text = draw(st.text(max_size=20))
     first = spun.number(1000) + 1
     highest = first + dead_count + len(states) - 1
@@ -79,6 +79,7 @@ def records(draw: st.DrawFn) -> Record:
         secret=there.maybe(_fingerprint(spun, version=highest)),
         ended_time=None if states else spun.time(),
         limits=there.maybe(Limits(spun.number(1000) + 1, spun.number(1000) + 1)),
+        ended_digests=there.maybe((digest_token("kt_0"),)) or (),
     )
 
 

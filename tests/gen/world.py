@@ -33,8 +33,6 @@ from keyturn.lifecycle.versions import delivered
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = Key("shop", "billing")
 INSTALLATION = "0123456789abcdef"
-FORGIVEN = "ApiKeyDeleted"
-"""The end after which a key that was made elsewhere may be listed again."""
 BY_INTENT = ("MinVersion", "Expired", "ApiKeyDeleted", "OldRecordRestored", "Leaked", "Revoked")
 """Ends that do not wait for the Secret to hold another key."""
 
@@ -349,9 +347,7 @@ class World:
         owner = self.numbers.setdefault(entry.number, entry.key_id)
         if owner != entry.key_id:
             self.complaints.append(f"number {entry.number} was given to {owner} and again to {entry.key_id}")
-        if entry.imported and self.died.get(entry.key_id) == FORGIVEN:
-            self.not_after.pop(entry.key_id, None)  # the same key, and another version
-        elif entry.key_id in self.died:
+        if entry.key_id in self.died:
             self.complaints.append(f"{entry.key_id} is dead ({self.died[entry.key_id]}) and was revived")
 
     def _check_not_after(self, entry: VersionEntry) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from gen.lifecycle import NOW, record, tombstone
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.base.names import Key
@@ -15,6 +17,7 @@ from keyturn.controller.claims import Claims
 from keyturn.keys.digest import derived_key_id, digest_token
 from keyturn.keys.record import DeadEntry, Record, VersionEntry
 from keyturn.keys.record_encoding import encode_record
+from keyturn.lifecycle.observed import Holder
 
 FIRST, SECOND = Key("shop", "first"), Key("shop", "second")
 DIGEST = digest_token("sk-0123456789")
@@ -32,6 +35,9 @@ class World:
         self.claims = Claims(records=cache, read=self.records.get)
 
     def elsewhere(self, key: Key, *, key_id: str | None = None, now: datetime = NOW) -> dict[str, Key]:
+        return {digest: holder.key for digest, holder in self.holders(key, key_id=key_id, now=now).items()}
+
+    def holders(self, key: Key, *, key_id: str | None = None, now: datetime = NOW) -> dict[str, Holder]:
         listed = {"digest": DIGEST, **({"keyID": key_id} if key_id else {})}
         body = {"metadata": {"name": key.name, "namespace": key.namespace, "uid": "u", "generation": 1}}
         return dict(self.claims.elsewhere(ApiKey.model_validate({**body, "spec": {"delivery": "None", "digests": [listed]}}), now=now))
@@ -76,17 +82,36 @@ def test_who_asked_first_and_writes_no_record_does_not_keep_it() -> None:
     assert world.elsewhere(FIRST, now=NOW + timedelta(minutes=2)) == {DIGEST: SECOND}
 
 
-def test_what_ended_in_one_apikey_does_not_begin_in_another() -> None:
-    assert World({FIRST: buried("Leaked")}).elsewhere(SECOND) == {DIGEST: FIRST}
+@pytest.mark.parametrize("reason", ["Leaked", "ApiKeyDeleted"])
+def test_what_ended_in_one_apikey_does_not_begin_in_another(reason: str) -> None:
+    assert World({FIRST: buried(reason)}).holders(SECOND) == {DIGEST: Holder(FIRST, has_ended=True)}
 
 
-def test_a_key_of_an_apikey_that_was_deleted_is_free_again() -> None:
+def test_a_key_of_an_apikey_that_was_deleted_is_never_free_again() -> None:
     world = World({FIRST: holding()})
-    assert world.elsewhere(SECOND) == {DIGEST: FIRST}
-    world.save(FIRST, buried("ApiKeyDeleted"))
-    assert world.elsewhere(SECOND) == {}
-    world.save(SECOND, holding())
-    assert world.elsewhere(FIRST) == {DIGEST: SECOND}
+    assert world.holders(SECOND) == {DIGEST: Holder(FIRST)}
+    for left_behind in (buried("ApiKeyDeleted"), replace(record(highest=1), ended_digests=(DIGEST,))):
+        world.save(FIRST, left_behind)
+        for same in (world, World({FIRST: left_behind})):  # also after a restart
+            assert same.holders(SECOND, now=NOW + timedelta(days=999)) == {DIGEST: Holder(FIRST, has_ended=True)}
+
+
+def test_what_ended_anywhere_has_ended_whoever_has_it_alive() -> None:
+    """An operator that slept while another one saw the key come and go writes what it had decided before."""
+    late = {FIRST: holding(), SECOND: buried("ApiKeyDeleted")}
+    for world in (World(late), World(dict(reversed(late.items())))):
+        assert world.holders(FIRST) == {DIGEST: Holder(SECOND, has_ended=True)}
+    woken = World({SECOND: buried("ApiKeyDeleted")})
+    woken.holders(SECOND)
+    woken.save(FIRST, holding())
+    assert woken.holders(FIRST) == {DIGEST: Holder(SECOND, has_ended=True)}
+
+
+def test_a_key_that_one_of_two_apikeys_lost_to_the_other_is_not_dead() -> None:
+    for order in ((FIRST, SECOND), (SECOND, FIRST)):
+        records = {FIRST: holding(), SECOND: buried("Elsewhere")}
+        world = World({key: records[key] for key in order})
+        assert (world.holders(FIRST), world.holders(SECOND)) == ({}, {DIGEST: Holder(FIRST)})
 
 
 def test_the_id_of_a_minted_key_cannot_be_claimed_living_or_dead() -> None:

@@ -210,6 +210,10 @@ class ImportedLife(WithoutASecret):
         listed = [DIGESTS.index(each) for each in self._listed() if each != DIGESTS[new]]
         self._list(*listed[-1:], new)
 
+    @rule()
+    def tombstones_grow_old(self) -> None:
+        self.world.now += timedelta(days=91)
+
     def _list(self, *numbers: int) -> None:
         self.world.spec |= {"delivery": "None", "rotation": dict(OVERLAP), "digests": [{"digest": DIGESTS[each]} for each in numbers]}
 
@@ -226,7 +230,7 @@ class ImportedLife(WithoutASecret):
         if not self.world.exists or self.record is None:
             return
         assert {entry.digest for entry in self.record.versions} <= set(self._listed())
-        ended = {dead.digest for dead in self.record.dead if dead.reason != "ApiKeyDeleted"}
+        ended = {dead.digest for dead in self.record.dead} | set(self.record.ended_digests)
         usable = [digest for digest in self._listed() if digest not in ended]
         expired = self.record.expiration_time is not None and self.record.expiration_time <= self.world.now
         if usable[-1:] == self._listed()[-1:] and not expired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,14 +13,17 @@ from gen.lifecycle import HOUR, KEY, NOW, SECOND, apikey, observed, tombstone
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.names import Key
 from keyturn.base.version_state import VersionState
-from keyturn.keys.digest import derived_key_id
+from keyturn.keys.digest import derived_key_id, digest_token
 from keyturn.keys.record import DeadEntry, Record, VersionEntry
+from keyturn.keys.record_encoding import encode_record
 from keyturn.lifecycle.conclude import Outcome, conclude
 from keyturn.lifecycle.decide import decide
-from keyturn.lifecycle.observed import Observed
+from keyturn.lifecycle.imported import has_ended
+from keyturn.lifecycle.observed import Holder, Observed
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord
 
 OTHER = Key("mail", "smtp")
+BESIDE = Key(KEY.namespace, "beside")
 
 
 def active(number: int, digest: str, *, ago: timedelta = HOUR) -> VersionEntry:
@@ -51,6 +55,11 @@ def ready(seen: Observed) -> tuple[str, str]:
 def stalled(seen: Observed) -> str:
     waits = decide(seen).stalled
     return waits.reason if waits is not None else ""
+
+
+def advice(seen: Observed) -> str:
+    waits = decide(seen).stalled
+    return waits.message if waits is not None else ""
 
 
 def test_a_listed_digest_is_staged_and_nothing_is_minted() -> None:
@@ -125,9 +134,26 @@ def test_what_ended_does_not_come_back_under_another_id() -> None:
     assert decide(observed(ledger(dead=(dead,)), of=listing(NEW))).steps == ()
 
 
-def test_an_apikey_that_comes_back_brings_its_keys_back_as_new_versions() -> None:
-    seen = observed(ledger(dead=(grave(1, NEW, reason="ApiKeyDeleted"),)), of=listing(NEW))
-    assert [(each.number, str(each.state)) for each in saved(decide(seen)).versions] == [(2, "Staged")]
+def test_what_ended_stays_dead_when_its_tombstone_is_long_gone() -> None:
+    gone = replace(ledger(dead=(grave(1, NEW, reason="ApiKeyDeleted"),)), ended_time=NOW - 91 * 24 * HOUR)
+    stub = saved(decide(replace(observed(gone), apikey=None)))
+    assert (stub.dead, stub.ended_digests, stub.change) == ((), (NEW,), Change.FORGOTTEN)
+    back = observed(replace(stub, ended_time=None), of=listing(NEW))
+    assert (decide(back).steps, stalled(back)) == ((), Reason.DIGEST_ENDED)
+
+
+def test_the_fifty_first_end_still_knows_the_first() -> None:
+    graves = tuple(grave(number, digest_token(f"sk-{number}"), reason="NotListed") for number in range(1, 51))
+    after = saved(decide(observed(ledger(active(51, OLD), dead=graves), of=listing(NEW))))
+    assert ([entry.number for entry in after.dead], after.ended_digests) == (list(range(2, 52)), (digest_token("sk-1"),))
+
+
+def test_a_name_under_which_a_thousand_keys_ended_takes_no_other() -> None:
+    full = replace(ledger(active(1001, OLD)), ended_digests=tuple(digest_token(f"sk-{number}") for number in range(1000)))
+    assert len(encode_record(full)) < 64 * 1024
+    seen = observed(full, of=listing(OLD, NEW))
+    assert (decide(seen).steps, ready(seen), stalled(seen)) == ((), ("True", Reason.IMPORTED), Reason.TOO_MANY_DIGESTS)
+    assert stalled(observed(full, of=listing(OLD))) == ""
 
 
 def test_a_lost_record_does_not_bring_back_what_the_status_calls_ended() -> None:
@@ -138,14 +164,35 @@ def test_a_lost_record_does_not_bring_back_what_the_status_calls_ended() -> None
 
 
 def test_a_key_that_another_apikey_has_stays_there() -> None:
-    seen = observed(of=listing(NEW), elsewhere={NEW: OTHER})
+    seen = observed(of=listing(NEW), elsewhere={NEW: Holder(BESIDE)})
     plan = decide(seen)
     assert (plan.steps, stalled(seen), plan.look_again_time) == ((), Reason.DIGEST_ELSEWHERE, NOW + 30 * SECOND)
-    assert str(OTHER) in plan.stalled.message if plan.stalled else False
+    assert str(BESIDE) in advice(seen)
+
+
+def test_a_key_that_ended_in_another_apikey_of_the_namespace_has_ended() -> None:
+    seen = observed(of=listing(NEW), elsewhere={NEW: Holder(BESIDE, has_ended=True)})
+    assert (decide(seen).steps, stalled(seen), decide(seen).look_again_time) == ((), Reason.DIGEST_ENDED, None)
+    assert str(BESIDE) in advice(seen)
+    assert "Make another one" in advice(seen)
+
+
+def test_a_stranger_is_told_neither_whose_a_key_is_nor_whether_it_lives() -> None:
+    living, dead = (observed(of=listing(NEW), elsewhere={NEW: Holder(OTHER, has_ended=ended)}) for ended in (False, True))
+    assert (stalled(living), advice(living)) == (stalled(dead), advice(dead))
+    assert stalled(living) == Reason.DIGEST_ELSEWHERE
+    assert not {OTHER.namespace, OTHER.name} & set(re.split(r"[^a-z]+", advice(living)))
+    assert "Make another one" in advice(living)
+
+
+def test_of_two_apikeys_that_got_one_key_at_once_the_other_one_keeps_it_alive() -> None:
+    """Two operators wrote at the same moment: what ends here is this ApiKey's part, and not the key."""
+    after = saved(decide(observed(ledger(active(1, NEW)), of=listing(NEW), elsewhere={NEW: Holder(OTHER)})))
+    assert ([dead.reason for dead in after.dead], has_ended(after, digest=NEW, key_id=derived_key_id(NEW))) == (["Elsewhere"], False)
 
 
 def test_a_key_works_beside_one_that_another_apikey_has() -> None:
-    seen = observed(ledger(active(1, OLD)), of=listing(OLD, NEW), elsewhere={NEW: OTHER})
+    seen = observed(ledger(active(1, OLD)), of=listing(OLD, NEW), elsewhere={NEW: Holder(OTHER)})
     assert (decide(seen).steps, ready(seen), stalled(seen)) == ((), ("True", Reason.IMPORTED), Reason.DIGEST_ELSEWHERE)
 
 

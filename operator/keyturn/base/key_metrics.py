@@ -50,6 +50,7 @@ STALLED_REASONS: Final = (
     "SecretConflict",
     "SecretContested",
     "TemplateInvalid",
+    "TooManyDigests",
     "TooManyKeys",
     "TooManyRepairs",
     "UnknownSigner",

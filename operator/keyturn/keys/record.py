@@ -133,6 +133,8 @@ class Record:
     """The highest number when that was so: a later version is a successor, whatever its minter's clock said."""
     quota: PeriodQuota | None = None
     """None: as much as it likes."""
+    ended_digests: tuple[str, ...] = ()
+    """Of keys that were made elsewhere and have no tombstone any more. Kept for good: whoever made such a key can list it again."""
 
     def version(self, number: int) -> VersionEntry | None:
         """The live version of that number."""

@@ -94,6 +94,7 @@ def _record_fields(record: Record) -> _Fields:
         "revokedBefore": _time_text(record.revoked_before),
         "revokedThrough": record.revoked_through or None,
         "quota": None if record.quota is None else {"requests": record.quota.requests, "period": record.quota.period},
+        "endedDigests": record.ended_digests or None,
     }
 
 
@@ -190,6 +191,7 @@ def _read_record(fields: _Fields) -> Record:
         revoked_before=_time_or_none(fields, "revokedBefore"),
         revoked_through=_number_or_none(fields, "revokedThrough") or 0,
         quota=_read_quota(fields),
+        ended_digests=_texts(fields, "endedDigests"),
     )
 
 

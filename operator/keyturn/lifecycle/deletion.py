@@ -9,13 +9,13 @@ from typing import Final
 from keyturn.base.version_state import VersionState
 from keyturn.lifecycle.observed import GoodRecord, Observed
 from keyturn.lifecycle.plan import Announce, Change, Plan, SaveRecord
-from keyturn.lifecycle.versions import bury
+from keyturn.lifecycle.versions import bury, with_tombstones
 
 TOMBSTONES_KEPT: Final = timedelta(days=90)
 
 
 def decide_for_gone_apikey(seen: Observed) -> Plan:
-    """Revoke everything, or note that the key stays by wish; tombstones go after 90 days, the numbers never."""
+    """Revoke everything, or note that the key stays by wish; tombstones go after 90 days, numbers and digests never."""
     if not isinstance(seen.record, GoodRecord):
         return Plan()
     record = seen.record.record
@@ -33,4 +33,5 @@ def decide_for_gone_apikey(seen: Observed) -> Plan:
         return Plan()
     if seen.now < forget_time or seen.clock_is_off:
         return Plan(look_again_time=forget_time)
-    return Plan((SaveRecord(replace(record, dead=(), dead_through=record.highest, secret=None, change=Change.FORGOTTEN)),))
+    stub = with_tombstones(record, record.dead, limit=0)
+    return Plan((SaveRecord(replace(stub, dead_through=record.highest, secret=None, change=Change.FORGOTTEN)),))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from keyturn.api.v1alpha1.apikey import Delivery, ListedDigest
 from keyturn.api.v1alpha1.conditions import Reason
@@ -16,17 +17,19 @@ from keyturn.keys.digest import derived_key_id
 from keyturn.keys.record import DeadEntry, Record, VersionEntry
 from keyturn.lifecycle import barrier
 from keyturn.lifecycle.issuing import expired
-from keyturn.lifecycle.observed import REFUSAL_RECHECK, NoRecord
+from keyturn.lifecycle.observed import REFUSAL_RECHECK, Holder, NoRecord
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Waiting
 from keyturn.lifecycle.power import shortest_overlap, with_requests
 from keyturn.lifecycle.revocation_hit import knowing
 from keyturn.lifecycle.situation import Situation, rotate_annotation
-from keyturn.lifecycle.versions import activate, bury
+from keyturn.lifecycle.versions import ELSEWHERE, activate, bury
 
-NOT_LISTED = "NotListed"
+NOT_LISTED: Final = "NotListed"
 """Reason of a tombstone whose digest was taken off the list."""
-FORGIVEN = "ApiKeyDeleted"
-"""The one end after which a digest may be listed again: an ApiKey that comes back (from Git, say) brings its keys back."""
+DIGESTS_REMEMBERED: Final = 1000
+"""Ended keys without a tombstone after which a record takes no other: 54 bytes each, in a Secret that may have a mebibyte."""
+
+_ANOTHER: Final = "Make another one, and write its digest in the place of this one"
 
 
 def key_id_of(listed: ListedDigest) -> str:
@@ -38,11 +41,13 @@ def digest_left_the_list(case: Situation) -> Plan | None:
     """An end by intent. Also of a version that an ApiKey of this name left behind which delivered it otherwise."""
     if case.apikey.spec.delivery is not Delivery.NONE:
         return None
-    wanted = {each.digest for each in case.apikey.spec.digests or ()} - case.seen.elsewhere.keys()
-    gone = tuple(entry for entry in case.record.versions if entry.digest not in wanted)
-    if not gone:
+    listed, elsewhere = {each.digest for each in case.apikey.spec.digests or ()}, case.seen.elsewhere
+    gone = tuple(entry for entry in case.record.versions if entry.digest not in listed)
+    not_ours = tuple(entry for entry in case.record.versions if entry.digest in listed and entry.digest in elsewhere)
+    if not gone and not not_ours:
         return None
     ended = bury(case.record, *gone, state=VersionState.REVOKED, reason=NOT_LISTED, now=case.now)
+    ended = bury(ended, *not_ours, state=VersionState.REVOKED, reason=ELSEWHERE, now=case.now)
     return Plan((SaveRecord(replace(ended, secret=None, change=Change.REVOKED)),))
 
 
@@ -90,8 +95,9 @@ def digest_problem(case: Situation) -> Waiting | None:
 
 
 def recheck_time(case: Situation) -> datetime | None:
-    """When to look again whether another ApiKey has let go of a key."""
-    return case.now + REFUSAL_RECHECK if case.seen.elsewhere else None
+    """When to look again at a key that another ApiKey has: its record may have been lost, or never written."""
+    waits = any(not holder.has_ended for holder in case.seen.elsewhere.values())
+    return case.now + REFUSAL_RECHECK if waits else None
 
 
 def request_problem(case: Situation) -> Waiting | None:
@@ -103,9 +109,13 @@ def request_problem(case: Situation) -> Waiting | None:
     return Waiting(Reason.ROTATION_DEFERRED, message)
 
 
-def is_grave_of(dead: DeadEntry, *, digest: str, key_id: str) -> bool:
-    """Whether a tombstone speaks of a listed key, and for good."""
-    return (digest == dead.digest or key_id == dead.key_id) and not (dead.digest and dead.reason == FORGIVEN)
+def has_ended(record: Record, *, digest: str, key_id: str) -> bool:
+    """Whether a listed key is dead by this record: whatever ended it, and however long ago."""
+    return digest in record.ended_digests or any(_is_grave_of(dead, digest=digest, key_id=key_id) for dead in record.dead)
+
+
+def _is_grave_of(dead: DeadEntry, *, digest: str, key_id: str) -> bool:
+    return (digest == dead.digest or key_id == dead.key_id) and dead.reason != ELSEWHERE
 
 
 def _staged(case: Situation) -> VersionEntry | None:
@@ -138,22 +148,36 @@ def _why_not(case: Situation, listed: ListedDigest) -> Waiting | None:
     """Why a listed key that is no version can be none."""
     holder, key_id = case.seen.elsewhere.get(listed.digest), key_id_of(listed)
     if holder is not None:
-        message = f"Key {key_id} in spec.digests belongs to ApiKey {holder}, which had it first. Take it off one of the two lists"
-        return Waiting(Reason.DIGEST_ELSEWHERE, message)
+        return _not_here(case, holder, key_id=key_id)
     if _has_ended(case, digest=listed.digest, key_id=key_id):
-        message = f"Key {key_id} in spec.digests has ended, for good. Make another one, and write its digest in the place of this one"
+        message = f"Key {key_id} in spec.digests has ended, for good. {_ANOTHER}"
         return Waiting(Reason.DIGEST_ENDED, message)
     listing = case.apikey.spec.digests or ()
     live, behind = {entry.digest for entry in case.record.versions}, listing[listing.index(listed) + 1 :]
     if any(each.digest in live for each in behind):
         message = f"Key {key_id} stands in spec.digests before one that is in force. The last one is the newest: write the new key last"
         return Waiting(Reason.DIGEST_OUT_OF_ORDER, message)
+    if len(case.record.ended_digests) >= DIGESTS_REMEMBERED:
+        message = "More keys ended under this name than a record remembers, and none may be forgotten. List the next one in a new ApiKey"
+        return Waiting(Reason.TOO_MANY_DIGESTS, message)
     return None
+
+
+def _not_here(case: Situation, holder: Holder, *, key_id: str) -> Waiting:
+    """Whose key it is, and whether it lives, is told within the namespace alone."""
+    if holder.key.namespace != case.seen.key.namespace:
+        whose = "is or was one of an ApiKey in another namespace"
+        return Waiting(Reason.DIGEST_ELSEWHERE, f"Key {key_id} in spec.digests {whose}. {_ANOTHER}")
+    if holder.has_ended:
+        return Waiting(Reason.DIGEST_ENDED, f"Key {key_id} in spec.digests has ended, for good, in ApiKey {holder.key}. {_ANOTHER}")
+    whose = f"belongs to ApiKey {holder.key}, which had it first"
+    advice = "Leave it there, where it would end for good if it were taken off, and write the digest of another one here"
+    return Waiting(Reason.DIGEST_ELSEWHERE, f"Key {key_id} in spec.digests {whose}. {advice}")
 
 
 def _has_ended(case: Situation, *, digest: str, key_id: str) -> bool:
     """By the record; and by the status, which may know more than a record that was lost."""
-    if any(is_grave_of(dead, digest=digest, key_id=key_id) for dead in case.record.dead):
+    if has_ended(case.record, digest=digest, key_id=key_id):
         return True
     told = case.apikey.status.versions if case.apikey.status is not None else ()
-    return any(each.key_id == key_id and each.end_reason not in {None, FORGIVEN} for each in told)
+    return any(each.key_id == key_id and each.end_reason not in {None, ELSEWHERE} for each in told)

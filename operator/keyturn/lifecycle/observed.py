@@ -126,6 +126,14 @@ class Attestation:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """The other ApiKey whose key a listed one is, or was."""
+
+    key: Key
+    has_ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One ApiKey and all that belongs to it, as one reconcile sees it."""
 
@@ -147,8 +155,8 @@ class Observed:
     """Where somebody knows the record better than the cluster does."""
     product: ProductSeen | None = None
     """Of the ApiProduct that the spec refers to; None: there is no productRef, or nothing was read yet."""
-    elsewhere: Mapping[str, Key] = field(default_factory=dict)
-    """Digests of the spec whose key belongs to another ApiKey, and to which."""
+    elsewhere: Mapping[str, Holder] = field(default_factory=dict)
+    """Digests of the spec whose key belongs to another ApiKey, dead or alive."""
     revocations: tuple[RevocationHit, ...] = ()
     """Those that concern the record, carried out already or not."""
     newest_revocations: NewestRevocations | None = None

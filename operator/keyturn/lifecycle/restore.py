@@ -16,10 +16,10 @@ from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.base import names
 from keyturn.base.clock import HOUR
 from keyturn.base.version_state import VersionState
-from keyturn.keys.record import DEAD_LIMIT, Record, VersionEntry
+from keyturn.keys.record import Record, VersionEntry
 from keyturn.lifecycle.observed import Attestation, BadRecord, GoodRecord, NoRecord, Observed
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord
-from keyturn.lifecycle.versions import bury
+from keyturn.lifecycle.versions import bury, with_tombstones
 
 OLD_RECORD: Final = "OldRecordRestored"
 """Reason of a tombstone: the version had ended already, and an old record called it live."""
@@ -94,13 +94,14 @@ def _with_signed(record: Record, later: Record) -> Record:
     kept = tuple(_earlier_end(theirs[entry.key_id], entry) if entry.key_id in theirs else entry for entry in record.versions)
     added = tuple(entry for entry in later.versions if entry.number > record.highest)
     dead = {entry.key_id: entry for entry in (*later.dead, *record.dead)}
-    return replace(
+    joined = replace(
         record,
         highest=later.highest,
         versions=tuple(sorted((*kept, *added), key=lambda entry: entry.number)),
-        dead=tuple(sorted(dead.values(), key=lambda entry: entry.number))[-DEAD_LIMIT:],
         dead_through=max(record.dead_through, later.dead_through),
+        ended_digests=tuple(dict.fromkeys((*later.ended_digests, *record.ended_digests))),
     )
+    return with_tombstones(joined, dead.values())
 
 
 def _earlier_end(entry: VersionEntry, other: VersionEntry) -> VersionEntry:

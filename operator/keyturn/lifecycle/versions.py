@@ -12,6 +12,7 @@ The picture in docs/explanation/rotation.md is made from MOVES.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -20,6 +21,8 @@ from keyturn.base.version_state import VersionState
 from keyturn.keys.record import DEAD_LIMIT, DeadEntry, Record, SecretFingerprint, VersionEntry
 from keyturn.lifecycle.plan import Change
 
+ELSEWHERE: Final = "Elsewhere"
+"""Reason of a tombstone whose key lives on: two ApiKeys had it at one moment, and it belongs to the other."""
 MOVES: Final[dict[VersionState, dict[VersionState, str]]] = {
     VersionState.STAGED: {
         VersionState.ACTIVE: "delivered: the credential Secret holds it",
@@ -45,8 +48,17 @@ def bury(record: Record, *entries: VersionEntry, state: VersionState, reason: st
     live = tuple(entry for entry in record.versions if entry.number not in gone)
     buried = tuple(_tombstone(entry, state=state, reason=reason, now=now) for entry in entries)
     lowest_live = min((entry.number for entry in live), default=record.highest + 1)
-    dead = tuple(sorted((*record.dead, *buried), key=lambda entry: entry.number))[-DEAD_LIMIT:]
-    return replace(record, versions=live, dead=dead, dead_through=max(record.dead_through, lowest_live - 1))
+    record = with_tombstones(record, (*record.dead, *buried))
+    return replace(record, versions=live, dead_through=max(record.dead_through, lowest_live - 1))
+
+
+def with_tombstones(record: Record, dead: Iterable[DeadEntry], *, limit: int = DEAD_LIMIT) -> Record:
+    """With the last `limit` of these tombstones. What goes leaves its digest behind, where it speaks of a key that was made elsewhere."""
+    inorder = sorted(dead, key=lambda entry: entry.number)
+    first_kept = max(0, len(inorder) - limit)
+    digests = (entry.digest for entry in inorder[:first_kept] if entry.digest and entry.reason != ELSEWHERE)
+    ended = tuple(dict.fromkeys((*record.ended_digests, *digests)))
+    return replace(record, dead=tuple(inorder[first_kept:]), ended_digests=ended)
 
 
 def _tombstone(entry: VersionEntry, *, state: VersionState, reason: str, now: datetime) -> DeadEntry:

@@ -169,12 +169,15 @@ class Reason(StrEnum):
 
     # Keys that were made elsewhere
     DIGEST_ELSEWHERE = "DigestElsewhere"
-    """Ready, Stalled: a key in spec.digests, or its key ID, belongs to another ApiKey, which the message names: the first to list it has
-    it. Take it off one of the two lists."""
+    """Ready, Stalled: a key in spec.digests, or its key ID, belongs to another ApiKey, the first to list it, which the message names within
+    the namespace. It cannot be moved: taken off that list it ends for good. Make another, and write its digest in the place of this one."""
     DIGEST_ENDED = "DigestEnded"
-    """Ready, Stalled: the newest key in spec.digests has ended, and what ended never comes back. Make another, and append its digest."""
+    """Ready, Stalled: the newest key in spec.digests has ended, here or in another ApiKey, and what ended never comes back, also where the
+    ApiKey was deleted and created again. Make another, and append its digest."""
     DIGEST_OUT_OF_ORDER = "DigestOutOfOrder"
     """Stalled: a new key stands in spec.digests before one that is in force. Write the newest last."""
+    TOO_MANY_DIGESTS = "TooManyDigests"
+    """Ready, Stalled: more than a thousand keys ended under this name, and none may be forgotten. List the next one in a new ApiKey."""
 
     # The Secret
     SECRET_CONFLICT = "SecretConflict"
