@@ -9,13 +9,13 @@ import click
 from keyturn.cli.command import Command, Example
 from keyturn.cli.deps import Deps, run_with_deps
 from keyturn.cli.exit_code import ExitCode
+from keyturn.cli.found_key import Verdict, verdict_on
 from keyturn.cli.inspect_command import ON_THE_COMMAND_LINE, explained, read_key
 from keyturn.cli.place import Place
 from keyturn.cli.revoke_command import Options
 from keyturn.cli.revoke_command import run as run_revoke
 
 if TYPE_CHECKING:
-    from keyturn.base.names import Key
     from keyturn.cluster.client import Client
     from keyturn.keys.token_format import Fault
 
@@ -37,16 +37,18 @@ RECORDS_NAMESPACE: Final = "keyturn-verifiers"
 @click.option(
     "--records-namespace", metavar="NAME", default=RECORDS_NAMESPACE, show_default=True, help="Where the digest to compare with stands."
 )
+@click.option("--without-comparing", is_flag=True, help="Revoke whatever has this key ID, also where the key may be made up.")
 @click.option("--dry-run", is_flag=True, help="Show which version would end and who uses it. Change nothing.")
 @click.option("--wait", is_flag=True, help="Wait until the key is dead and every live verifier refuses it.")
 @click.option("--timeout", metavar="DURATION", default="5m", show_default=True, help="How long --wait waits.")
 @click.option("--kubeconfig", metavar="FILE", help="Kubeconfig; unset: as kubectl finds it.")
 @click.option("--context", metavar="NAME", help="Context of the kubeconfig; unset: its current one.")
-def leak(
+def leak(  # noqa: PLR0913  click passes each option
     *,
     refused: tuple[str, ...],
     note: str | None,
     records_namespace: str,
+    without_comparing: bool,
     dry_run: bool,
     wait: bool,
     timeout: str,
@@ -55,8 +57,10 @@ def leak(
 ) -> int:
     """Revoke a key that somebody found, read from standard input.
 
-    The key itself is never shown, logged or sent: the cluster is told its public key ID. Where you may read verifier records, its digest is
-    compared first. A key that was made elsewhere is found by its digest. Exit code 1: not a key, or not the one of this key ID.
+    The key itself is never shown, logged or sent: the cluster is told its public key ID. Its digest is compared with the verifier records
+    first, for anybody can make up a key under somebody else's key ID: to read them needs the Role keyturn-revoke beside the ClusterRole.
+    A key that was made elsewhere is found by its digest. Exit code 1: not a key, or not the one of this key ID; 0 without a word on
+    standard output: it has ended already.
     """
     from keyturn.cli.revocation_manifest import Order, Target
     from keyturn.cli.waiting import parse_timeout
@@ -76,7 +80,8 @@ def leak(
     order, target = Order(reason="Leaked", note=note or ""), Target(key_ids=(key_id,))
     options = Options(place, target, order, dry_run=dry_run, wait=wait, timeout=parse_timeout(timeout))
     fault = parsed.fault if isinstance(parsed, Malformed) else None
-    return run_with_deps(lambda deps: run(options, deps, digest=digest, fault=fault, records_namespace=records_namespace))
+    where = "" if without_comparing else records_namespace
+    return run_with_deps(lambda deps: run(options, deps, digest=digest, fault=fault, records_namespace=where))
 
 
 def _may_be_imported(text: str, fault: Fault) -> bool:
@@ -87,44 +92,58 @@ def _may_be_imported(text: str, fault: Fault) -> bool:
 
 
 async def run(options: Options, deps: Deps, *, digest: str, records_namespace: str, fault: Fault | None = None) -> int:
-    """Compare where that is possible, then revoke."""
+    """Compare with the records of a namespace, then revoke; no namespace: without comparing."""
     (key_id,) = options.target.key_ids
     async with await deps.connect(options.place) as client:
-        owner = await _owner(client, key_id)
-        if owner is None and fault is not None:
-            deps.console.complain(f"{explained(fault, is_empty=False)}. Nor is it one that was imported")
-            return ExitCode.FAILED
-        if owner is None:
-            deps.console.warn(f"No ApiKey knows key ID {key_id}")
-        elif not await _is_the_one(client, deps, owner, key_id=key_id, digest=digest, records_namespace=records_namespace):
-            deps.console.complain(f"Key ID {key_id} is that of ApiKey {owner}, but this is not the key it was issued: nothing was revoked")
-            return ExitCode.FAILED
+        if records_namespace:
+            verdict = await _compared(client, key_id, digest=digest, records_namespace=records_namespace)
         else:
-            deps.console.say(f"Key ID {key_id} is that of ApiKey {owner}")
-    return await run_revoke(options, deps)
+            verdict = await _not_compared(client, key_id)
+    if verdict is None and fault is not None:
+        verdict = Verdict(f"{explained(fault, is_empty=False)}. Nor is it one that was imported", ExitCode.FAILED)
+    elif verdict is None:
+        verdict = _unknown(key_id, records_namespace)
+    match verdict.ends_with:
+        case None:
+            deps.console.say(verdict.sentence)
+            return await run_revoke(options, deps)
+        case ExitCode.FINE:
+            deps.console.say(verdict.sentence)
+        case _:
+            deps.console.complain(verdict.sentence)
+    return verdict.ends_with
 
 
-async def _owner(client: Client, key_id: str) -> Key | None:
-    from keyturn.base.names import Key
+async def _compared(client: Client, key_id: str, *, digest: str, records_namespace: str) -> Verdict | None:
+    from keyturn.cluster.api_errors import Forbidden
+    from keyturn.cluster.record_secrets import list_records
+
+    try:
+        listed = await list_records(client, namespace=records_namespace)
+    except Forbidden as refused:
+        return Verdict(
+            f"Nothing was compared and nothing revoked: {refused}. Whoever answers for this cluster binds you the Role keyturn-revoke "
+            f"in the namespace of the records. In a hurry add --without-comparing: then whatever has key ID {key_id} ends",
+            ExitCode.NOT_ALLOWED,
+        )
+    return verdict_on(key_id, digest=digest, records=((owner, entry.value.data) for owner, entry in listed))
+
+
+async def _not_compared(client: Client, key_id: str) -> Verdict | None:
     from keyturn.cli.apikey_view import decode_apikey
     from keyturn.cluster.apikeys import list_apikeys
 
     views = map(decode_apikey, await list_apikeys(client, ""))
-    return next((Key(view.namespace, view.name) for view in views if any(each.key_id == key_id for each in view.versions)), None)
+    owners = (f"{view.namespace}/{view.name}" for view in views if any(each.key_id == key_id for each in view.versions))
+    owner = next(owners, None)
+    return Verdict(f"Key ID {key_id} is that of ApiKey {owner}; the digest was not compared") if owner is not None else None
 
 
-async def _is_the_one(client: Client, deps: Deps, owner: Key, *, key_id: str, digest: str, records_namespace: str) -> bool:
-    """False: the record knows the key ID with another digest. True also where it cannot be compared: better one revoked too many."""
-    from keyturn.cluster.api_errors import Forbidden, NotFound
-    from keyturn.cluster.record_secrets import RecordSecrets
-    from keyturn.keys.record_peek import readable_record
-
-    try:
-        stored = await RecordSecrets(client, namespace=records_namespace).read(owner)
-        record = readable_record(stored.value.data)
-    except (Forbidden, NotFound):
-        record = None
-    if record is None:
-        deps.console.warn("The record cannot be read, so the digest was not compared")
-        return True
-    return all(entry.digest == digest for entry in record.versions if entry.key_id == key_id)
+def _unknown(key_id: str, records_namespace: str) -> Verdict:
+    if not records_namespace:
+        return Verdict(f"No ApiKey knows key ID {key_id}; the digest was not compared")
+    return Verdict(
+        f"No record in namespace {records_namespace} knows key ID {key_id}: nothing was revoked. Where the records are in another "
+        f"namespace name it with --records-namespace; otherwise the key is another installation's, or ended long ago",
+        ExitCode.FAILED,
+    )
