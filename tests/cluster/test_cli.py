@@ -13,6 +13,7 @@ import pytest
 
 from gen.apikey_json import overlapping, stalled, steady, version
 from gen.person import APIKEYS, BIN, Answer, Person
+from gen.team import workload
 from keyturn.base.clock import SECOND
 from keyturn.cluster.apikeys import list_apikeys
 from keyturn.cluster.client import Client
@@ -236,6 +237,19 @@ def test_describe_says_what_the_role_does_not_let_it_see(person: Person, reader:
         "  Secret billing: your role does not allow it\n"
         "  workloads and pods: your role does not allow it\n"
     )
+
+
+def test_who_may_read_workloads_sees_them_where_there_are_no_argo_rollouts(person: Person, reader: Person) -> None:
+    """The roles of Kubernetes do not speak of Rollouts, and the API server refuses what it does not have as well."""
+    person.runs("create", "billing")
+    person.sets_status("billing", steady())
+    person.plane.kubectl("-n", person.namespace, "create", "-f", "-", input=json.dumps(workload("Deployment", "web")))
+    resources = "--resource=pods,deployments.apps,statefulsets.apps,daemonsets.apps"
+    person.plane.kubectl("-n", person.namespace, "create", "role", "viewer", "--verb=list", resources)
+    account = f"--serviceaccount={person.namespace}:reader"
+    person.plane.kubectl("-n", person.namespace, "create", "rolebinding", "viewer", "--role=viewer", account)
+    wait_until(lambda: "Deployment/web" in reader.runs("describe", "billing").out, patience=PATIENCE, what="the workload to be seen")
+    assert reader.runs("revoke", "billing", "--reason", "Other", "--dry-run").out.rstrip("\n").endswith("\tdeployment/web")
 
 
 def test_who_is_not_allowed_gets_code_4_and_the_reason(person: Person, reader: Person) -> None:

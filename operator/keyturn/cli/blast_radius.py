@@ -15,7 +15,7 @@ from keyturn.cli.apikey_view import ApiKeyView, Raw, VersionView, decode_apikey
 from keyturn.cli.table import Cell, render_table
 from keyturn.cluster.api_errors import Forbidden
 from keyturn.cluster.raw import mapping_of, text_of
-from keyturn.cluster.workloads import list_workloads
+from keyturn.cluster.workloads import list_workloads, serves_rollouts
 
 if TYPE_CHECKING:
     from keyturn.cluster.client import Client
@@ -69,20 +69,21 @@ def _is_meant(revocation: ApiKeyRevocation, view: ApiKeyView, version: VersionVi
 
 async def with_workloads(client: Client, found: list[Loss]) -> list[Loss]:
     """The same, with who uses each Secret."""
-    keys = {(loss.key.namespace, loss.key.name): loss.key for loss in found}
-    texts = await asyncio.gather(*(_workloads(client, key) for key in keys.values()))
+    keys, has_rollouts = {(loss.key.namespace, loss.key.name): loss.key for loss in found}, await serves_rollouts(client)
+    texts = await asyncio.gather(*(_workloads(client, key, has_rollouts=has_rollouts) for key in keys.values()))
     told: Mapping[tuple[str, str], str] = dict(zip(keys, texts, strict=True))
     return [replace(loss, workloads=told[loss.key.namespace, loss.key.name]) for loss in found]
 
 
-async def _workloads(client: Client, key: ApiKeyView) -> str:
-    return ", ".join(await workloads_of(client, key))
+async def _workloads(client: Client, key: ApiKeyView, *, has_rollouts: bool) -> str:
+    return ", ".join(await workloads_of(client, key, has_rollouts=has_rollouts))
 
 
-async def workloads_of(client: Client, key: ApiKeyView) -> list[str]:
+async def workloads_of(client: Client, key: ApiKeyView, *, has_rollouts: bool) -> list[str]:
     """Kind and name of the workloads that use an ApiKey's Secret; `?`: they may not be read."""
+    secret, name = key.secret_name, key.name
     try:
-        listed = await list_workloads(client, key.namespace, secret_name=key.secret_name, apikey_name=key.name, has_rollouts=False)
+        listed = await list_workloads(client, key.namespace, secret_name=secret, apikey_name=name, has_rollouts=has_rollouts)
     except Forbidden:
         return [NOT_SEEN]
     return [f"{each.kind.lower()}/{each.name}" for each in listed if each.references]

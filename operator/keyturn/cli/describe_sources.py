@@ -18,7 +18,7 @@ from keyturn.cluster.api_errors import Forbidden, NotFound
 from keyturn.cluster.apikeys import object_path
 from keyturn.cluster.client import METADATA_ONLY, Client
 from keyturn.cluster.raw import mapping_of, objects_of, text_of, texts_of
-from keyturn.cluster.workloads import list_pods, list_workloads
+from keyturn.cluster.workloads import list_pods, list_workloads, serves_rollouts
 
 T = TypeVar("T")
 
@@ -64,7 +64,8 @@ async def _or_none(reading: Awaitable[T], what: str, not_seen: list[str]) -> T |
 
 
 async def _read_consumers(client: Client, key: ApiKeyView) -> RolloutView:
-    workloads = await list_workloads(client, key.namespace, secret_name=key.secret_name, apikey_name=key.name, has_rollouts=True)
+    has_rollouts = await serves_rollouts(client)
+    workloads = await list_workloads(client, key.namespace, secret_name=key.secret_name, apikey_name=key.name, has_rollouts=has_rollouts)
     pods = await list_pods(client, key.namespace, secret_name=key.secret_name, apikey_name=key.name, everything=bool(key.targets))
     return RolloutView(workloads, pods)
 

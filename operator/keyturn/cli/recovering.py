@@ -26,6 +26,7 @@ from keyturn.cluster.apikeyrevocations import object_path as revocation_path
 from keyturn.cluster.apikeys import list_apikeys, object_path
 from keyturn.cluster.raw import mapping_of, text_of
 from keyturn.cluster.record_secrets import list_records
+from keyturn.cluster.workloads import serves_rollouts
 from keyturn.keys.record_peek import readable_record
 
 if TYPE_CHECKING:
@@ -73,17 +74,19 @@ class Recovering:
         ]
         self.deps.console.say(f"Compared with {len(records)} verifier records in {self.records_namespace}")
         views = {(view.namespace, view.name): view for view in map(decode_apikey, await list_apikeys(self.client, ""))}
-        found = corrections(records, history.keys)
-        limit = asyncio.Semaphore(_AT_A_TIME)
-        return list(
-            await asyncio.gather(*(self._with_workloads(each, views.get((each.key.namespace, each.key.name)), limit) for each in found))
-        )
+        return await self._with_workloads(corrections(records, history.keys), views)
 
-    async def _with_workloads(self, each: Correction, view: ApiKeyView | None, limit: asyncio.Semaphore) -> Correction:
-        if view is None or not each.gets_a_new_key:
-            return each
-        async with limit:
-            return replace(each, workloads=tuple(await workloads_of(self.client, view)))
+    async def _with_workloads(self, found: Sequence[Correction], views: Mapping[tuple[str, str], ApiKeyView]) -> list[Correction]:
+        limit, has_rollouts = asyncio.Semaphore(_AT_A_TIME), await serves_rollouts(self.client)
+
+        async def with_its_own(each: Correction) -> Correction:
+            view = views.get((each.key.namespace, each.key.name))
+            if view is None or not each.gets_a_new_key:
+                return each
+            async with limit:
+                return replace(each, workloads=tuple(await workloads_of(self.client, view, has_rollouts=has_rollouts)))
+
+        return list(await asyncio.gather(*map(with_its_own, found)))
 
     async def _put_back(self, folder: Sequence[Mapping[str, object]]) -> tuple[list[str], ExitCode]:
         """Create the revocations that are missing."""

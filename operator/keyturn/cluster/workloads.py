@@ -16,6 +16,7 @@ from keyturn.base.errors import Conflict
 from keyturn.base.names import ROLLOUT_ALLOW_ANNOTATION, ROLLOUT_ANNOTATION_PREFIX
 from keyturn.cluster.api_errors import Invalid, NotFound
 from keyturn.cluster.client import METADATA_ONLY, Client
+from keyturn.cluster.discovery import serves
 
 Raw = dict[str, Any]
 Decoded = TypeVar("Decoded")
@@ -34,6 +35,11 @@ _CONTAINER_LISTS: Final = ("containers", "initContainers", "ephemeralContainers"
 _UID_FIELD: Final = "metadata.uid"
 _KIND_LIMIT: Final = 63
 """Of `status.rollout.pending[].kind`."""
+
+
+async def serves_rollouts(client: Client) -> bool:
+    """Whether Argo Rollouts are there: who may not list them gets a refusal also where they do not exist. Raises RetryLater."""
+    return await serves(client, "argoproj.io/v1alpha1", "rollouts")
 
 
 async def list_workloads(

@@ -28,6 +28,7 @@ from keyturn.cluster.discovery import serves
 from keyturn.cluster.lease import Elector
 from keyturn.cluster.permissions import missing_rights
 from keyturn.cluster.resource_path import API_VERSION
+from keyturn.cluster.workloads import serves_rollouts
 from keyturn.controller.fence import note_end_of_watch, prove_fence, watch_fence
 from keyturn.controller.installation import Installation, set_up
 from keyturn.controller.leadership import Found, TermEnd, first_notes, lead
@@ -247,7 +248,7 @@ async def _has_products(client: Client) -> bool:
 
 async def _may_restart_argo_rollouts(client: Client, settings: Settings) -> bool:
     """Whether Argo Rollouts are there, and may be looked at and restarted."""
-    if not await serves(client, "argoproj.io/v1alpha1", "rollouts"):
+    if not await serves_rollouts(client):
         return False
     missing = await missing_rights(client, argo_rights(settings))
     for sentence in missing:

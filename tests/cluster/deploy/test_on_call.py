@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from gen.fence_probes import KINDS, ROLLOUT_CRD, VICTIM
 from gen.installed import EVERYWHERE, RECORDS, Installed
 from gen.operator_process import OperatorProcess, unique_name
 from gen.person import Person
-from gen.team import Api, Team
+from gen.product_owner import READ, Owner
+from gen.team import Api, Team, workload
+from gen.verifier_process import VerifierProcess
 from keyturn.keys.token_format import SECRET_LENGTH, format_token
 from testbed.cluster import wait_until
 from testbed.plane import Plane
@@ -22,8 +26,33 @@ RETAIN = {"deletionPolicy": "Retain"}
 
 
 @pytest.fixture(scope="module")
-def operator(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    installed = Installed.install(plane, EVERYWHERE, scratch=tmp_path_factory.mktemp("on-call"))
+def installed(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """With Argo Rollouts beside it."""
+    plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(ROLLOUT_CRD))
+    wait_until(lambda: plane.answers(KINDS["Rollout"]), patience=20.0, what="Rollouts to be served")
+    yield Installed.install(plane, EVERYWHERE, scratch=tmp_path_factory.mktemp("on-call"))
+    plane.kubectl("delete", "crd", "rollouts.argoproj.io")
+
+
+@pytest.fixture(scope="module")
+def verifier(installed: Installed, operator: OperatorProcess) -> Iterator[VerifierProcess]:
+    assert operator.is_running
+    with installed.start_verifier(settings={"use_report_pause": "100ms", "use_day_pause": "1s"}) as verifier:
+        yield verifier.wait_ready()
+
+
+@pytest.fixture(scope="module")
+def owner(plane: Plane, api: Api) -> Iterator[Owner]:
+    name = unique_name("owner")
+    plane.create_namespace(name)
+    owner = Owner(api, name)
+    yield owner
+    owner.withdraws()
+    plane.delete_namespace(name)
+
+
+@pytest.fixture(scope="module")
+def operator(installed: Installed) -> Iterator[OperatorProcess]:
     with installed.start_operator({"secret_look_interval": "200ms"}) as operator:
         yield operator.wait_ready()
         operator.stop()
@@ -113,6 +142,27 @@ def test_a_key_that_outlived_its_apikey_is_compared_too(team: Team, on_call: Per
     again = on_call.runs_anywhere("leak")
     assert (again.code, again.out) == (0, "")
     assert f"Key ID {old.key_id} was that of ApiKey {team.namespace}/retained and has ended" in again.err
+
+
+def test_a_dry_run_shows_product_last_use_and_every_kind_of_workload(
+    team: Team, owner: Owner, verifier: VerifierProcess, on_call: Person
+) -> None:
+    owner.says(access={"namespaces": {"from": "All"}, "approval": "Automatic"})
+    key = team.issue("priced", {"productRef": {"name": "invoices", "namespace": owner.namespace}, "scopes": [READ]})
+    assert verifier.check(key.token, path="/verify?audience=invoices").status == 200
+    used = team.wait_until(lambda: team.status("priced").get("lastUsedTime"), about="priced", what="its day of use")
+    for kind in KINDS:
+        made = workload(kind, "shop", secret="priced")
+        team.api.ask("POST", KINDS[kind].replace(f"/{VICTIM}/", f"/{team.namespace}/"), {**made, "apiVersion": api_version(kind)})
+    told = on_call.runs_anywhere("revoke", "--key-id", key.key_id, "--reason", "Leaked", "--dry-run")
+    workloads = "deployment/shop, statefulset/shop, daemonset/shop, rollout/shop"
+    row = [team.namespace, "priced", "1", key.key_id, "Active", f"{owner.namespace}/invoices", used[:10], workloads]
+    assert (told.code, told.out.rstrip("\n").split("\t")) == (0, row)
+    assert team.states("priced") == {1: "Active"}
+
+
+def api_version(kind: str) -> str:
+    return "argoproj.io/v1alpha1" if kind == "Rollout" else "apps/v1"
 
 
 def test_where_nothing_can_be_compared_nothing_is_revoked_unless_that_is_said(
