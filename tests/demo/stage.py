@@ -21,6 +21,7 @@ from testbed.processes import Component
 NAME: Final = "demo"
 SETTINGS: Final[Mapping[str, str]] = {
     "KEYTURN_SECRET_ACCESS": "watch",
+    "KEYTURN_ADMISSION_POLICIES": "none",
     "KEYTURN_PROPAGATION_DELAY": "1s",
     "KEYTURN_SETTLE": "3s",
     "KEYTURN_MINIMUM_GRACE_PERIOD": "1s",

@@ -62,6 +62,7 @@ class Installed:
         But for the Lease: on a busy machine two seconds are soon over, and what a lost lead had staged is minted again.
         """
         own = {"lease_duration": "15s", "watch_namespaces": self.settings.watch_namespaces, "secret_access": self.settings.secret_access}
+        own["admission_policies"] = self.settings.admission_policies
         own |= settings or {}
         return OperatorProcess.start(self.plane, settings=own, records_namespace=RECORDS, namespace=SYSTEM, kubeconfig=self.kubeconfig)
 
@@ -84,14 +85,14 @@ class Installed:
 def assert_nothing_was_refused(operator: OperatorProcess) -> None:
     """Whether its namespaces are there it asks without a right to, and the answer does not matter; else no right was missing.
 
-    Creations do not count: in a namespace that is going away they are refused to everybody. Where it is guarded, patches of Secrets
+    Creations do not count: in a namespace that is going away they are refused to everybody. Where there is a fence, patches of Secrets
     neither: it tries every minute that the fence refuses one.
     """
-    guarded = operator.setting("secret_access") == "guarded"
+    fenced = operator.setting("admission_policies") == "installed"
 
     counts = {series: count for series, count in operator.metrics().items() if series.startswith("keyturn_api_requests_total{")}
     refused = {series for series, count in counts.items() if count and 'code="403"' in series and 'verb="create"' not in series}
-    tried = {'keyturn_api_requests_total{code="403",resource="secrets",verb="patch"}'} if guarded else set()
+    tried = {'keyturn_api_requests_total{code="403",resource="secrets",verb="patch"}'} if fenced else set()
     assert refused == {'keyturn_api_requests_total{code="403",resource="namespaces",verb="get"}', *tried}
 
 

@@ -57,12 +57,13 @@ class OperatorProcess(KeyturnProcess):
     ) -> Self:
         """Start one and do not wait for it. `settings`: by field, over SHORT_TIMES; `namespace`: its own, by default "<records>-system".
 
-        It runs as an administrator, whom no policy keeps from any Secret: so it is told to watch them.
+        It runs as an administrator, whom no policy keeps from any Secret: so it is told to watch them, and to miss no policy.
         `command`: what runs it in place of `keyturn operator`.
         """
         wanted = {
             **SHORT_TIMES,
             "secret_access": "watch",
+            "admission_policies": "none",
             "records_namespace": records_namespace,
             "namespace": namespace or f"{records_namespace}-system",
         }

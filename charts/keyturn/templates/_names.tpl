@@ -44,8 +44,11 @@ app.kubernetes.io/component: verifier
 
 {{/* Guarded rests on the policies. Where there are none, somebody chose to give the right to read Secrets in the namespaces named. */}}
 {{- define "keyturn.secretAccess" -}}
-{{- $fenced := and .Values.policies.enabled .Values.rbac.clusterRoles -}}
-{{- or (eq .Values.rbac.mode "watch") (not $fenced) | ternary "watch" "guarded" -}}
+{{- or (eq .Values.rbac.mode "watch") (ne (include "keyturn.admissionPolicies" .) "installed") | ternary "watch" "guarded" -}}
+{{- end }}
+
+{{- define "keyturn.admissionPolicies" -}}
+{{- and .Values.policies.enabled .Values.rbac.clusterRoles | ternary "installed" "none" -}}
 {{- end }}
 
 {{/* Settings as an environment. Numbers by toJson: as text, a million would be 1e+06. */}}
@@ -59,6 +62,7 @@ KEYTURN_{{ $name | snakecase | upper }}: {{ kindIs "string" $value | ternary $va
 KEYTURN_RECORDS_NAMESPACE: {{ .Values.recordsNamespace.name | quote }}
 KEYTURN_PROBE_ADDRESS: 0.0.0.0:8080
 KEYTURN_SECRET_ACCESS: {{ include "keyturn.secretAccess" . }}
+KEYTURN_ADMISSION_POLICIES: {{ include "keyturn.admissionPolicies" . }}
 {{- with .Values.watchNamespaces }}
 KEYTURN_WATCH_NAMESPACES: {{ join "," . | quote }}
 {{- end }}

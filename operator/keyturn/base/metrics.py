@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Hi
 
 from keyturn.base.key_metrics import KeyMetrics
 from keyturn.base.log_output import redactions
+from keyturn.base.names import POLICIES
 from keyturn.base.version_state import Cause
 
 REGISTRY: Final = CollectorRegistry()
@@ -109,7 +110,8 @@ CLOCK_SKEW: Final = Gauge("keyturn_clock_skew_seconds", "Own clock minus the API
 EVENT_LOOP_LAG: Final = Gauge("keyturn_event_loop_lag_seconds", "Longest delay of the event loop in the last 30 seconds", registry=REGISTRY)
 FENCE_INTACT: Final = Gauge(
     "keyturn_fence_intact",
-    "1 while the admission policies refuse the operator other people's Secrets, 0 while they do not; NaN where its rights let it read them",
+    "1 while an admission policy of the fence is in force, 0 while it is not; NaN where it is not looked at",
+    ["policy"],
     registry=REGISTRY,
 )
 LOG_REDACTIONS: Final = Gauge(
@@ -146,7 +148,8 @@ def _start_at_zero() -> None:
             counter.labels(**{label: str(value)})
     for kind, result in product(STEP_KINDS, STEP_RESULTS):
         STEPS.labels(kind=kind, result=result)
-    FENCE_INTACT.set(float("nan"))
+    for policy in POLICIES:
+        FENCE_INTACT.labels(policy=policy).set(float("nan"))
     LOG_REDACTIONS.set_function(lambda: float(redactions.caught))
 
 

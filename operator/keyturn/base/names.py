@@ -34,6 +34,20 @@ PREVIOUS_TOKEN_DATA_KEY: Final = "previous-api-key"
 FIELD_MANAGER: Final = "keyturn"
 DEFAULT_AUDIENCE: Final = "default"
 """Of keys without a product, which whoever may create an ApiKey has; so no product may have it."""
+SECRETS_POLICY: Final = "keyturn-operator-secrets"
+WORKLOADS_POLICY: Final = "keyturn-operator-workloads"
+OBJECTS_POLICY: Final = "keyturn-operator-objects"
+TYPES_POLICY: Final = "keyturn-reserved-types"
+RECORDS_POLICY: Final = "keyturn-records"
+CONSUME_POLICY: Final = "keyturn-consume"
+REQUESTED_BY_POLICY: Final = "keyturn-requested-by"
+POLICIES: Final = (
+    *(SECRETS_POLICY, WORKLOADS_POLICY, OBJECTS_POLICY),
+    *(TYPES_POLICY, RECORDS_POLICY, CONSUME_POLICY, REQUESTED_BY_POLICY),
+)
+"""The admission policies of the fence; each is bound by a binding of its name."""
+TRIED_POLICIES: Final = (SECRETS_POLICY, OBJECTS_POLICY)
+"""Those that the operator makes refuse it something. The others it reads."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -63,6 +63,15 @@ class SecretAccess(StrEnum):
     """To read them all besides: it watches the metadata of Keyturn's."""
 
 
+class AdmissionPolicies(StrEnum):
+    """Whether the fence of admission policies is to be there."""
+
+    INSTALLED = "installed"
+    """Each of them is looked at; one that is not in force is told of."""
+    NONE = "none"
+    """As somebody wanted it, who gave the right to read all Secrets: none is missed. Guarded, the one it rests on is tried all the same."""
+
+
 class Settings(BaseModel):
     """What a platform team may set. The defaults are what production wants; floors may be lowered for tests and demos."""
 
@@ -122,8 +131,12 @@ class Settings(BaseModel):
     secret_look_interval: Duration = Field(
         timedelta(minutes=1), description="How often each credential Secret is looked at, where its namespace has few (guarded)"
     )
+    admission_policies: AdmissionPolicies = Field(
+        AdmissionPolicies.INSTALLED,
+        description="installed: the admission policies are looked at, and a missing one is told of; none: there are none, by choice",
+    )
     fence_check_interval: Duration = Field(
-        timedelta(minutes=1), ge=timedelta(milliseconds=100), description="How often the admission policies are tried (guarded)"
+        timedelta(minutes=1), ge=timedelta(milliseconds=100), description="How often the admission policies are looked at and tried"
     )
     workers: int = Field(64, ge=1, le=1024, description="ApiKeys that are worked on at the same time")
     namespace_workers: int = Field(4, ge=1, le=1024, description="ApiKeys of one namespace that are worked on at the same time")

@@ -23,7 +23,12 @@ from keyturn.verifier.service.settings import VerifierSettings
 Json = dict[str, Any]
 ValuePath = tuple[str, ...]
 
-OWN_VALUES: Final = frozenset({"namespace", "records_namespace", "watch_namespaces", "root_secret", "probe_address", "secret_access"})
+OWN_VALUES: Final = frozenset(
+    {
+        *("namespace", "records_namespace", "watch_namespaces", "root_secret", "probe_address"),
+        *("secret_access", "admission_policies"),
+    }
+)
 """Settings of the operator that the chart sets itself, from other values."""
 VERIFIERS_OWN_VALUES: Final = frozenset(
     {

@@ -23,7 +23,7 @@ from keyturn.cluster.raw import mapping_of, resource_version_of, text_of, texts_
 
 CREDENTIAL_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.APIKEY_LABEL},!{names.NAMESPACE_LABEL}"
 
-FENCE: Final = "ValidatingAdmissionPolicy keyturn-operator-secrets"
+FENCE: Final = f"ValidatingAdmissionPolicy {names.SECRETS_POLICY}"
 """What refuses the operator every Secret that is not Keyturn's."""
 
 VERSION_DIGITS: Final = 10

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from keyturn.base.names import GROUP
-from keyturn.base.settings import SecretAccess, Settings
+from keyturn.base.names import GROUP, POLICIES, TRIED_POLICIES
+from keyturn.base.settings import AdmissionPolicies, SecretAccess, Settings
 from keyturn.cluster.permissions import Right
 from keyturn.keys.verification_keys import CONFIG_MAP_NAME
 
@@ -23,7 +23,8 @@ _ON_CREDENTIALS: Final = {
 def needed_rights(settings: Settings) -> tuple[Right, ...]:
     """Every verb on every resource, in the namespaces where it is used."""
     tenants = (right for namespace in _scopes(settings) for right in _in_tenants(namespace, settings.secret_access))
-    return (*tenants, *_of_the_cluster(settings), *_among_records(settings.records_namespace), *_at_home(settings))
+    homes = (*_among_records(settings.records_namespace), *_at_home(settings))
+    return (*tenants, *_of_the_cluster(settings), *_on_the_fence(settings), *homes)
 
 
 def argo_rights(settings: Settings) -> tuple[Right, ...]:
@@ -62,6 +63,16 @@ def _in_tenants(namespace: str, access: SecretAccess) -> list[Right]:
 def _of_the_cluster(settings: Settings) -> list[Right]:
     """ApiProducts admit namespaces by their labels; ApiKeyRevocations are about all. Who manages only some namespaces may have neither."""
     return [] if watched_namespaces(settings) else [*(Right(verb, "", "namespaces") for verb in ("list", "watch")), *revocation_rights()]
+
+
+def _on_the_fence(settings: Settings) -> list[Right]:
+    """To see that the policies are there that it cannot try, by their names."""
+    if settings.admission_policies is AdmissionPolicies.NONE:
+        return []
+    kinds = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
+    return [
+        Right("get", "admissionregistration.k8s.io", kind, name=name) for kind in kinds for name in POLICIES if name not in TRIED_POLICIES
+    ]
 
 
 def _among_records(namespace: str) -> list[Right]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,13 +12,20 @@ from gen.fence import SECRETS, SYSTEM, WHO_BREAKS_GLASS, missing_in_the_fence
 from gen.installed import EVERYWHERE, Installed, assert_nothing_was_refused
 from gen.operator_process import OperatorProcess
 from gen.team import Api, Team, foreign_secret
+from keyturn.base import names
 from keyturn.base.settings import SecretAccess
+from keyturn.controller.fence import OPENS
 from testbed.cluster import wait_until
 from testbed.plane import Plane
 
+Json = dict[str, Any]
+
 LONG = {"rotation": {"gracePeriod": "60s"}}
 CANARY = f"{SECRETS.format(SYSTEM)}/keyturn-canary"
-BINDING = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/keyturn-operator-secrets"
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+BINDINGS = f"{ADMISSION}/validatingadmissionpolicybindings"
+POLICY = names.SECRETS_POLICY
+BINDING = f"{BINDINGS}/{POLICY}"
 NO_LOOKS = {"secret_look_interval": "1h"}
 
 
@@ -48,13 +56,18 @@ def open_fence(installed: Installed, api: Api) -> Iterator[None]:
     wait_until(lambda: missing_in_the_fence(installed.plane.login) != [], patience=20.0, what="the fence to be open")
     yield
     if api.get(BINDING) is None:
-        put_back(api, before)
+        put_back(api, BINDING, before["spec"])
     wait_until(lambda: missing_in_the_fence(installed.plane.login) == [], patience=20.0, what="the fence to stand")
 
 
-def put_back(api: Api, binding: dict[str, object]) -> None:
-    metadata = {"name": "keyturn-operator-secrets"}
-    api.ask("POST", BINDING.rpartition("/")[0], {"metadata": metadata, "spec": binding["spec"]})
+def put_back(api: Api, path: str, spec: Json) -> None:
+    folder, _, name = path.rpartition("/")
+    api.ask("POST", folder, {"metadata": {"name": name}, "spec": spec})
+
+
+def intact(operator: OperatorProcess) -> dict[str, float]:
+    """What the operator tells of each policy."""
+    return {policy: operator.metric("keyturn_fence_intact", policy=policy) for policy in names.POLICIES}
 
 
 def break_glass(team: Team, *command: str) -> None:
@@ -181,8 +194,7 @@ def test_it_refuses_to_start_without_the_canary(installed: Installed, api: Api) 
 def test_a_fence_that_is_taken_away_is_told_of_and_keys_go_on(
     team: Team, api: Api, installed: Installed, operator: OperatorProcess
 ) -> None:
-    operator.wait_until(lambda: operator.metric("keyturn_fence_intact") == 0, what="to notice that the fence is open")
-    assert "Fence is open: the operator's token can read all Secrets" in operator.messages()
+    operator.wait_until(lambda: intact(operator)[POLICY] == 0, what="to notice that the fence is open")
     team.issue("billing", LONG)
     team.request_rotation("billing")
     team.wait_ready("billing", version=2)
@@ -191,6 +203,36 @@ def test_a_fence_that_is_taken_away_is_told_of_and_keys_go_on(
         (said,) = [line["problem"] for line in another.log_lines() if line["message"] == "Cannot start"]
     assert "keyturn-canary can be read by an empty patch" in said
     assert "--secret-access watch" in said
-    put_back(api, {"spec": {"policyName": "keyturn-operator-secrets", "validationActions": ["Deny"]}})
-    operator.wait_until(lambda: operator.metric("keyturn_fence_intact") == 1, what="to notice that the fence stands")
-    assert "Fence stands again" in operator.messages()
+    put_back(api, BINDING, {"policyName": POLICY, "validationActions": ["Deny"]})
+    operator.wait_until(lambda: intact(operator)[POLICY] == 1, what="to notice that the fence stands")
+
+
+@pytest.mark.parametrize("policy", names.POLICIES)
+@pytest.mark.parametrize("kind", ["validatingadmissionpolicies", "validatingadmissionpolicybindings"])
+def test_each_policy_that_is_taken_away_is_named_and_none_besides(api: Api, operator: OperatorProcess, policy: str, kind: str) -> None:
+    operator.wait_until(lambda: set(intact(operator).values()) == {1}, what="to see that all of the fence stands")
+    path, said = f"{ADMISSION}/{kind}/{policy}", len(operator.log_lines())
+    before = api.ask("GET", path)
+    api.delete(path)
+    operator.wait_until(lambda: intact(operator)[policy] == 0, what=f"to miss {policy}")
+    assert [each for each, stands in intact(operator).items() if not stands] == [policy]
+    lines = operator.log_lines()[said:]
+    (told,) = [line for line in lines if line["message"] == "Fence is open: an admission policy is not in force"]
+    assert (told["policy"], told["opens"]) == (policy, OPENS[policy])
+    put_back(api, path, before["spec"])
+    operator.wait_until(lambda: intact(operator)[policy] == 1, what=f"to see {policy} again")
+    (told,) = [line for line in operator.log_lines()[said:] if line["message"] == "Fence stands again"]
+    assert told["policy"] == policy
+
+
+@pytest.mark.parametrize(
+    "change", [{"validationActions": ["Audit"]}, {"matchResources": {"namespaceSelector": {"matchLabels": {"a": "b"}}}}], ids=str
+)
+def test_a_policy_that_is_not_bound_to_deny_everywhere_is_named(api: Api, operator: OperatorProcess, change: Json) -> None:
+    path = f"{BINDINGS}/{names.RECORDS_POLICY}"
+    before = api.ask("GET", path)["spec"]
+    api.merge(path, {"spec": change})
+    operator.wait_until(lambda: intact(operator)[names.RECORDS_POLICY] == 0, what="to miss the policy")
+    api.delete(path)
+    put_back(api, path, before)
+    operator.wait_until(lambda: intact(operator)[names.RECORDS_POLICY] == 1, what="to see it again")

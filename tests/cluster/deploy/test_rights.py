@@ -52,16 +52,17 @@ async def operator_client(installed: Installed) -> AsyncIterator[Client]:
 @pytest.fixture
 def roles(installed: Installed, api: Api) -> Iterator[list[Json]]:
     """The operator's roles, to be changed on the cluster; afterwards they are as they were."""
-    roles = [each for each in installed.objects if each["kind"] in {"Role", "ClusterRole"} and each["metadata"]["name"] == ACCOUNT]
+    needed = {ACCOUNT, f"{ACCOUNT}-policies"}
+    roles = [each for each in installed.objects if each["kind"] in {"Role", "ClusterRole"} and each["metadata"]["name"] in needed]
     yield roles
     for role in roles:
         put_role(api, role)
 
 
 def put_role(api: Api, role: Json) -> None:
-    namespace = role["metadata"].get("namespace")
+    namespace, name = role["metadata"].get("namespace"), role["metadata"]["name"]
     folder = f"namespaces/{namespace}/roles" if namespace else "clusterroles"
-    api.ask("PUT", f"{RBAC}/{folder}/{ACCOUNT}", role)
+    api.ask("PUT", f"{RBAC}/{folder}/{name}", role)
 
 
 def without_each_verb(roles: list[Json]) -> Iterator[tuple[Json, Json]]:
