@@ -73,6 +73,6 @@ def test_they_speak_of_the_types_labels_and_annotations_that_the_code_writes() -
     said = set(re.findall(r"'((?:rollout[.])?keyturn[.]dev/[^']*|app[.]kubernetes[.]io/[^']*)'", text))
     assert said == {
         *(names.CREDENTIAL_TYPE, names.RECORD_TYPE, names.ROOT_TYPE),
-        *(names.MANAGED_BY_LABEL, names.APIKEY_LABEL, names.NAMESPACE_LABEL),
+        *(names.MANAGED_BY_LABEL, names.APIKEY_LABEL, names.NAMESPACE_LABEL, names.COMPONENT_LABEL),
         *(names.ROLLOUT_ANNOTATION_PREFIX, f"{names.GROUP}/", f"{names.GROUP}/operator"),
     }

@@ -184,7 +184,7 @@ def test_every_setting_of_the_operator_can_be_set() -> None:
     values = {name: field["default"] for name, field in schema.items()}
     settings = settings_of(rendered_chart({"settings": values}).values())
     assert settings.model_dump(mode="json") == {**Settings().model_dump(mode="json"), "probe_address": "0.0.0.0:8080"}
-    own = {"namespace", "recordsNamespace", "watchNamespaces", "rootSecret", "probeAddress", "secretAccess"}
+    own = {"namespace", "recordsNamespace", "watchNamespaces", "rootSecret", "probeAddress", "secretAccess", "admissionPolicies"}
     assert {re.sub("([A-Z])", r"_\1", name).lower() for name in {*schema, *own}} == set(Settings.model_fields)
 
 

@@ -115,13 +115,57 @@ def test_the_records_namespace_is_closed(team: Team) -> None:
     name = f"{team.namespace}.billing"
     for arguments, body in (
         (("create", "-f", "-"), secret("new")),
-        (("create", "-f", "-"), record(team.namespace, "new")),
         (("label", "secret", name, "a=b"), None),
         (("delete", "secret", name), None),
         (("delete", "secrets", "--all"), None),
     ):
         assert CLOSED in refusal(team.cluster, "-n", RECORDS, *arguments, body=body)
     assert team.accepted("billing") == {team.secret("billing").key_id}
+
+
+def report(kind: str, component: str) -> Json:
+    """A Lease or ConfigMap as far as it counts for a verifier's."""
+    labels = {"app.kubernetes.io/managed-by": "keyturn", "app.kubernetes.io/component": component}
+    group = "coordination.k8s.io/v1" if kind == "Lease" else "v1"
+    return {"apiVersion": group, "kind": kind, "metadata": {"name": unique_name("mine"), "labels": labels}}
+
+
+REPORTS = [report("Lease", "verifier"), report("ConfigMap", "verifier-use"), report("ConfigMap", "verifier-newer-records")]
+
+
+@pytest.fixture
+def on_call(plane: Plane, installed: Installed) -> Iterator[tuple[str, ...]]:
+    """Somebody who edits all namespaces, and whom nobody made a verifier."""
+    assert installed.objects
+    plane.kubectl("create", "clusterrolebinding", "on-call", "--clusterrole=edit", "--user=olga")
+    who = ("--as=olga", "--as-group=system:authenticated", "-n", RECORDS)
+    wait_until(lambda: may_create_configmaps(plane, who), patience=20.0, what="her rights to count")
+    yield who
+    plane.kubectl("delete", "clusterrolebinding", "on-call")
+
+
+def may_create_configmaps(plane: Plane, who: tuple[str, ...]) -> bool:
+    try:
+        return bool(plane.kubectl(*who, "auth", "can-i", "create", "configmaps"))
+    except KubectlFailed:  # it says no by its exit status
+        return False
+
+
+@pytest.mark.parametrize("made", REPORTS, ids=lambda made: str(made["metadata"]["labels"]["app.kubernetes.io/component"]))
+def test_nobody_speaks_for_a_verifier_who_is_none(plane: Plane, on_call: tuple[str, ...], made: Json) -> None:
+    """A report ends keys, and a Lease that never acknowledges holds all of them back."""
+    assert f"'{CLOSED}'" in refusal(plane, *on_call, "create", "-f", "-", body=made)
+    kind, name = made["kind"].lower(), made["metadata"]["name"]
+    plane.kubectl("-n", RECORDS, "create", "-f", "-", input=json.dumps(made))
+    for change in (("delete", kind, name), ("label", kind, name, "app.kubernetes.io/component-"), ("annotate", kind, name, "a=b")):
+        assert f"'{CLOSED}'" in refusal(plane, *on_call, *change)
+    plane.kubectl("-n", RECORDS, "delete", kind, name)
+
+
+def test_a_name_that_a_verifier_may_need_is_kept_for_it_and_others_are_free(plane: Plane, on_call: tuple[str, ...]) -> None:
+    assert f"'{CLOSED}'" in refusal(plane, *on_call, "create", "configmap", "verifier-use-a-0")
+    plane.kubectl(*on_call, "create", "configmap", "istio-ca-root-cert")
+    plane.kubectl(*on_call, "delete", "configmap", "istio-ca-root-cert")
 
 
 def test_no_pod_starts_among_the_records(installed: Installed, plane: Plane) -> None:

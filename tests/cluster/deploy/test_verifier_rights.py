@@ -44,6 +44,7 @@ NOT_ITS_BUSINESS = [
     Right("list", "", "secrets", namespace="team-a"),
     Right("list", "keyturn.dev", "apikeys", namespace="team-a"),
     Right("list", "", "secrets"),
+    Right("report", "keyturn.dev", "verifiers", namespace=SYSTEM),
 ]
 
 

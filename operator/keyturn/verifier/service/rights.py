@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from keyturn.base.names import GROUP
 from keyturn.cluster.permissions import Right
 from keyturn.keys.verification_keys import CONFIG_MAP_NAME
 from keyturn.verifier.service.settings import VerifierSettings
@@ -22,4 +23,5 @@ def needed_rights(settings: VerifierSettings) -> tuple[Right, ...]:
         *(Right(verb, "", "secrets", namespace=records) for verb in ("list", "watch")),
         *(Right(verb, _LEASES, "leases", namespace=records) for verb in ("get", "create", "update", "delete")),
         *(Right(verb, "", "configmaps", namespace=records) for verb in ("list", "create", "patch")),
+        Right("report", GROUP, "verifiers", namespace=records),
     )
