@@ -242,20 +242,44 @@ WORKLOAD_CHANGES: Final[dict[str, Json]] = {
     "a bogus owner": {"metadata": {"ownerReferences": [OWNER]}},
     "a finalizer": {"metadata": {"finalizers": ["example.com/stay"]}},
 }
+OF_GITOPS: Final[Json] = {"spec": {"template": {"metadata": {"annotations": {"rollout.keyturn.dev/shipping": "from-git"}}}}}
+"""Somebody found our annotation in the cluster and applies it."""
+
+
+def takes_over(kind: str, *, manager: str, operation: str) -> Json:
+    """Says that somebody manages a field which another one set: his next apply, which does not have it, would remove it."""
+    group = "argoproj.io/v1alpha1" if kind == "Rollout" else "apps/v1"
+    fields = {"f:spec": {"f:template": {"f:spec": {"f:securityContext": {}}}}}
+    entry = {"manager": manager, "operation": operation, "apiVersion": group, "fieldsType": "FieldsV1", "fieldsV1": fields}
+    return {"metadata": {"managedFields": [{**entry, "time": "2026-11-30T06:00:00Z"}]}}
+
+
+AS_ITSELF: Final = "?fieldManager=keyturn"
+"""As the operator calls itself; under another name a patch is refused for that alone."""
 ON_WORKLOADS: Final = [
     *(
-        patches(f"gives a {kind} {what}", BY_WORKLOADS, f"{path}/web", change)
+        patches(f"gives a {kind} {what}", BY_WORKLOADS, f"{path}/web{AS_ITSELF}", change)
         for kind, path in KINDS.items()
         for what, change in WORKLOAD_CHANGES.items()
     ),
     *(
-        patches(f"gives a {kind} other replicas", BY_WORKLOADS, f"{path}/web", {"spec": {"replicas": 0}})
+        patches(f"gives a {kind} other replicas", BY_WORKLOADS, f"{path}/web{AS_ITSELF}", {"spec": {"replicas": 0}})
         for kind, path in KINDS.items()
         if kind != "DaemonSet"
     ),
-    patches("gives a Rollout something beside its spec", BY_WORKLOADS, f"{KINDS['Rollout']}/web", {"extra": {"image": "evil:1"}}),
+    *(
+        patches(
+            f"says that {manager} manages a field of a {kind}", BY_WORKLOADS, f"{path}/web{AS_ITSELF}",
+            takes_over(kind, manager=manager, operation=operation),
+        )
+        for kind, path in KINDS.items()
+        for manager, operation in (("argocd-controller", "Apply"), ("keyturn", "Apply"), ("kubectl-client-side-apply", "Update"))
+    ),
     patches(
-        "gives a Deployment another image by JSON patch", BY_WORKLOADS, f"{KINDS['Deployment']}/web",
+        "gives a Rollout something beside its spec", BY_WORKLOADS, f"{KINDS['Rollout']}/web{AS_ITSELF}", {"extra": {"image": "evil:1"}}
+    ),
+    patches(
+        "gives a Deployment another image by JSON patch", BY_WORKLOADS, f"{KINDS['Deployment']}/web{AS_ITSELF}",
         [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "evil:1"}], content_type=JSON_PATCH,
     ),
     patches(
@@ -323,5 +347,9 @@ OWN_ACTIONS: Final = [
         {"stringData": {"api-key": "x", "API_URL": "y", "path": "z"}, "metadata": {"labels": {"team": "shop", "owner": "shop"}}},
     ),
     creates("tells of an ApiKey", "", EVENTS, event()),
-    *(patches(f"restarts a {kind}", "", f"{path}/web", ITS_ANNOTATION) for kind, path in KINDS.items()),
+    *(patches(f"restarts a {kind}", "", f"{path}/web{AS_ITSELF}", ITS_ANNOTATION) for kind, path in KINDS.items()),
+    patches(
+        "restarts a Deployment whose annotation GitOps applies", "", f"{KINDS['Deployment']}/web{AS_ITSELF}",
+        {"spec": {"template": {"metadata": {"annotations": {"rollout.keyturn.dev/shipping": "k"}}}}},
+    ),
 ]  # fmt: skip

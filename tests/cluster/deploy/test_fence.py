@@ -12,10 +12,23 @@ from collections.abc import Iterator
 import pytest
 
 from gen.fence import MASTERS, OPERATOR, RECORDS, SECRETS, SYSTEM, WHO_BREAKS_GLASS, credential, record, secret
-from gen.fence_probes import FOREIGN, KINDS, OWN, OWN_ACTIONS, PROBES, RECORD, ROLLOUT_CRD, SECRET, VICTIM, WITH_MORE_RIGHTS, Probe
+from gen.fence_probes import (
+    FOREIGN,
+    KINDS,
+    OF_GITOPS,
+    OWN,
+    OWN_ACTIONS,
+    PROBES,
+    RECORD,
+    ROLLOUT_CRD,
+    SECRET,
+    VICTIM,
+    WITH_MORE_RIGHTS,
+    Probe,
+)
 from gen.installed import EVERYWHERE, Installed, assert_nothing_was_refused
 from gen.operator_process import OperatorProcess
-from gen.team import Api, Team, bare_pod, workload
+from gen.team import APPLY, Api, Team, bare_pod, workload
 from testbed.cluster import ApiFailed, Login, wait_until
 from testbed.plane import Plane
 
@@ -55,6 +68,8 @@ def victim(installed: Installed, operator: OperatorProcess, plane: Plane, api: A
         made = {**workload(kind, "web", secret="foreign"), "apiVersion": group}
         made["spec"]["template"]["metadata"]["annotations"] = {"team": "shop"}
         api.ask("POST", path, made)
+    applied = {"apiVersion": "apps/v1", "kind": "Deployment", **OF_GITOPS}
+    api.ask("PATCH", f"{KINDS['Deployment']}/web?fieldManager=argocd", applied, content_type=APPLY)
     attacker.ask("POST", SECRET, credential("own"))
     attacker.ask("POST", SECRETS.format(RECORDS), record(VICTIM, "own"))
     yield VICTIM
