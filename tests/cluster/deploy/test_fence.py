@@ -55,9 +55,18 @@ def attacker(installed: Installed, plane: Plane) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="module")
-def victim(installed: Installed, operator: OperatorProcess, plane: Plane, api: Api, attacker: Api) -> Iterator[str]:
-    """A namespace with all that can be attacked; the operator has made the root secret."""
+def scene(plane: Plane) -> Iterator[str]:
+    """A namespace of its own, also where one of that name was there before."""
+    wait_until(lambda: not plane.answers(f"/api/v1/namespaces/{VICTIM}"), patience=60.0, what="the one of before to be gone")
     plane.create_namespace(VICTIM)
+    yield VICTIM
+    plane.delete_namespace(VICTIM)
+
+
+@pytest.fixture(scope="module")
+def victim(installed: Installed, scene: str, operator: OperatorProcess, plane: Plane, api: Api, attacker: Api) -> Iterator[str]:
+    """With all in it that can be attacked; the operator has made the root secret."""
+    assert scene == VICTIM
     plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(ROLLOUT_CRD))
     wait_until(lambda: plane.answers(KINDS["Rollout"]), patience=20.0, what="Rollouts to be served")
     team = installed.team(api, operator, VICTIM)
@@ -74,7 +83,6 @@ def victim(installed: Installed, operator: OperatorProcess, plane: Plane, api: A
     attacker.ask("POST", SECRETS.format(RECORDS), record(VICTIM, "own"))
     yield VICTIM
     plane.kubectl("-n", RECORDS, *WHO_BREAKS_GLASS, "delete", "secret", f"{VICTIM}.own")
-    plane.delete_namespace(VICTIM)
     plane.kubectl("delete", "crd", "rollouts.argoproj.io")
 
 
