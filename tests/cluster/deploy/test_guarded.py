@@ -49,6 +49,14 @@ def team(installed: Installed, api: Api, operator: OperatorProcess, namespace: s
 
 
 @pytest.fixture
+def neighbours_namespace(plane: Plane, namespace: str) -> Iterator[str]:
+    name = f"{namespace}-neighbour"
+    plane.create_namespace(name)
+    yield name
+    plane.delete_namespace(name)
+
+
+@pytest.fixture
 def open_fence(installed: Installed, api: Api) -> Iterator[None]:
     """The policy is there and bound to nothing."""
     before = api.ask("GET", BINDING)
@@ -172,6 +180,27 @@ def test_who_touches_an_apikey_has_its_secret_looked_at_at_once(
         team.annotate_apikey("billing", "note", "x")
         team.wait_ready("billing", version=2)
         patient.stop()
+    operator.restart()
+    operator.wait_ready()
+
+
+def test_a_neighbour_with_many_secrets_does_not_hide_what_was_done_to_ours(
+    installed: Installed, api: Api, namespace: str, neighbours_namespace: str, operator: OperatorProcess
+) -> None:
+    """Ours is looked at last of all, and one round over all of them takes half a minute."""
+    operator.stop()
+    with installed.start_operator({"secret_look_rate": "1", "secret_look_interval": "100ms"}) as slow:
+        neighbour, team = (installed.team(api, slow.wait_ready(), where) for where in (neighbours_namespace, namespace))
+        for number in range(30):
+            neighbour.apply_apikey(f"many-{number}", LONG)
+        for number in range(30):
+            neighbour.wait_ready(f"many-{number}")
+        team.issue("billing", LONG)
+        began = time.monotonic()
+        team.api.delete(team.secret_path("billing"))
+        team.wait_ready("billing", version=2)
+        assert time.monotonic() - began < 10
+        slow.stop()
     operator.restart()
     operator.wait_ready()
 
