@@ -1,41 +1,31 @@
 """`make bench-tenants`: how much later one tenant's rotation is done while another one makes noise.
 
 Beside no noise, and beside the very same noise in a namespace that the operator does not watch: there it costs the API server and the
-machine, and Keyturn nothing. All three take turns in one run. Prints a table (or JSON), and exits 1 if a median is more than twice that of
-the noise out of sight. docs/performance.md has what was measured.
+machine, and Keyturn nothing. All three take turns in one run, and with `--before` so does the operator of another checkout. Prints a table
+(or JSON), and exits 1 if a median is more than twice that of the noise out of sight. docs/performance.md has what was measured.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import ssl
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.accounting import memory_kib
-from bench.bare_client import Access
-from bench.noise import KINDS, SPEC
+from bench.neighbours import NOISY, UNSEEN, Neighbours, Noise, Volume, neighbours
+from bench.noise import KINDS
 from bench.report import Report, Row
-from bench.scenery import prepare
-from gen.installed import RBAC, log_in
-from gen.operator_process import OperatorProcess
-from gen.team import APIKEYS, Api
 from testbed.cache import say
-from testbed.cluster import Login, wait_until
+from testbed.cluster import wait_until
 from testbed.plane import Plane, bare
-
-Json = dict[str, Any]
 
 SETTINGS: Final = {
     "propagation_delay": "100ms",
@@ -45,114 +35,43 @@ SETTINGS: Final = {
     "watch_namespaces": "quiet,noisy",
 }
 FLOOR: Final = 2.0
-QUIET, NOISY, UNSEEN, SYSTEM, RECORDS = "quiet", "noisy", "unseen", "bench-system", "bench-records"
-USED: Final = "billing"
+NOW, BEFORE = "", "before: "
+"""What stands before the rows of each operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How large."""
+    """How large, and which."""
 
-    keys: int
+    volume: Volume
     samples: int
     rounds: int
-    in_flight: int
-    pace: float
+    kinds: Sequence[str]
+    before: Path | None
     settings: dict[str, str]
     json: bool
 
 
 @dataclass(slots=True)
-class Neighbours:
-    """The tenant whose rotations are timed, and the one who makes noise."""
+class Timed:
+    """Seconds that rotations took beside one kind of noise, and that noise."""
 
-    quiet: Api
-    noisy: Access
-    operator: OperatorProcess
-    version: int = 1
-
-    def rotate(self) -> float:
-        """Ask for one, and wait for the new key; answers the seconds."""
-        path = f"{APIKEYS}/namespaces/{QUIET}/apikeys/{USED}"
-        started = time.monotonic()
-        self.quiet.merge(path, {"metadata": {"annotations": {"keyturn.dev/rotate-requested-at": str(started)}}})
-        self.version += 1
-        wait_until(lambda: self._active(path) == self.version, patience=300.0, what=f"version {self.version}", pause=0.01)
-        took = time.monotonic() - started
-        wait_until(lambda: self._is_alone(path), patience=300.0, what="the old version to end", pause=0.05)
-        time.sleep(0.2)
-        return took
-
-    def _active(self, path: str) -> int:
-        return int(self.quiet.ask("GET", path).get("status", {}).get("activeVersion", 0))
-
-    def _is_alone(self, path: str) -> bool:
-        conditions = self.quiet.ask("GET", path)["status"]["conditions"]
-        return ("PreviousVersionActive", "False") in {(each["type"], each["status"]) for each in conditions}
-
-    def has_all(self, keys: int) -> bool:
-        """Whether the operator has heard of so many ApiKeys."""
-        return self.operator.metric("keyturn_apikeys") >= keys
-
-    def rest(self) -> None:
-        """Until nothing is left to do."""
-        wait_until(lambda: self.operator.metric("keyturn_queue_depth") == 0, patience=300.0, what="the noise to be worked off", pause=0.5)
-        time.sleep(1.5)
-
-    @contextmanager
-    def noise(self, kind: str, options: Options, *, where: str = NOISY, most: int = 0, first: int = 0) -> Iterator[Json]:
-        """While this is open somebody disturbs; afterwards the answer says how much."""
-        told = dict[str, Any]()
-        job = {"kind": kind, "namespace": where, "most": most, "first": first}
-        job |= {"keys": options.keys, "in_flight": options.in_flight, "pace": options.pace}
-        command = [sys.executable, str(Path(__file__).with_name("noise.py"))]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdin is not None
-            process.stdin.write(json.dumps({**job, "access": asdict(self.noisy)}))
-            process.stdin.close()
-            process.stdin = None
-            try:
-                yield told
-            finally:
-                if not most:
-                    process.terminate()
-                told |= json.loads(process.communicate()[0])
-
-
-@contextmanager
-def neighbours(plane: Plane, folder: Path, settings: Json) -> Iterator[Neighbours]:
-    """Both namespaces, with a user each, and an operator by an account of its own: the API server's queues hold for all three."""
-    prepare(plane)
-    api = Api(plane.login)
-    for namespace in (QUIET, NOISY, UNSEEN, SYSTEM, RECORDS):
-        plane.create_namespace(namespace)
-    for namespace, role in ((QUIET, "cluster-admin"), (NOISY, "cluster-admin"), (SYSTEM, "cluster-admin")):
-        api.ask("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "somebody"}})
-        binding = {
-            "metadata": {"name": f"somebody-{namespace}"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": "somebody", "namespace": namespace}],
-        }
-        api.ask("POST", f"{RBAC}/clusterrolebindings", binding)
-    tokens = [plane.kubectl("-n", namespace, "create", "token", "somebody").strip() for namespace in (QUIET, NOISY)]
-    quiet = Api(Login(plane.url, ssl.create_default_context(cafile=str(plane.ca)), tokens[0]))
-    kubeconfig = log_in(plane, folder, account="somebody", namespace=SYSTEM)
-    with OperatorProcess.start(plane, settings=settings, records_namespace=RECORDS, namespace=SYSTEM, kubeconfig=kubeconfig) as operator:
-        operator.wait_ready()
-        manifest = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKey", "metadata": {"name": USED}, "spec": SPEC}
-        quiet.ask("POST", f"{APIKEYS}/namespaces/{QUIET}/apikeys", manifest)
-        both = Neighbours(quiet, Access(plane.url, str(plane.ca), token=tokens[1]), operator)
-        wait_until(lambda: both._active(f"{APIKEYS}/namespaces/{QUIET}/apikeys/{USED}") == 1, patience=30.0, what="the first key")
-        yield both
-    quiet.close()
-    api.close()
+    alone: list[float] = field(default_factory=list)
+    unseen: list[float] = field(default_factory=list)
+    beside: list[float] = field(default_factory=list)
+    noises: list[Noise] = field(default_factory=list)
 
 
 def main() -> int:
     options = parse(sys.argv[1:])
     settings = {**SETTINGS, **options.settings}
     report = Report(settings=settings)
-    with Plane.start(bare()) as plane, TemporaryDirectory() as folder, neighbours(plane, Path(folder), settings) as both:
+    checkouts = {BEFORE: options.before, NOW: None} if options.before else {NOW: None}
+    with (
+        Plane.start(bare()) as plane,
+        TemporaryDirectory() as folder,
+        neighbours(plane, Path(folder), settings, checkouts=checkouts) as both,
+    ):
         measure(both, report, options)
     sys.stdout.write((report.as_json() if options.json else report.as_text()) + "\n")
     return 1 if report.missed else 0
@@ -162,39 +81,60 @@ def measure(both: Neighbours, report: Report, options: Options) -> None:
     """First the neighbour gets his ApiKeys, then each kind of noise, with quiet in between: what else the machine does meets all alike."""
     for _ in range(3):
         both.rotate()
-    fill(both, options)
-    first = options.keys
-    for kind in KINDS:
-        say(f"the neighbour's noise: {kind}")
-        alone, unseen, beside, paces = list[float](), list[float](), list[float](), list[float]()
-        for _ in range(options.rounds):
-            alone += [both.rotate() for _ in range(options.samples)]
-            for where, took in ((UNSEEN, unseen), (NOISY, beside)):
-                with both.noise(kind, options, where=where, first=first if kind == "create" else 0) as told:
-                    time.sleep(0.5)
-                    took += [both.rotate() for _ in range(options.samples)]
-                both.rest()
-            paces.append(told["done"] / told["seconds"])
-            first += 10_000  # names that are not taken
-        quiet, same, noisy = (statistics.median(each) * 1000 for each in (alone, unseen, beside))
-        how = f"alone {quiet:.0f} ms, beside it unseen {same:.0f} ms; {statistics.median(paces):.0f} writes a second"
-        report.add(
-            Row(f"noise: {kind}", noisy, "ms", how=f"{how}, longest {max(beside) * 1000:.0f} ms"),
-            Row("  / the same noise unseen", noisy / same, "x", FLOOR),
-            Row("  / alone", noisy / quiet, "x", FLOOR, gate=False),
-        )
+    fill(both, options.volume)
+    first = options.volume.keys
+    for kind in options.kinds:
+        timed = {name: Timed() for name in both.operators}
+        for number in range(options.rounds):
+            for name, times in timed.items():
+                say(f"the neighbour's noise: {kind}, {number + 1} of {options.rounds}{', before' if name == BEFORE else ''}")
+                both.hand_over(name)
+                take_turns(both, times, options, kind=kind, first=first)
+                first += 10_000  # names that are not taken
+        for name, times in timed.items():
+            report.add(*rows(f"{name}noise: {kind}", times, gate=name == NOW))
     report.add(Row("operator's memory at the end", memory_kib(both.operator.pid) / 1024, "MiB"))
 
 
-def fill(both: Neighbours, options: Options) -> None:
+def take_turns(both: Neighbours, times: Timed, options: Options, *, kind: str, first: int) -> None:
+    """Quiet, noise out of sight, noise in sight."""
+    times.alone += [both.rotate() for _ in range(options.samples)]
+    for where, took in ((UNSEEN, times.unseen), (NOISY, times.beside)):
+        with both.noise(kind, options.volume, where=where, first=first if kind == "create" else 0) as told:
+            time.sleep(0.5)
+            took += [both.rotate() for _ in range(options.samples)]
+        if told.refused > told.done:
+            raise RuntimeError(f"{kind}: {told.refused} of {told.done + told.refused} were refused")
+        both.rest()
+    times.noises.append(told)
+
+
+def rows(what: str, times: Timed, *, gate: bool) -> tuple[Row, ...]:
+    """The medians beside each other."""
+    quiet, same, noisy = (statistics.median(each) * 1000 for each in (times.alone, times.unseen, times.beside))
+    writes = statistics.median(each.done / each.seconds for each in times.noises)
+    operator = statistics.median(each.operator_cpu / each.seconds for each in times.noises)
+    api = statistics.median(each.api_cpu / each.seconds for each in times.noises)
+    how = f"alone {quiet:.0f} ms, beside it unseen {same:.0f} ms, longest {max(times.beside) * 1000:.0f} ms"
+    cost = f"{writes:.0f} writes a second; {operator:.2f} s CPU a second the operator's, {api:.2f} s the API server's"
+    return (
+        Row(what, noisy, "ms", how=how),
+        Row("  / the same noise unseen", noisy / same, "x", FLOOR, gate=gate, how=cost),
+        Row("  / alone", noisy / quiet, "x", FLOOR, gate=False),
+    )
+
+
+def fill(both: Neighbours, volume: Volume) -> None:
     """The ApiKeys that the other kinds of noise are about."""
-    say(f"{options.keys} ApiKeys for the neighbour")
-    at_once = replace(options, in_flight=16, pace=1e9)
+    say(f"{volume.keys} ApiKeys for the neighbour")
+    at_once = replace(volume, in_flight=16, pace=1e9)
     for kind, where in (("create", UNSEEN), ("keep secret", UNSEEN), ("create", NOISY)):
-        with both.noise(kind, at_once, where=where, most=options.keys) as told:
+        with both.noise(kind, at_once, where=where, most=volume.keys) as told:
             say(f"  {kind}, {where}")
-        assert told["refused"] == 0, told
-    wait_until(lambda: both.has_all(options.keys), patience=300.0, what="the neighbour's ApiKeys", pause=0.5)
+        if told.refused:
+            raise RuntimeError(f"{kind}: {told.refused} of {volume.keys} were refused")
+    both.known = volume.keys
+    wait_until(both.has_caught_up, patience=300.0, what="the neighbour's ApiKeys", pause=0.5)
     both.rest()
 
 
@@ -205,11 +145,14 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--rounds", type=int, default=3, help="how often quiet and noise take turns")
     parser.add_argument("--in-flight", type=int, default=4, help="writes of the noisy tenant at the same time")
     parser.add_argument("--pace", type=float, default=1e9, help="writes of the noisy tenant in a second, at most")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="what the noisy tenant does; all of it")
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="let the operator of that checkout take turns with this one's")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the operator")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="table for people, json for machines")
     given = parser.parse_args(arguments)
     settings = dict(each.split("=", 1) for each in given.set)
-    return Options(given.keys, given.samples, given.rounds, given.in_flight, given.pace, settings, given.output == "json")
+    volume = Volume(given.keys, given.in_flight, given.pace)
+    return Options(volume, given.samples, given.rounds, given.kinds, given.before, settings, given.output == "json")
 
 
 if __name__ == "__main__":

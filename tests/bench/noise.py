@@ -48,6 +48,13 @@ async def touch(client: BareClient, namespace: str, turn: int, keys: int) -> obj
     return await client.send("PATCH", path, _body({"metadata": {"annotations": {"note": str(turn)}}}), content_type=MERGE_PATCH)
 
 
+async def edit(client: BareClient, namespace: str, turn: int, keys: int) -> object:
+    """An ApiKey's spec is another, which changes nothing of how it stands."""
+    path = f"{APIKEYS.format(namespace)}/{_name(turn % keys)}"
+    change = {"spec": {"rotation": {"overlapLimit": f"{3600 + turn // keys % 1000}s"}}}
+    return await client.send("PATCH", path, _body(change), content_type=MERGE_PATCH)
+
+
 async def rotate(client: BareClient, namespace: str, turn: int, keys: int) -> object:
     """An ApiKey is to rotate."""
     path = f"{APIKEYS.format(namespace)}/{_name(turn % keys)}"
@@ -76,7 +83,14 @@ async def keep_secret(client: BareClient, namespace: str, turn: int, _keys: int)
     )
 
 
-KINDS: Final[dict[str, Disturb]] = {"create": create, "touch": touch, "rotate": rotate, "fight": fight, "come and go": come_and_go}
+KINDS: Final[dict[str, Disturb]] = {
+    "create": create,
+    "touch": touch,
+    "edit": edit,
+    "rotate": rotate,
+    "fight": fight,
+    "come and go": come_and_go,
+}
 PREPARATIONS: Final[dict[str, Disturb]] = {"create": create, "keep secret": keep_secret}
 
 
