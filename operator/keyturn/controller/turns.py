@@ -7,6 +7,7 @@ would find a worker at once, and then be one of sixty in each of its requests. W
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Collection
 
 from keyturn.base.names import Key
 
@@ -63,6 +64,15 @@ class Turns:
             del self._running[key.namespace]
         self._held_back.move(key.namespace, to=self._free)
         return self._free.length_of(key.namespace) >= self._room(key.namespace)
+
+    @property
+    def running(self) -> Collection[str]:
+        """Namespaces of which a key runs that is not urgent."""
+        return self._running.keys()
+
+    def is_urgent(self, key: Key) -> bool:
+        """Whether it runs before all that is not urgent."""
+        return key in self._running_urgently
 
     def _room(self, namespace: str) -> int:
         return self._share - self._running[namespace]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,6 +22,7 @@ from keyturn.base.errors import Conflict, OutcomeUnknown, RetryLater, UserMustAc
 from keyturn.base.log_output import get_logger
 from keyturn.base.metrics import RunResult, count_run
 from keyturn.base.names import Key
+from keyturn.controller.right_of_way import RightOfWay, longest_wait
 from keyturn.controller.turns import Turns
 
 Handle = Callable[[Key], Awaitable[datetime | None]]
@@ -71,12 +73,23 @@ class WorkQueue:
     `on_error` is told of every failure, `on_run` of every run's result and length in seconds.
     """
 
-    def __init__(self, handle: Handle, *, workers: int, share: int, clock: Clock, on_error: OnError, on_run: OnRun = count_run) -> None:
+    def __init__(
+        self,
+        handle: Handle,
+        *,
+        workers: int,
+        share: int,
+        clock: Clock,
+        on_error: OnError,
+        on_run: OnRun = count_run,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._handle = handle
         self._workers = workers
         self._clock = clock
         self._on_error = on_error
         self._on_run = on_run
+        self._monotonic = monotonic
         self._turns = Turns(share=share)
         self._may_start = asyncio.Semaphore(0)
         self._running: set[Key] = set()
@@ -89,11 +102,15 @@ class WorkQueue:
         self._nothing_runs = asyncio.Event()
         self._nothing_runs.set()
         self._stopping = False
-        self._progress_at = time.monotonic()
+        self._way = RightOfWay()
+        self._step_began: dict[Key, float] = {}
+        self._one_ended = asyncio.Event()
+        """Never set for longer than a moment: it wakes those that wait now."""
+        self._progress_at = self._monotonic()
 
     def start(self) -> None:
         """Start the workers and the timer, in the running event loop."""
-        self._progress_at = time.monotonic()
+        self._progress_at = self._monotonic()
         self._tasks = [asyncio.create_task(self._work(), name=f"worker-{number}") for number in range(self._workers)]
         self._tasks.append(asyncio.create_task(self._keep_time(), name="worker-timer"))
 
@@ -137,6 +154,18 @@ class WorkQueue:
         """The running work is about to look at everything anew: whatever was added until now is covered by that look."""
         self._again.pop(key, None)
 
+    async def give_way(self, key: Key) -> None:
+        """Before each step of the running work: let the keys of much quieter namespaces pass. What is urgent waits for nobody."""
+        now = self._monotonic()
+        self._way.note_step(key.namespace, now)
+        end = now + longest_wait(now - self._step_began.get(key, now))
+        while now < end and not self._turns.is_urgent(key) and self._way.lets_pass(key.namespace, self._turns.running, now):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(end - now):
+                    await self._one_ended.wait()
+            now = self._monotonic()
+        self._step_began[key] = now
+
     def look_at_clock(self) -> None:
         """The clock was moved (a test's, a demo's): see at once what is due."""
         self._sooner.set()
@@ -150,7 +179,7 @@ class WorkQueue:
             running=len(self._running),
             failing=len(self._failures),
             workers=sum(not task.done() for task in self._tasks[:-1]),
-            stuck_seconds=time.monotonic() - self._progress_at if self._turns or self._running else 0.0,
+            stuck_seconds=self._monotonic() - self._progress_at if self._turns or self._running else 0.0,
         )
 
     async def _work(self) -> None:
@@ -162,12 +191,12 @@ class WorkQueue:
             self._running.add(key)
             self._nothing_runs.clear()
             self._schedule.drop(key)  # the run says anew when to look again
-            self._progress_at = started = time.monotonic()
+            self._progress_at = started = self._monotonic()
             try:
                 result = await self._run(key)
             finally:
                 self._ended(key)
-            self._on_run(result, time.monotonic() - started)
+            self._on_run(result, self._monotonic() - started)
 
     async def _run(self, key: Key) -> RunResult:
         try:
@@ -196,8 +225,11 @@ class WorkQueue:
         self.add(key, at=self._clock() + timedelta(seconds=delay) if delay else None)
 
     def _ended(self, key: Key) -> None:
-        self._progress_at = time.monotonic()
+        self._progress_at = self._monotonic()
         self._running.discard(key)
+        self._step_began.pop(key, None)
+        self._one_ended.set()
+        self._one_ended.clear()
         if self._turns.end(key):
             self._may_start.release()
         if not self._running:

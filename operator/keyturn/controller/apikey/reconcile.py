@@ -30,6 +30,7 @@ LOOK_AT_THE_LEAD_AGAIN: Final = timedelta(seconds=1)
 async def reconcile(rt: Runtime, key: Key) -> datetime | None:
     """Bring one ApiKey forward as far as it goes now; answers when to look again."""
     for _ in range(ROUNDS):
+        await rt.queue.give_way(key)
         if not rt.is_leading():
             return rt.clock() + LOOK_AT_THE_LEAD_AGAIN  # a renewal may be late; a term that is over ends the queue
         rt.queue.looks_now(key)  # the echoes of the writes of the last round, above all
