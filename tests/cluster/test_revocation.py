@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 from gen.operator_process import OperatorProcess, unique_name
 from gen.team import APIKEYS, Api, StartTeam, Team, workload
 from gen.verifier_process import VerifierProcess
+from keyturn.base.duration import parse_duration
 from testbed.cluster import ApiFailed, Cluster, wait_until
 
 Json = dict[str, Any]
 RETAIN = {"deletionPolicy": "Retain"}
+FREEZE = 1.5
+"""Seconds for which a verifier stands still."""
 
 
 class Security:
@@ -69,6 +73,10 @@ def ref(team: Team, name: str = "billing") -> Json:
     return {"apiKeyRef": {"namespace": team.namespace, "name": name}}
 
 
+def seconds(duration: str) -> float:
+    return parse_duration(duration).total_seconds()
+
+
 def status(verifier: VerifierProcess, token: str) -> int:
     return verifier.check(token).status
 
@@ -76,17 +84,41 @@ def status(verifier: VerifierProcess, token: str) -> int:
 def test_a_leaked_key_is_refused_at_once_and_its_consumer_has_another(team: Team, security: Security, verifier: VerifierProcess) -> None:
     old = team.issue("billing", {"rotation": {"windows": [{"cron": "0 0 1 1 *", "windowDuration": "1h"}]}})
     assert status(verifier, old.token) == 200
+    start = time.monotonic()
     name = security.revokes(ref(team))
     wait_until(lambda: status(verifier, old.token) == 401, patience=20, what="the leaked key to be refused")
     told = security.wait_says(name, "True", "Revoked")
     assert told["revokedVersions"] == 1
-    assert told["latency"].endswith("s")
+    assert 0 < seconds(told["latency"]) <= time.monotonic() - start, "to the millisecond, though a creationTimestamp has whole seconds"
     assert "unknownKeyIDs" not in told
     team.wait_ready("billing", version=2)
     assert status(verifier, team.secret("billing").token) == 200
     assert (status(verifier, old.token), team.states("billing")) == (401, {1: "Revoked", 2: "Active"})
     assert {each.key_id: each.reason for each in team.record("billing").dead} == {old.key_id: "Leaked"}
     team.wait_event("billing", "Warning/Revoked")
+
+
+def test_a_verifier_that_does_not_answer_is_named_and_waited_for(team: Team, security: Security, verifier: VerifierProcess) -> None:
+    """It may still accept the key: nobody must read that all is well before it has confirmed."""
+    old = team.issue("billing")
+    records, system = team.records_namespace, team.system_namespace
+    long = {"lease_duration": "60s", "identity": unique_name("frozen")}
+    with VerifierProcess.start(team.cluster, records_namespace=records, namespace=system, settings=long) as second:
+        second.wait_ready()
+        second.freeze()
+        start = time.monotonic()
+        name = security.revokes(ref(team))
+        behind = security.wait_says(name, "False", "VerifiersBehind")
+        frozen = time.monotonic()
+        assert long["identity"] in behind["conditions"][0]["message"]
+        assert (behind["revokedVersions"], "latency" in behind) == (1, False)
+        assert status(verifier, old.token) == 401
+        while time.monotonic() - frozen < FREEZE:
+            assert security.says(name) == ("False", "VerifiersBehind")
+        second.thaw()
+        told = security.wait_says(name, "True", "Revoked")
+        assert FREEZE <= seconds(told["latency"]) <= time.monotonic() - start
+        assert status(second, old.token) == 401
 
 
 def test_workloads_that_read_the_leaked_key_are_restarted(team: Team, security: Security) -> None:

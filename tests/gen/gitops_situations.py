@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,8 @@ from keyturn.lifecycle.product_status import KeyStanding, product_status
 from keyturn.lifecycle.revocation_status import RecordStanding, revocation_status
 
 BESIDE: Final = Key(KEY.namespace, "smtp")
+SEEN: Final = NOW - timedelta(milliseconds=143)
+"""When the operator saw the revocation."""
 TESTDATA: Final = Path(__file__).parents[2] / "deploy" / "argocd" / "testdata"
 GENERATION: Final = 3
 """Of the spec that the builders' ApiKey has."""
@@ -174,7 +177,7 @@ class RevocationSituation:
     def manifest(self) -> dict[str, Any]:
         """The ApiKeyRevocation as the API server gives it out."""
         of = revocation({"keyIDs": ["Qm8sT2fLx0Za"]}, name="leaked")
-        told = revocation_status(of, [self.standing] if self.standing is not None else [], behind=self.behind, now=NOW)
+        told = revocation_status(of, [self.standing] if self.standing is not None else [], behind=self.behind, seen=SEEN, now=NOW)
         return {
             "apiVersion": "keyturn.dev/v1alpha1",
             "kind": "ApiKeyRevocation",

@@ -400,8 +400,10 @@ def test_immediate_wins_over_replace() -> None:
 # ------------------------------------------------------------------------------------------------ what is said
 
 
-def told(revoked: ApiKeyRevocation, *standings: RecordStanding, behind: tuple[str, ...] = ()) -> tuple[str, str, ApiKeyRevocationStatus]:
-    status = revocation_status(revoked, standings, behind=behind, now=NOW)
+def told(
+    revoked: ApiKeyRevocation, *standings: RecordStanding, behind: tuple[str, ...] = (), seen: datetime = NOW, now: datetime = NOW
+) -> tuple[str, str, ApiKeyRevocationStatus]:
+    status = revocation_status(revoked, standings, behind=behind, seen=seen, now=now)
     complete = next(each for each in status.conditions if each.type == "Complete")
     return str(complete.status), complete.reason, status
 
@@ -422,8 +424,26 @@ def test_it_is_complete_when_all_is_dead_and_every_verifier_knows() -> None:
     assert told(ids, replace(live, end=NOW + HOUR))[:2] == ("False", "Replacing")
     assert told(ids, dead, behind=("v-1",))[:2] == ("False", "VerifiersBehind")
     status, reason, whole = told(ids, dead)
-    assert (status, reason, whole.revoked_versions, whole.unknown_key_ids, whole.latency) == ("True", "Revoked", 1, ("nobody",), "1s")
+    assert (status, reason, whole.revoked_versions, whole.unknown_key_ids, whole.latency) == ("True", "Revoked", 1, ("nobody",), "1ms")
     assert told(revocation())[:2] == ("True", "NothingToRevoke")
+
+
+@pytest.mark.parametrize(
+    ("seen", "now", "latency"),
+    [
+        (0.4, 0.543, "143ms"),
+        (0.9, 3.1, "2200ms"),
+        (7.0, 7.2, "6200ms"),  # the operator was away, or is another one by now
+        (0.5, 30.1, "30s"),
+        (-0.3, 0.2, "500ms"),  # its clock is behind that of the API server
+        (0.4, 0.1, "1ms"),  # its clock was set
+    ],
+)
+def test_the_latency_counts_from_the_latest_moment_of_creation_that_is_possible(seen: float, now: float, latency: str) -> None:
+    revoked, dead = revocation(), RecordStanding(ended=1)
+    created = revoked.metadata.creation_timestamp
+    assert created is not None
+    assert told(revoked, dead, seen=created + seen * SECOND, now=created + now * SECOND)[2].latency == latency
 
 
 def test_what_is_complete_is_not_looked_at_again() -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
@@ -49,6 +50,8 @@ log = get_logger(__name__)
 class _Progress:
     """How far one revocation is."""
 
+    seen_time: datetime
+    """When it was seen first."""
     scanned: bool = False
     """Every record was looked at."""
     to_look: set[Key] = field(default_factory=set)
@@ -167,7 +170,7 @@ class Revocations:
         if is_complete(entry.value):
             self._unfinished.pop(name, None)
         else:
-            self._unfinished.setdefault(name, _Progress())
+            self._unfinished.setdefault(name, _Progress(self._clock()))
             self._changed.set()
 
     def _index(self, name: str, revocation: ApiKeyRevocation) -> None:
@@ -255,7 +258,9 @@ class Revocations:
 
     async def _write_status(self, entry: Entry[ApiKeyRevocation], progress: _Progress, *, behind: tuple[str, ...]) -> None:
         revocation = entry.value
-        status = revocation_status(revocation, tuple(progress.standings.values()), behind=behind, now=self._clock())
+        status = revocation_status(
+            revocation, tuple(progress.standings.values()), behind=behind, seen=progress.seen_time, now=self._clock()
+        )
         patch = model_patch(revocation.status, status)
         if not patch:
             return

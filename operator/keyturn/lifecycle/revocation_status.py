@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import ceil
 from typing import Final
 
-from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation, ApiKeyRevocationStatus
+from keyturn.api.v1alpha1.apikeyrevocation import CREATION_PRECISION, ApiKeyRevocation, ApiKeyRevocationStatus
 from keyturn.api.v1alpha1.condition import Condition, ConditionStatus
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
-from keyturn.base.clock import SECOND, format_time
+from keyturn.base.clock import MILLISECOND, SECOND, format_time
 from keyturn.base.duration import format_duration
 from keyturn.base.version_state import VersionState
 from keyturn.keys.record import Record
@@ -19,6 +19,7 @@ from keyturn.lifecycle.revocation_hit import RevocationHit, hit_on, is_hit
 
 UNKNOWN_SHOWN: Final = 100
 NAMES_SHOWN: Final = 3
+_SHOWN_TO_THE_MILLISECOND: Final = 10 * SECOND
 
 Answer = tuple[ConditionStatus, Reason, str]
 
@@ -65,9 +66,9 @@ def is_complete(revocation: ApiKeyRevocation) -> bool:
 
 
 def revocation_status(
-    revocation: ApiKeyRevocation, standings: Sequence[RecordStanding], *, behind: Sequence[str], now: datetime
+    revocation: ApiKeyRevocation, standings: Sequence[RecordStanding], *, behind: Sequence[str], seen: datetime, now: datetime
 ) -> ApiKeyRevocationStatus:
-    """The whole status as it should read now. `behind`: verifiers that may still accept what is dead."""
+    """The whole status as it should read now. `behind`: verifiers that may still accept what is dead. `seen`: when it was seen first."""
     asked = revocation.spec.key_ids or ()
     known = frozenset[str]().union(*(standing.known for standing in standings))
     unknown = tuple(key_id for key_id in asked if key_id not in known)
@@ -79,7 +80,7 @@ def revocation_status(
         revoked_versions=sum(standing.ended for standing in standings),
         remaining_versions=sum(standing.live for standing in standings),
         unknown_key_ids=unknown[:UNKNOWN_SHOWN] or None,
-        latency=_latency(revocation, now) if done and any(standing.ended for standing in standings) else None,
+        latency=_latency(revocation, seen=seen, now=now) if done and any(standing.ended for standing in standings) else None,
         conditions=tuple(_conditions(revocation, answer, now=now)),
     )
 
@@ -131,9 +132,11 @@ def _since(before: Condition | None, status: ConditionStatus, *, now: datetime) 
     return before.last_transition_time if before is not None and before.status == status else now.replace(microsecond=0)
 
 
-def _latency(revocation: ApiKeyRevocation, now: datetime) -> str | None:
-    """In whole seconds, rounded up: a creationTimestamp has no more."""
+def _latency(revocation: ApiKeyRevocation, *, seen: datetime, now: datetime) -> str | None:
+    """Since the latest moment at which it can have been created: a creationTimestamp has whole seconds, and it was seen afterwards."""
     created = revocation.metadata.creation_timestamp
     if created is None:
         return None
-    return format_duration(timedelta(seconds=max(1, ceil((now - created) / SECOND))))
+    took = max(now - min(seen, created + CREATION_PRECISION), MILLISECOND)
+    precision = MILLISECOND if took < _SHOWN_TO_THE_MILLISECOND else SECOND
+    return format_duration(ceil(took / precision) * precision)

@@ -146,7 +146,8 @@ class ApiKeyRevocationStatus(ApiModel):
     unknown_key_ids: Annotated[tuple[Annotated[str, Field(max_length=32)], ...], Field(max_length=100), ListOf()] | None = None
     """Of keyIDs, those that no record knows, live or dead; the first hundred."""
     latency: Annotated[str, Field(max_length=32)] | None = None
-    """From the creation of this revocation until every live verifier was known to refuse the keys."""
+    """From when the operator saw this revocation, or from the end of the second in its creationTimestamp where that was earlier,
+    until every live verifier was known to refuse the keys."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListOf(keys=("type",))] = ()
     """Complete: every key that is meant is dead, and every live verifier knows."""
 
