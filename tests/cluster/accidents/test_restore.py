@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,8 @@ from keyturn.cli.main import run_cli
 from testbed.cluster import wait_until
 from testbed.plane import Plane, bare
 
+Json = dict[str, Any]
+
 CRDS = Path(__file__).parents[3] / "crds"
 NAMES = tuple(f"billing-{number}" for number in range(10))
 REVOKED = NAMES[:5]
@@ -30,36 +33,40 @@ LEASE = {"lease_duration": "5s"}
 
 @dataclass(slots=True)
 class Story:
-    """A team whose keys rotate, and every token that its Secrets ever held."""
+    """A team whose keys rotate, of which some leak, and every token that its Secrets ever held."""
 
     plane: Plane
     team: Team
     verifier: VerifierProcess
     tokens: dict[str, list[str]] = field(default_factory=dict)
     """By ApiKey, oldest first."""
+    names: tuple[str, ...] = NAMES
+    revoked: tuple[str, ...] = REVOKED
+    rounds: int = ROUNDS
+    """How often each key rotates."""
 
     def note(self) -> None:
         """Write down what the Secrets hold now."""
-        for name in NAMES:
+        for name in self.names:
             token = self.team.secret(name).token
             known = self.tokens.setdefault(name, [])
             if token not in known:
                 known.append(token)
 
     def issue(self) -> None:
-        for name in NAMES:
+        for name in self.names:
             self.team.apply_apikey(name, SPEC)
         self._settle(versions=1)
 
     def rotate(self) -> None:
-        for turn in range(ROUNDS):
-            for name in NAMES:
+        for turn in range(self.rounds):
+            for name in self.names:
                 self.team.request_rotation(name, f"turn {turn}")
             self._settle(versions=turn + 2)
 
     def revoke(self) -> None:
         """Five keys leaked: the brake is pulled, and its traces are in the cluster alone."""
-        key_ids = [self.team.secret(name).key_id for name in REVOKED]
+        key_ids = [self.team.secret(name).key_id for name in self.revoked]
         body = {
             "apiVersion": "keyturn.dev/v1alpha1",
             "kind": "ApiKeyRevocation",
@@ -67,10 +74,10 @@ class Story:
             "spec": {"reason": "Leaked", "requestedBy": "security", "keyIDs": key_ids},
         }
         self.team.api.ask("POST", "/apis/keyturn.dev/v1alpha1/apikeyrevocations", body)
-        self._settle(versions=ROUNDS + 1)
-        for name, key_id in zip(REVOKED, key_ids, strict=True):
+        self._settle(versions=self.rounds + 1)
+        for name, key_id in zip(self.revoked, key_ids, strict=True):
             self.team.wait_until(lambda n=name, k=key_id: self.team.secret(n).key_id != k, about=name, what="the successor is there")
-        self._settle(versions=ROUNDS + 1)
+        self._settle(versions=self.rounds + 1)
 
     def restore(self, snapshot: Path) -> None:
         self.plane.restore(snapshot)
@@ -85,14 +92,14 @@ class Story:
     def wait_told_apart(self) -> None:
         """Every Secret holds a key that nobody had before the restore."""
         before = {name: set(tokens) for name, tokens in self.tokens.items()}
-        for name in NAMES:
+        for name in self.names:
             self.team.wait_until(
                 lambda n=name: self.team.secret(n).token not in before[n], about=name, what=f"{name} has a key of its own", patience=90.0
             )
         self._settle(versions=0)
 
     def _settle(self, *, versions: int) -> None:
-        for name in NAMES:
+        for name in self.names:
             self.team.wait_until(
                 lambda n=name: self._rests(n, versions), about=name, what=f"{name} rests with version {versions}", patience=90.0
             )
@@ -168,19 +175,26 @@ def test_fifty_rotations_and_five_revocations_survive_an_etcd_restore_while_a_ve
     assert team.operator.metric("keyturn_records_recovered_total") >= len(NAMES)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_without_any_verifier_the_audit_log_says_what_had_ended(story: Story, tmp_path: Path) -> None:
-    """Nobody lived through the restore: what had ended lives again until `keyturn recover` has read the log."""
-    team = story.team
-    team.create(workload("Deployment", "web", secret=REVOKED[0]))
+def test_without_any_verifier_the_audit_log_and_a_folder_say_what_had_ended(story: Story, tmp_path: Path) -> None:
+    """Nobody lived through the restore: what had ended lives again until `keyturn recover` has read what lies outside of the cluster.
+
+    The lines of one key are lost; that it leaked is known to a folder of revocations alone.
+    """
+    team, audit, folder = story.team, tmp_path / "audit.jsonl", tmp_path / "revocations"
+    story.names, story.revoked, story.rounds = NAMES[:2], NAMES[:1], 1
+    team.create(workload("Deployment", "web", secret=NAMES[0]))
     story.issue()
+    forgotten = team.issue("forgotten", SPEC).token
     story.plane.snapshot(tmp_path / "snapshot")
     story.rotate()
     story.revoke()
-    before, numbers = story.newest(), {name: team.secret(name).version for name in NAMES}
+    leaked = keep_in_git(folder, revocation_of("forgotten", team))
+    team.cluster.kubectl("create", "-f", str(folder))
+    wait_until(lambda: story.verifier.check(forgotten).status == 401, patience=30.0, what="the other key to be dead")
+    before, numbers = story.newest(), {name: team.secret(name).version for name in story.names}
     story.verifier.kill()
     team.operator.kill()
+    lose_the_lines_of("forgotten", audit)
     story.restore(tmp_path / "snapshot")
     (tmp_path / "records.snapshot").unlink()
     story.verifier.restart()
@@ -188,20 +202,46 @@ def test_without_any_verifier_the_audit_log_says_what_had_ended(story: Story, tm
     story.verifier.wait_ready()
     first = {tokens[0] for tokens in story.tokens.values()}
     wait_until(lambda: story.accepted() == first, patience=20.0, what="the keys of the backup to live again: that is the accident")
-    report = json.loads(recover(team, "--audit", str(tmp_path / "audit.jsonl"), "-o", "json"))
+    assert story.verifier.check(forgotten).status == 200
+    sources = ("--audit", str(audit), "--revocations", str(folder))
+    report = json.loads(recover(team, *sources, "-o", "json"))
     assert {each["name"]: [version["keyID"] for version in each["dead"]] for each in report["apiKeys"]} == {
-        name: [story.tokens[name][0][3:15]] for name in NAMES
+        name: [story.tokens[name][0][3:15]] for name in story.names
     }
     assert {each["name"]: each["highestVersion"] for each in report["apiKeys"]} == numbers
     assert {each["name"]: each["workloadsToRestart"] for each in report["apiKeys"] if each["workloadsToRestart"]} == {
-        REVOKED[0]: ["deployment/web"]
+        NAMES[0]: ["deployment/web"]
     }
+    assert report["revocationsRestored"] == [leaked]
     story.wait_told_apart()
-    assert all(team.secret(name).version > numbers[name] for name in NAMES)
-    current = {team.secret(name).token for name in NAMES}
+    assert all(team.secret(name).version > numbers[name] for name in story.names)
+    current = {team.secret(name).token for name in story.names}
     wait_until(lambda: story.accepted() == current, patience=20.0, what="the keys in the Secrets are accepted, and none besides")
     assert current.isdisjoint(before)
-    assert recover(team, "--audit", str(tmp_path / "audit.jsonl")) == "", "and then nothing is left to do"
+    wait_until(lambda: story.verifier.check(forgotten).status == 401, patience=20.0, what="what the folder alone knew to be dead")
+    assert recover(team, *sources) == "", "and then nothing is left to do"
+
+
+def revocation_of(name: str, team: Team) -> Json:
+    """What `keyturn revoke --dry-run -o json` prints."""
+    return {
+        "apiVersion": "keyturn.dev/v1alpha1",
+        "kind": "ApiKeyRevocation",
+        "metadata": {"name": unique_name("leak")},
+        "spec": {"reason": "Leaked", "keyIDs": [team.secret(name).key_id]},
+    }
+
+
+def keep_in_git(folder: Path, manifest: Json) -> str:
+    """Where revocations are kept; answers its name."""
+    folder.mkdir()
+    (folder / "leak.json").write_text(json.dumps(manifest))
+    return str(manifest["metadata"]["name"])
+
+
+def lose_the_lines_of(name: str, audit: Path) -> None:
+    lines = audit.read_text().splitlines(keepends=True)
+    audit.write_text("".join(line for line in lines if json.loads(line)["name"] != name))
 
 
 def recover(team: Team, *arguments: str) -> str:
