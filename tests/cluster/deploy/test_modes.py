@@ -13,6 +13,7 @@ from gen.fence import WHO_BREAKS_GLASS
 from gen.installed import NAMESPACED, WATCHING, Installed, assert_nothing_was_refused
 from gen.operator_process import OperatorProcess, unique_name
 from gen.team import Api
+from keyturn.base import names
 from keyturn.base.settings import SecretAccess
 from testbed.plane import Plane
 
@@ -57,3 +58,10 @@ def test_a_key_lives_and_is_looked_after_with_the_rights_of_the_mode(installed: 
     team.wait_ready(key, version=4)
     team.delete_apikey(key)
     team.wait_until(lambda: team.states(key)[4] == "Revoked", about=key, what="the key is revoked")
+
+
+def test_every_policy_is_looked_at_in_the_mode(operator: OperatorProcess) -> None:
+    """Also where the operator may read all Secrets: its token could run code without the one about workloads."""
+    operator.wait_until(
+        lambda: {operator.metric("keyturn_fence_intact", policy=policy) for policy in names.POLICIES} == {1}, what="to see all of the fence"
+    )
