@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,18 +17,21 @@ from keyturn.api.v1alpha1.apikey import ApiKey, EffectiveQuota
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.api.v1alpha1.apiproduct_spec import NamespaceSelector
 from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.base.names import Key
 from keyturn.keys.digest import digest_token
 from keyturn.keys.record import Limits, PeriodQuota, Record
 from keyturn.lifecycle.admission import selects
 from keyturn.lifecycle.conclude import Outcome, conclude
-from keyturn.lifecycle.consent import AUTOMATIC, Consent, ProductMissing, ProductSeen, ProductUnknown, consent_for, prefix_for
+from keyturn.lifecycle.consent import AUTOMATIC, Consent, ProductFound, ProductMissing, ProductSeen, ProductUnknown, consent_for, prefix_for
 from keyturn.lifecycle.decide import decide
 from keyturn.lifecycle.plan import Plan, SaveRecord, Stage, Waiting
 from keyturn.lifecycle.plan_rotation import inherited_rotation
 from keyturn.lifecycle.power import with_power
 from keyturn.verifier.live_key import live_keys
 
+RIVAL = Key("mallory", "invoices")
 DELAY = SETTINGS.access_lost_delay
+BASIC_LIMITS = Limits(10, 20)
 OF_PRODUCT = {"audience": "invoices", "product": f"{OWNER}/invoices"}
 
 
@@ -35,8 +39,8 @@ def consent(seen: ProductSeen | None, *, ledger: Record | None = None, **spec: o
     return consent_for(consumer(**spec), seen, record=ledger, settings=SETTINGS)
 
 
-def ledger(*, plan: str = "basic", scopes: tuple[str, ...] = (READ,)) -> Record:
-    return replace(record(active(1)), plan=plan, scopes=scopes, **OF_PRODUCT)
+def ledger(*, plan: str = "basic", scopes: tuple[str, ...] = (READ,), limits: Limits | None = BASIC_LIMITS) -> Record:
+    return replace(record(active(1)), plan=plan, scopes=scopes, limits=limits, **OF_PRODUCT)
 
 
 def settled(before: Record, living: ApiKey, seen: ProductSeen | None, *, now: datetime = NOW, off: bool = False) -> Record:
@@ -244,6 +248,77 @@ def test_the_product_says_how_long_and_whether() -> None:
     assert not settled(lost, consumer(), kept, now=NOW + 99 * DELAY).disabled
 
 
+KEEPS = {"onAccessLost": "Keep"}
+
+
+@pytest.mark.parametrize(
+    ("plans", "scopes", "limits"),
+    [
+        ([BASIC, FULL], (READ,), Limits(10, 20)),
+        ([{**BASIC, "limits": {"requestsPerSecond": 3}}, FULL], (READ,), Limits(3, 3)),
+        ([{**BASIC, "limits": {"requestsPerSecond": 99, "burst": 5}}, FULL], (READ,), Limits(10, 5)),
+        ([{**BASIC, "limits": None}, FULL], (READ,), Limits(10, 20)),
+        ([{**BASIC, "scopes": [WRITE]}, FULL], (), Limits(10, 20)),
+        ([FULL, {"name": "slow", "limits": {"requestsPerSecond": 4}}, {"name": "bursts", "limits": {"requestsPerSecond": 7, "burst": 1}}],
+         (), Limits(4, 1)),
+    ],
+    ids=["as it was", "lowered", "raised", "without limits", "with other scopes", "gone"],
+)  # fmt: skip
+def test_what_a_key_keeps_is_the_lesser_of_what_it_had_and_what_its_plan_is_now(
+    plans: list[dict[str, Any]], scopes: tuple[str, ...], limits: Limits
+) -> None:
+    """The owner lowered a plan and withdrew the grant: the key went on as fast as before, and with Keep it did so for ever."""
+    kept = settled(ledger(), consumer(), found(product(plans=plans, defaultPlan=None, access=KEEPS)), now=NOW)
+    assert (kept.scopes, kept.limits) == (scopes, limits)
+
+
+@pytest.mark.parametrize(
+    ("held", "now", "left"),
+    [
+        (None, None, None),
+        (None, ("Day", 7), ("Day", 7)),
+        (("Day", 7), None, ("Day", 7)),
+        (("Day", 7), ("Day", 5), ("Day", 5)),
+        (("Hour", 7), ("Day", 100), ("Day", 100)),
+        (("Month", 700), ("Day", 100), ("Month", 700)),
+        (("Year", 700), ("Hour", 1), ("Year", 700)),
+    ],
+)
+def test_so_it_is_with_its_quota(held: tuple[str, int] | None, now: tuple[str, int] | None, left: tuple[str, int] | None) -> None:
+    quota = {"quota": {"requests": now[1], "period": now[0]}} if now else {}
+    had = replace(ledger(), quota=PeriodQuota(held[1], held[0]) if held else None)
+    kept = settled(had, consumer(), found(product(plans=[{**BASIC, **quota}], access=KEEPS)))
+    assert kept.quota == (PeriodQuota(left[1], left[0]) if left else None)
+
+
+def test_how_old_a_verifiers_view_may_be_is_the_products_to_say_also_then() -> None:
+    kept = settled(ledger(), consumer(), found(product(access=KEEPS, verification={"maxStaleness": "1m"})))
+    assert kept.max_staleness_seconds == 60
+    assert settled(kept, consumer(), found(product(access=KEEPS))).max_staleness_seconds is None
+
+
+def test_a_key_keeps_no_scope_that_was_taken_out_of_its_grant_or_that_it_does_not_ask_for_any_more() -> None:
+    had = ledger(plan="full", scopes=(READ, WRITE, REFUND))
+    elsewhere = found(product(grants=[grant("full", scopes=[READ, WRITE])], admitted={"from": "Same"}, access=KEEPS))
+    assert settled(had, consumer(plan="full"), elsewhere).scopes == (READ, WRITE)
+    assert settled(had, consumer(plan="full", scopes=[WRITE]), elsewhere).scopes == (WRITE,)
+
+
+@pytest.mark.parametrize("labels", ["", "hidden"])
+@pytest.mark.parametrize("other", [found(product(audience="orders", access=KEEPS)), found(product(access=KEEPS), audience_owner=RIVAL)])
+def test_a_key_of_another_audience_than_its_products_or_of_one_that_is_taken_is_refused_at_once(other: ProductFound, labels: str) -> None:
+    """A product of the same name made anew, or an older one of the same audience: its gateways may be somebody else's."""
+    if labels:
+        by_label = {"from": "Selector", "selector": {"matchLabels": {"a": "b"}}}
+        narrow = product(audience=other.product.spec.audience, admitted=by_label, access=KEEPS)
+        other = replace(other, product=narrow, namespace_labels=None)
+    refused = settled(ledger(), consumer(), other)
+    assert refused.disabled
+    assert settled(refused, consumer(), other, now=NOW + HOUR, off=True).disabled
+    back = settled(refused, consumer(), found(product(grants=[grant()])))
+    assert (back.disabled, back.audience, back.scopes) == (False, "invoices", (READ,))
+
+
 def test_a_wrong_clock_refuses_no_key() -> None:
     lost = settled(ledger(), consumer(), ProductMissing())
     assert not settled(lost, consumer(), ProductMissing(), now=NOW + 9 * HOUR, off=True).disabled
@@ -318,6 +393,9 @@ def test_keys_of_a_product_begin_as_it_says() -> None:
 # ------------------------------------------------------------------------------------------------------------------- the law
 
 SCOPES = st.lists(st.sampled_from([READ, WRITE, REFUND, "stray"]), unique=True, max_size=4)
+RATES = st.sampled_from([1, 5, 10, 50])
+QUOTAS = st.fixed_dictionaries({"requests": st.sampled_from([1, 30, 900]), "period": st.sampled_from(["Hour", "Day", "Month"])})
+LIMITS = st.fixed_dictionaries({"requestsPerSecond": RATES}, optional={"burst": RATES})
 DECLARED = st.lists(st.sampled_from([READ, WRITE, REFUND]), unique=True, min_size=1, max_size=3)
 
 
@@ -325,10 +403,11 @@ DECLARED = st.lists(st.sampled_from([READ, WRITE, REFUND]), unique=True, min_siz
 def products(draw: st.DrawFn) -> ApiProduct:
     declared = draw(DECLARED)
     within = st.lists(st.sampled_from(declared), unique=True, max_size=3)
+    of_a_plan = {"scopes": within, "approval": st.sampled_from(["Manual", "Automatic"]), "limits": LIMITS, "quota": QUOTAS}
     plans = [
         {
             "name": name,
-            **draw(st.fixed_dictionaries({}, optional={"scopes": within, "approval": st.sampled_from(["Manual", "Automatic"])})),
+            **draw(st.fixed_dictionaries({}, optional=of_a_plan)),
         }
         for name in draw(st.sampled_from([["basic"], ["full"], ["basic", "full"]]))
     ]
@@ -341,6 +420,9 @@ def products(draw: st.DrawFn) -> ApiProduct:
         grants=grants,
         admitted=admitted,
         defaultPlan=draw(st.sampled_from([None, plans[0]["name"]])),
+        audience=draw(st.sampled_from(["invoices", "invoices", "orders"])),
+        access={"onAccessLost": draw(st.sampled_from(["Disable", "Keep"]))},
+        verification=draw(st.sampled_from([None, {"maxStaleness": "1m"}])),
     )
 
 
@@ -360,25 +442,52 @@ def approved_scopes(of: ApiProduct, plan: str | None) -> set[str]:
     return whole & (set(own[0].scopes) if own and own[0].scopes is not None else whole) if own else set()
 
 
-@given(lives=st.lists(st.tuples(SPECS, st.none() | products(), st.integers(0, 20)), min_size=1, max_size=6))
-def test_power_never_exceeds_what_is_approved_now(lives: list[tuple[dict[str, Any], ApiProduct | None, int]]) -> None:
-    """Any life: specs and products that come, change and go. Only a key that lost its access keeps some of its power, for the delay."""
-    held, now = ledger(scopes=(READ, WRITE, REFUND), plan="full"), NOW
+def speed(allowed: Any) -> tuple[float, float, float]:  # noqa: ANN401 - a plan or a record
+    """Requests a second, at once, and by the quota in an hour; no limit is infinitely many."""
+    limits, quota = allowed.limits, allowed.quota
+    rate = getattr(limits, "requests_per_second", None) or math.inf
+    burst = getattr(limits, "burst", None) or rate
+    return rate, burst, quota.requests / {"Hour": 1, "Day": 24, "Month": 744}[str(quota.period)] if quota else math.inf
+
+
+def is_within(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return all(mine <= most for mine, most in zip(one, other, strict=True))
+
+
+Life = tuple[dict[str, Any], ProductFound | None, int]
+OWNERS = st.builds(found, products(), audience_owner=st.sampled_from([None, None, RIVAL]))
+
+
+@given(lives=st.lists(st.tuples(SPECS, st.none() | OWNERS, st.integers(0, 20)), min_size=1, max_size=6))
+def test_power_never_exceeds_what_is_approved_now(lives: list[Life]) -> None:
+    """Any life: specs and products that come, change and go.
+
+    Only a key that lost its access keeps some of its power: for the delay, or as long as its product lets it.
+    """
+    held, now = ledger(scopes=(READ, WRITE, REFUND), plan="full", limits=None), NOW
     for spec, owner, minutes in lives:
         now += minutes * MINUTE
-        seen = ProductMissing() if owner is None else found(owner)
+        seen = ProductMissing() if owner is None else owner
         before, held = held, settled(held, consumer(**spec), seen, now=now)
         asked = spec.get("scopes")
         if held.access_lost_time is None:
             assert owner is not None
-            assert set(held.scopes) <= approved_scopes(owner, held.plan)
-            assert asked is None or set(held.scopes) <= set(asked)
+            assert set(held.scopes) <= approved_scopes(owner.product, held.plan)
+            assert speed(held) == speed(next(each for each in owner.product.spec.plans if each.name == held.plan))
             assert not held.disabled
         else:
-            assert held.disabled or now < held.access_lost_time + DELAY
+            keeps = owner is not None and owner.product.spec.access.on_access_lost.value == "Keep"
+            assert held.disabled or keeps or now < held.access_lost_time + DELAY
             assert set(held.scopes) <= set(before.scopes), "nothing is gained by losing access"
+            assert held.disabled or is_within(speed(held), speed(before))
         if owner is not None:
-            assert set(held.scopes) <= {scope.name for scope in owner.spec.scopes}
+            of, plans = owner.product.spec, {each.name: each for each in owner.product.spec.plans}
+            assert asked is None or set(held.scopes) <= set(asked)
+            assert set(held.scopes) <= {scope.name for scope in of.scopes} if held.plan in plans else not held.scopes
+            allowed = [plans[held.plan]] if held.plan in plans else of.plans
+            assert held.disabled or all(is_within(speed(held), speed(each)) for each in allowed)
+            assert held.disabled or (held.audience == of.audience and owner.audience_owner is None)
+            assert held.disabled or held.max_staleness_seconds == (60 if of.verification else None)
         assert settled(held, consumer(**spec), seen, now=now) is held
 
 

@@ -14,8 +14,9 @@ from gen.products import OWNER, READ, REFUND, WRITE, consumer, found, grant, pro
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.base.names import Key
 from keyturn.keys.record import Record
-from keyturn.lifecycle.consent import ProductMissing, ProductSeen, ProductUnknown, power_in
+from keyturn.lifecycle.consent import ProductMissing, ProductSeen, ProductUnknown
 from keyturn.lifecycle.decide import decide
+from keyturn.lifecycle.held_power import power_in
 from keyturn.lifecycle.observed import Observed
 from keyturn.lifecycle.plan import Plan, SaveRecord
 from keyturn.lifecycle.withdrawal import product_in_question

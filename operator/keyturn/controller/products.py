@@ -28,7 +28,8 @@ from keyturn.controller.places import Places
 from keyturn.keys.record import Record
 from keyturn.lifecycle.admission import needs_labels
 from keyturn.lifecycle.audience import AudienceClaim
-from keyturn.lifecycle.consent import ProductFound, ProductMissing, ProductSeen, ProductUnknown, has_key
+from keyturn.lifecycle.consent import ProductFound, ProductMissing, ProductSeen, ProductUnknown
+from keyturn.lifecycle.held_power import has_key
 from keyturn.lifecycle.plan import Waiting
 from keyturn.lifecycle.product_status import KeyStanding, product_status, standing_for_product
 

@@ -16,11 +16,12 @@ from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.api.v1alpha1.apiproduct_spec import Approval, Grant, OnAccessLost, Plan
 from keyturn.api.v1alpha1.conditions import Reason
-from keyturn.base.names import DEFAULT_AUDIENCE, Key
+from keyturn.base.names import Key
 from keyturn.base.settings import Settings
-from keyturn.keys.record import Limits, PeriodQuota, Record
+from keyturn.keys.record import Record
 from keyturn.lifecycle.admission import admits, labels_hidden, needs_labels
 from keyturn.lifecycle.audience import taken_by
+from keyturn.lifecycle.held_power import Power, has_key, limits_of, power_in, quota_of, staleness_of, what_is_left
 from keyturn.lifecycle.plan import Waiting
 
 AUTOMATIC: Final = "automatic"
@@ -53,20 +54,6 @@ class ProductUnknown:
 
 
 ProductSeen = ProductFound | ProductMissing | ProductUnknown
-
-
-@dataclass(frozen=True, slots=True)
-class Power:
-    """What a key may do, as it stands in the record."""
-
-    audience: str = DEFAULT_AUDIENCE
-    product: str | None = None
-    """namespace/name."""
-    plan: str | None = None
-    scopes: tuple[str, ...] = ()
-    limits: Limits | None = None
-    max_staleness_seconds: int | None = None
-    quota: PeriodQuota | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,25 +137,14 @@ def _without_product(apikey: ApiKey) -> Consent:
     return Consent(Power(), problem=Waiting(Reason.PRODUCT_UNAVAILABLE, message), may_mint=False)
 
 
-def has_key(record: Record | None) -> bool:
-    """Whether there is a version, live or on its way: something to lose, and nothing to wait in a line for."""
-    return record is not None and bool(record.versions)
-
-
-def power_in(record: Record | None) -> Power:
-    """What the key may do by its record; without one, what a key of no product may."""
-    if record is None:
-        return Power()
-    return Power(record.audience, record.product, record.plan, record.scopes, record.limits, record.max_staleness_seconds, record.quota)
-
-
 def _of_product(apikey: ApiKey, seen: ProductFound, *, record: Record | None, settings: Settings) -> Consent:
-    product, held = seen.product, _within(seen.product, power_in(record))
-    if needs_labels(product) and seen.namespace_labels is None:
-        return _unknown(labels_hidden(product), held, name=str(product.key), record=record)
-    refused = taken_by(product, seen.audience_owner) or admits(
-        product, namespace=apikey.metadata.namespace, labels=seen.namespace_labels or {}
-    )
+    product, held = seen.product, power_in(record)
+    was_approved_here = (held.product, held.audience) == (str(product.key), product.spec.audience) and held.plan is not None
+    taken = taken_by(product, seen.audience_owner)
+    if taken is None and needs_labels(product) and seen.namespace_labels is None:
+        left = _left(apikey, product, held)
+        return _unknown(labels_hidden(product), left, name=str(product.key) if was_approved_here else "", record=record)
+    refused = taken or admits(product, namespace=apikey.metadata.namespace, labels=seen.namespace_labels or {})
     wanted = product.spec.plan(apikey.spec.plan)
     offers = [offer for plan in _candidates(product, wanted, held.plan) if (offer := _offer(apikey, product, plan)) is not None]
     if refused is None and offers and not _is_one_too_many(product, seen, record):
@@ -176,9 +152,18 @@ def _of_product(apikey: ApiKey, seen: ProductFound, *, record: Record | None, se
     why = refused or (_too_many(product) if offers else _why_nothing(apikey, product, wanted))
     if not has_key(record):
         return _not_yet(why, product)
-    if held.product != str(product.key) or held.plan is None:  # taken over from an ApiKey of another product, and never approved here
+    if not was_approved_here:  # taken over from an ApiKey of another product, or the product is another one of its name
         return _lost(why, _nothing_of(product), delay=timedelta(0))
-    return _lost(why, held, delay=_lost_delay(product, settings))
+    return _lost(why, _left(apikey, product, held), delay=timedelta(0) if taken is not None else _lost_delay(product, settings))
+
+
+def _left(apikey: ApiKey, product: ApiProduct, held: Power) -> Power:
+    """What a key keeps until it is refused: never more than it asks for, nor than is granted or, without a grant, on offer now."""
+    plan = next((plan for plan in product.spec.plans if plan.name == held.plan), None)
+    offer = _offer(apikey, product, plan) if plan is not None else None
+    offered = offer.scopes if offer is not None else product.spec.scopes_of(plan) if plan is not None else ()
+    asked = apikey.spec.scopes
+    return what_is_left(held, product, scopes=[scope for scope in offered if asked is None or scope in asked])
 
 
 def _candidates(product: ApiProduct, wanted: Plan | None, held: str | None) -> Iterable[Plan]:
@@ -208,19 +193,15 @@ def grant_for(apikey: ApiKey, product: ApiProduct) -> Grant | None:
 def _in_force(apikey: ApiKey, product: ApiProduct, offer: _Offer, *, wanted: Plan | None) -> Consent:
     asked = apikey.spec.scopes
     scopes = offer.scopes if asked is None else tuple(scope for scope in offer.scopes if scope in asked)
-    limits = offer.plan.limits
-    rate = limits.requests_per_second if limits is not None else None
-    quota = offer.plan.quota
-    staleness = product.spec.verification.max_staleness if product.spec.verification else None
     return Consent(
         Power(
             audience=product.spec.audience,
             product=str(product.key),
             plan=offer.plan.name,
             scopes=scopes,
-            limits=Limits(rate, (limits.burst if limits is not None else None) or rate) if rate is not None else None,
-            max_staleness_seconds=int(staleness.total_seconds()) if staleness is not None else None,
-            quota=PeriodQuota(quota.requests, str(quota.period)) if quota is not None else None,
+            limits=limits_of(offer.plan),
+            max_staleness_seconds=staleness_of(product),
+            quota=quota_of(offer.plan),
         ),
         approved_by=offer.by,
         approved_scopes=offer.scopes,
@@ -294,14 +275,6 @@ def _lost_delay(product: ApiProduct, settings: Settings) -> timedelta | None:
     if access.on_access_lost is OnAccessLost.KEEP:
         return None
     return access.access_lost_delay if access.access_lost_delay is not None else settings.access_lost_delay
-
-
-def _within(product: ApiProduct, held: Power) -> Power:
-    """What is left of the power a key had: never more than plan and product offer now."""
-    plan = next((plan for plan in product.spec.plans if plan.name == held.plan), None)
-    offered = product.spec.scopes_of(plan) if plan is not None else ()
-    scopes = tuple(scope for scope in held.scopes if scope in offered)
-    return Power(held.audience, held.product, held.plan, scopes, held.limits, held.max_staleness_seconds, held.quota)
 
 
 def _is_one_too_many(product: ApiProduct, seen: ProductFound, record: Record | None) -> bool:

@@ -9,7 +9,8 @@ from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.record import Record, VersionEntry
-from keyturn.lifecycle.consent import Consent, power_in
+from keyturn.lifecycle.consent import Consent
+from keyturn.lifecycle.held_power import power_in
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord, Stage, Waiting
 from keyturn.lifecycle.situation import Situation, rotate_annotation
 from keyturn.lifecycle.versions import bury

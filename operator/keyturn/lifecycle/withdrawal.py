@@ -11,7 +11,8 @@ from dataclasses import replace
 from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeySpec, DeletionPolicy, ObjectMeta, ProductRef, Restrictions
 from keyturn.base.names import Key
 from keyturn.keys.record import Record
-from keyturn.lifecycle.consent import consent_for, has_key, product_name
+from keyturn.lifecycle.consent import consent_for, product_name
+from keyturn.lifecycle.held_power import has_key
 from keyturn.lifecycle.observed import GoodRecord, Observed
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord
 from keyturn.lifecycle.power import refusal_time, with_power

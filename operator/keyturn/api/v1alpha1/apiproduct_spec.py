@@ -64,7 +64,7 @@ class OnAccessLost(StrEnum):
     DISABLE = "Disable"
     """It is refused after accessLostDelay, until it is admitted again."""
     KEEP = "Keep"
-    """It keeps the power it had."""
+    """It keeps the power it had, as far as plan and product still offer that."""
 
 
 class QuotaPeriod(StrEnum):
@@ -245,7 +245,8 @@ class Access(ApiModel):
     """How many ApiKeys of one namespace may have a key, retained ones included; who came first has one. Unset: any number."""
     on_access_lost: OnAccessLost = OnAccessLost.DISABLE
     """What becomes of a key that is not admitted any more, or whose grant or product is gone. Disable: after accessLostDelay it is
-    refused, until it is admitted again. Keep: it keeps the power it had."""
+    refused, until it is admitted again. Keep: while the product is there, it keeps what it had, as far as plan and product still offer
+    that."""
     access_lost_delay: GoDuration | None = None
     """How long such a key still works, so that a slip with a label is no outage. Unset: 15m."""
 
