@@ -74,6 +74,18 @@ def test_without_a_grant_there_is_no_key() -> None:
     assert decide(facts).steps == ()
 
 
+@pytest.mark.parametrize(("spec", "asked"), [({}, "basic, its default plan"), ({"plan": "basic"}, "basic")])
+def test_whose_grant_is_for_another_plan_is_told_which(spec: dict[str, str], asked: str) -> None:
+    """The owner had approved the key, and was asked to approve it again."""
+    waits = consent(found(product(grants=[grant("full")])), **spec).pending
+    assert waits is not None
+    assert waits.reason == Reason.PENDING_APPROVAL
+    assert f"is for plan full, and the ApiKey asks for {asked}: write spec.plan: full, or have basic granted" in waits.message
+    gone = consent(found(product(grants=[grant("gold")])), **spec).pending
+    assert gone is not None
+    assert "gold" not in gone.message
+
+
 def test_a_key_that_waits_for_its_approval_has_not_failed() -> None:
     said = conditions(None, consumer(), found(product()))
     assert said["Ready"] == ("False", "PendingApproval")
@@ -203,6 +215,7 @@ def test_who_comes_first_has_a_key_where_they_are_counted() -> None:
     third = consent(found(narrow, older=2))
     assert third.problem is not None
     assert third.problem.reason == Reason.TOO_MANY_KEYS
+    assert "2 keys, and others have them" in third.problem.message, "an older ApiKey that asked later has none"
     assert consent(found(narrow, older=2), ledger=ledger()).may_mint, "what has a key keeps it"
 
 

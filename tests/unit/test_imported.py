@@ -92,6 +92,16 @@ def test_a_settled_key_is_ready_without_a_secret_or_a_planned_rotation() -> None
     assert (status.secret_ref, status.next_rotation_time, status.key_id) == (None, None, derived_key_id(NEW))
 
 
+def test_whoever_lists_a_minted_key_without_its_id_is_told_why_it_is_refused() -> None:
+    """A digest does not tell the form of its key: Ready, and a 401 for ever."""
+    own = apikey({"delivery": "None", "digests": [{"digest": NEW, "keyID": "Ab3dEf6hIj9k"}]})
+    for spec, entry, is_told in ((listing(NEW), active(1, NEW), True), (own, replace(active(1, NEW), key_id="Ab3dEf6hIj9k"), False)):
+        seen = observed(ledger(entry), of=spec)
+        said = conclude(seen, decide(seen), Outcome()).condition("Ready")
+        assert said is not None
+        assert ("with the key's keyID" in said.message) is is_told
+
+
 def test_two_listed_at_once_become_versions_one_after_the_other_in_their_order() -> None:
     both = listing(OLD, NEW)
     assert states(saved(decide(observed(of=both)))) == {OLD: "Staged"}

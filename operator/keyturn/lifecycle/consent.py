@@ -248,6 +248,12 @@ def _why_nothing(apikey: ApiKey, product: ApiProduct, wanted: Plan | None) -> Wa
     unknown = _plan_problem(apikey, product, wanted)
     if unknown is not None:
         return unknown
+    grant, asked = grant_for(apikey, product), wanted.name if wanted is not None else ""
+    if grant is not None and product.spec.plan(grant.plan) is not None:
+        asks = asked if apikey.spec.plan else f"{asked}, its default plan"
+        message = f"The grant of ApiProduct {product.key} is for plan {grant.plan}, and the ApiKey asks for {asks}"
+        what = f"write spec.plan: {grant.plan}, or have {asked} granted. {_how_to_grant(apikey, product)}"
+        return Waiting(Reason.PENDING_APPROVAL, f"{message}: {what}")
     message = f"ApiProduct {product.key} wants its owner's consent. {_how_to_grant(apikey, product)}"
     return Waiting(Reason.PENDING_APPROVAL, message)
 
@@ -284,5 +290,5 @@ def _is_one_too_many(product: ApiProduct, seen: ProductFound, record: Record | N
 
 def _too_many(product: ApiProduct) -> Waiting:
     most = product.spec.access.max_keys_per_namespace
-    message = f"ApiProduct {product.key} lets a namespace have {most} keys, and the older ApiKeys have them: delete one, or ask its owner"
+    message = f"ApiProduct {product.key} lets a namespace have {most} keys, and others have them: delete one of those, or ask its owner"
     return Waiting(Reason.TOO_MANY_KEYS, message)

@@ -7,6 +7,8 @@ from datetime import datetime
 from keyturn.api.v1alpha1.apikey import Delivery
 from keyturn.api.v1alpha1.condition import Condition, ConditionStatus
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
+from keyturn.keys.digest import derived_key_id
+from keyturn.keys.record import VersionEntry
 from keyturn.lifecycle.consent import AUTOMATIC, Consent
 from keyturn.lifecycle.issuing import secret_holds
 from keyturn.lifecycle.observed import ForeignSecret, Observed, UnreadableSecret
@@ -65,13 +67,21 @@ def _ready(plan: Plan, case: Situation | None, *, stalled: Waiting | None, faile
     if case is not None and key_works(case) and case.active is not None:
         if case.record.disabled:
             return _in_place_and_refused(case)
-        message = f"Version {case.active.number} is in force"
+        message = f"Version {case.active.number} is in force{_but_of_another_form(case.active)}"
         reason = Reason.IMPORTED if case.apikey.spec.delivery is Delivery.NONE else Reason.ISSUED
         return "True", reason, f"{message}. {plan.deferred.message}" if plan.deferred else message
     if case is not None and isinstance(case.seen.secret, UnreadableSecret) and case.active is not None and not has_expired(case):
         return "Unknown", case.seen.secret.why.reason, case.seen.secret.why.message
     why = stalled or failed or plan.waits_for
     return ("False", why.reason, why.message) if why else ("False", Reason.ISSUING, "The key is being issued")
+
+
+def _but_of_another_form(active: VersionEntry) -> str:
+    """A digest does not tell the form of its key, and one of Keyturn's own form is accepted under its own ID alone."""
+    if not active.imported or active.key_id != derived_key_id(active.digest):
+        return ""
+    what = "delete this ApiKey and make it anew, with the key's keyID beside its digest"
+    return f". If keyturn mint made the key, verifiers refuse it so: {what}"
 
 
 def _reconciling(plan: Plan, case: Situation | None, *, stalled: Waiting | None, failed: Waiting | None) -> Answer | None:
