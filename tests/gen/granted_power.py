@@ -6,6 +6,7 @@ be wrong in both at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,15 +20,33 @@ NOTHING: Final = None
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
-    """The audience, and every set of scopes that the key may be found with once all is settled; None among them: no access at all."""
+class Opening:
+    """What a key does at its doors."""
 
-    audience: str
-    allowed: frozenset[Scopes | None]
+    scopes: Scopes
+    at_once: float
+    """Requests after a while without any; infinitely many without a limit."""
+
+    def is_within(self, most: Opening) -> bool:
+        """Whether it is as much, or less."""
+        return self.scopes <= most.scopes and self.at_once <= most.at_once
 
     def __str__(self) -> str:
-        sets = sorted("no access" if each is None else ", ".join(sorted(each)) or "no scopes" for each in self.allowed)
-        return f"{self.audience}: {' or '.join(sets)}"
+        return f"{', '.join(sorted(self.scopes)) or 'no scopes'} ({self.at_once} at once)"
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The audience, and everything that the key may be found with once all is settled; None among it: no access at all."""
+
+    audience: str
+    allowed: frozenset[Opening | None]
+    kept: frozenset[Opening] = frozenset()
+    """What it may have left within one of these, since its owner lets it keep what it had."""
+
+    def __str__(self) -> str:
+        exactly, at_most = (sorted(map(str, each)) for each in (self.allowed, self.kept))
+        return f"{self.audience}: {' or '.join(exactly)}" + (f", or left of {' or '.join(at_most)}" if at_most else "")
 
 
 def granted(namespace: str, name: str, spec: Json, *, products: Mapping[str, Json], labels: Mapping[str, str]) -> Granted:
@@ -35,23 +54,26 @@ def granted(namespace: str, name: str, spec: Json, *, products: Mapping[str, Jso
     reference = spec.get("productRef")
     if reference is None:
         may_wait = {NOTHING} if spec.get("scopes") or spec.get("plan") else set()
-        return Granted(DEFAULT_AUDIENCE, frozenset({_disabled(spec, frozenset()), *may_wait}))
+        return Granted(DEFAULT_AUDIENCE, frozenset({_disabled(spec, Opening(frozenset(), math.inf)), *may_wait}))
     home = reference.get("namespace") or namespace
     product = products.get(f"{home}/{reference['name']}")
     if product is None:
         return Granted("", frozenset([NOTHING]))
     audience = str(product["audience"])
-    if audience == DEFAULT_AUDIENCE or not _admits(product, home, namespace, labels):
+    if audience == DEFAULT_AUDIENCE:
         return Granted(audience, frozenset([NOTHING]))
+    kept = _kept(product, spec, namespace, name)
+    if not _admits(product, home, namespace, labels):
+        return Granted(audience, frozenset([NOTHING]), kept)
     open_plans = {each["name"]: each for each in product["plans"] if _is_open(product, each, namespace, name)}
-    scopes = {plan: _scopes(product, each, spec, namespace, name) for plan, each in open_plans.items()}
+    openings = {plan: Opening(_scopes(product, each, spec, namespace, name), _at_once(each)) for plan, each in open_plans.items()}
     asked = spec.get("plan") or product.get("defaultPlan") or (product["plans"][0]["name"] if len(product["plans"]) == 1 else "")
-    if asked in scopes:
-        found: set[Scopes | None] = {_disabled(spec, scopes[asked])}
+    if asked in openings:
+        found: set[Opening | None] = {_disabled(spec, openings[asked])}
     else:  # the plan it had before, while that is granted still
-        found = {NOTHING, *(_disabled(spec, each) for each in scopes.values())}
+        found = {NOTHING, *(_disabled(spec, each) for each in openings.values())}
     may_wait = _is_limited(product) or _asks_for_what_is_not_on_offer(product, asked, spec)
-    return Granted(audience, frozenset(found | ({NOTHING} if may_wait else set())))
+    return Granted(audience, frozenset(found | ({NOTHING} if may_wait else set())), frozenset() if asked in openings else kept)
 
 
 def granted_at_most(namespace: str, name: str, spec: Json, *, products: Mapping[str, Json], labels: Mapping[str, str]) -> Granted:
@@ -60,11 +82,25 @@ def granted_at_most(namespace: str, name: str, spec: Json, *, products: Mapping[
     reference = spec.get("productRef") or {}
     product = products.get(f"{reference.get('namespace') or namespace}/{reference.get('name')}", {"plans": [{"name": None}]})
     each = [granted(namespace, name, {**bare, "plan": plan["name"]}, products=products, labels=labels) for plan in product["plans"]]
-    return Granted(each[0].audience, frozenset(scopes for one in each for scopes in one.allowed))
+    allowed = frozenset(opening for one in each for opening in one.allowed)
+    return Granted(each[0].audience, allowed, frozenset(opening for one in each for opening in one.kept))
 
 
-def _disabled(spec: Json, scopes: Scopes | None) -> Scopes | None:
-    return NOTHING if spec.get("disabled") else scopes
+def _disabled(spec: Json, opening: Opening) -> Opening | None:
+    return NOTHING if spec.get("disabled") else opening
+
+
+def _kept(product: Json, spec: Json, namespace: str, name: str) -> frozenset[Opening]:
+    """The most that is left of any plan; of one that is gone no scope, at the pace of the slowest."""
+    if product.get("access", {}).get("onAccessLost") != "Keep" or spec.get("disabled"):
+        return frozenset()
+    each = [Opening(_scopes(product, plan, spec, namespace, name), _at_once(plan)) for plan in product["plans"]]
+    return frozenset([*each, Opening(frozenset(), min(one.at_once for one in each))])
+
+
+def _at_once(plan: Json) -> float:
+    limits = plan.get("limits", {})
+    return float(limits.get("burst") or limits.get("requestsPerSecond") or math.inf)
 
 
 def _is_limited(product: Json) -> bool:

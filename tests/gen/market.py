@@ -8,6 +8,8 @@ with Market.open(installed, api, operator=operator, verifier=verifier) as market
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import Any, Final, Self
 
-from gen.granted_power import Granted, Scopes, granted, granted_at_most
+from gen.granted_power import Granted, Opening, granted, granted_at_most
 from gen.installed import RBAC, Installed
 from gen.operator_process import OperatorProcess, unique_name
 from gen.team import Api
@@ -36,23 +38,27 @@ CONSUMERS: Final = {"apiGroups": ["keyturn.dev"], "resources": ["apiproducts"], 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a token was found to open: nothing, or one audience with some scopes."""
+    """What a token was found to open: nothing, or the doors of one audience."""
 
     audience: str
-    scopes: Scopes | None
+    opening: Opening | None
 
     def is_within(self, most: Granted) -> bool:
         """Whether it is less than, or as much as, something that was granted."""
-        if self.scopes is None:
+        found = self.opening
+        if found is None:
             return True
-        return self.audience == most.audience and any(each is not None and self.scopes <= each for each in most.allowed)
+        return self.audience == most.audience and any(each is not None and found.is_within(each) for each in (*most.allowed, *most.kept))
 
     def is_exactly(self, most: Granted) -> bool:
         """Whether it is what was granted."""
-        return self.scopes in most.allowed and (self.scopes is None or self.audience == most.audience)
+        found = self.opening
+        if found is None:
+            return None in most.allowed
+        return self.audience == most.audience and (found in most.allowed or any(found.is_within(each) for each in most.kept))
 
     def __str__(self) -> str:
-        return "nothing" if self.scopes is None else f"{self.audience}: {', '.join(sorted(self.scopes)) or 'no scopes'}"
+        return "nothing" if self.opening is None else f"{self.audience}: {self.opening}"
 
 
 class Doors:
@@ -69,15 +75,18 @@ class Doors:
             return Opened("", None), ""
         assert len(opened) == 1, f"one key opens {opened}"
         scopes = frozenset(scope for scope in SCOPES if self._ask(token, opened[0], scope)[0])
-        return Opened(opened[0], scopes), self._ask(token, opened[0])[1]
+        _, whose, at_once = self._ask(token, opened[0])
+        return Opened(opened[0], Opening(scopes, at_once)), whose
 
-    def _ask(self, token: str, door: str, scope: str = "") -> tuple[bool, str]:
+    def _ask(self, token: str, door: str, scope: str = "") -> tuple[bool, str, float]:
+        """Whether it is let in, whose key that is, and how many requests it may make at once."""
         path = f"/verify?audience={door}" + (f"&scope={scope}" if scope else "")
         self._connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
         answer = self._connection.getresponse()
         answer.read()
         assert answer.status in {200, 401, 403}, f"{path}: {answer.status}"
-        return answer.status == 200, answer.getheader("x-keyturn-apikey", "")
+        limit = re.search(r";q=(\d+)", answer.getheader("ratelimit-policy", ""))
+        return answer.status == 200, answer.getheader("x-keyturn-apikey", ""), float(limit[1]) if limit else math.inf
 
     def close(self) -> None:
         self._connection.close()
@@ -179,9 +188,9 @@ class Market:
             opened, whose = self.doors.try_all(token)
             is_asking = name in there and not is_paused(there[name])
             most, about = self.granted_to(tenant, name, is_asking=is_asking), f"{tenant.namespace}/{name}"
-            if opened.scopes is not None and whose != about:
+            if opened.opening is not None and whose != about:
                 yield f"{about} is taken for {whose}"
-            if token in tenant.ended and opened.scopes is not None:
+            if token in tenant.ended and opened.opening is not None:
                 yield f"{about} opens {opened} with a key that ended with its ApiKey"
             if not opened.is_within(most):
                 yield f"{about} opens {opened}, and was granted {most}"

@@ -16,6 +16,8 @@ from testbed.cluster import ApiFailed
 Json = dict[str, Any]
 
 PLANS: Final = ("basic", "full")
+PACES: Final = (500, 700, 900)
+"""Requests a second, or at once: more than are made here."""
 NAMES: Final = ("a", "b", "a.b", "b-" + "c" * 61)
 """Some that could be taken for one another, and one of the greatest length."""
 ADMITTED: Final = (
@@ -42,8 +44,9 @@ def product(chance: Random, market: Market, *, audience: str) -> Json:
             "name": plan,
             **_maybe(chance, "scopes", some(chance, declared)),
             **_maybe(chance, "approval", chance.choice(("Manual", "Automatic"))),
+            **_maybe(chance, "limits", {"requestsPerSecond": chance.choice(PACES), **_maybe(chance, "burst", chance.choice(PACES))}),
         }
-        for plan in PLANS
+        for plan in some(chance, PLANS, least=1)
     ]
     access: Json = {
         "approval": chance.choice(("Manual", "Manual", "Automatic")),
@@ -57,9 +60,11 @@ def product(chance: Random, market: Market, *, audience: str) -> Json:
         if chance.random() < 0.6
     ]
     if chance.random() < 0.2:
+        access["onAccessLost"] = "Keep"
+    if chance.random() < 0.2:
         access["maxKeysPerNamespace"] = chance.randint(1, 3)
     scopes = [{"name": scope} for scope in declared]
-    return {"audience": audience, "scopes": scopes, "plans": plans, "defaultPlan": chance.choice(PLANS), "access": access}
+    return {"audience": audience, "scopes": scopes, "plans": plans, "defaultPlan": chance.choice(plans)["name"], "access": access}
 
 
 def apikey(chance: Random, owner: Owner | None) -> Json:

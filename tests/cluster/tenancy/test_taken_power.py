@@ -89,7 +89,7 @@ def test_no_more_keys_than_the_product_wants_however_fast_they_are_asked_for(mar
         holder.gives_up(f"many-{number:02}")
     wait_answered(holder)
     market.settle()
-    opening = [token for token, name in holder.tokens.items() if name != NAME and market.doors.try_all(token)[0].scopes is not None]
+    opening = [token for token, name in holder.tokens.items() if name != NAME and market.doors.try_all(token)[0].opening is not None]
     assert len(opening) == 3
 
 
