@@ -13,6 +13,7 @@ import pytest
 
 from gen.person import BIN, Answer, Person
 from gen.team import StartTeam, Team
+from gen.team_verifier import team_verifier
 from gen.verifier_process import VerifierProcess
 from keyturn.keys.token_format import Token, parse_token
 
@@ -26,9 +27,7 @@ def team(start_module_team: StartTeam) -> Team:
 
 @pytest.fixture(scope="module")
 def verifier(team: Team) -> Iterator[VerifierProcess]:
-    with VerifierProcess.start(team.cluster, records_namespace=team.records_namespace, namespace=team.system_namespace) as verifier:
-        verifier.wait_ready()
-        team.wait_until(lambda: team.operator.metric("keyturn_verifiers") == 1, about="", what="the verifier is seen")
+    with team_verifier(team) as verifier:
         yield verifier
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from gen.person import BIN
 from gen.team import StartTeam, Team
+from gen.team_verifier import team_verifier
 from gen.verifier_process import VerifierProcess
 from keyturn.keys.digest import derived_key_id, digest_token
 from keyturn.keys.mint import Minted, mint
@@ -30,11 +31,7 @@ def team(start_module_team: StartTeam) -> Team:
 
 @pytest.fixture(scope="module")
 def verifier(team: Team) -> Iterator[VerifierProcess]:
-    """One that the operator waits for."""
-    with VerifierProcess.start(team.cluster, records_namespace=team.records_namespace, namespace=team.system_namespace) as verifier:
-        verifier.wait_ready()
-        verifier.wait_until(lambda: verifier.metric("keyturn_verifier_waited_for") == 1.0, what="to be waited for")
-        team.wait_until(lambda: team.operator.metric("keyturn_verifiers") == 1, about="", what="the verifier is seen")
+    with team_verifier(team) as verifier:
         yield verifier
 
 

@@ -6,15 +6,13 @@ from datetime import timedelta
 
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from gen.deliveries import ANNA, BELA
-from gen.world import KEY, World
-from gen.world_parts import Actor, Luck
+from gen.operators_at_work import WHO, OperatorsAtWork
+from gen.world_parts import Luck
 from keyturn.base.settings import Settings
 from keyturn.keys.digest import derived_key_id, digest_token
-from keyturn.keys.record import Record
-from keyturn.lifecycle.decide import decide
 
 SETTINGS = Settings(
     minimum_grace_period="1s",
@@ -24,36 +22,15 @@ SETTINGS = Settings(
     quiet_period="8s",
     sealed_wait="20s",
 )
-WHO = st.integers(0, 2)
 OVERLAP = {"gracePeriod": "10s", "overlapLimit": "60s"}
 RECIPIENTS = (ANNA, BELA)
 DIGESTS = tuple(digest_token(f"sk-{number}") for number in range(6))
 
 
-class WithoutASecret(RuleBasedStateMachine):
-    """Three operators that do not know of each other, and one ApiKey whose key stands in no Secret."""
+class WithoutASecret(OperatorsAtWork):
+    """One ApiKey whose key stands in no Secret."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.actors = [Actor("a"), Actor("b"), Actor("c")]
-        self.world = World(settings=SETTINGS)
-        self.requests = 0
-
-    @property
-    def record(self) -> Record | None:
-        value = self.world.record.value if self.world.record else None
-        return value if isinstance(value, Record) else None
-
-    @rule(who=WHO, luck=st.sampled_from(Luck))
-    def act(self, who: int, luck: Luck) -> None:
-        """One step by a view that may be old."""
-        self.world.step(self.actors[who], luck)
-
-    @rule(who=WHO, times=st.integers(1, 6))
-    def act_well(self, who: int, times: int) -> None:
-        for _ in range(times):
-            self.world.look(self.actors[who])
-            self.world.step(self.actors[who], Luck.FINE)
+    settings = SETTINGS
 
     @rule(who=WHO, seconds=st.integers(4, 12))
     def one_works_alone_for_a_while(self, who: int, seconds: int) -> None:
@@ -69,18 +46,6 @@ class WithoutASecret(RuleBasedStateMachine):
             self.actors[who].record = self.world.record
         else:
             self.actors[who].status = self.world.status
-
-    @rule(who=WHO)
-    def crash(self, who: int) -> None:
-        self.actors[who].crash()
-
-    @rule(who=WHO, seconds=st.integers(-4, 4))
-    def clock_is_set(self, who: int, seconds: int) -> None:
-        self.actors[who].skew = timedelta(seconds=seconds)
-
-    @rule(seconds=st.sampled_from([1, 3, 6, 11, 21, 61]))
-    def time_goes_by(self, seconds: int) -> None:
-        self.world.now += timedelta(seconds=seconds)
 
     @rule()
     def status_is_wiped(self) -> None:
@@ -99,23 +64,6 @@ class WithoutASecret(RuleBasedStateMachine):
     def the_end_is_taken_away(self) -> None:
         self.world.spec.pop("expirationTime", None)
 
-    @rule(mode=st.sampled_from(["Immediate", "Replace"]), by=st.sampled_from(["keyIDs", "apiKeyRef", "match"]))
-    def key_is_revoked(self, mode: str, by: str) -> None:
-        known = [entry.key_id for entry in self.record.versions] if self.record else []
-        within = {"replaceWithin": "30s"} if mode == "Replace" else {}
-        match by:
-            case "keyIDs" if known:
-                self.world.revoke({"mode": mode, **within, "keyIDs": known[-1:]})
-            case "match":
-                self.world.revoke({"mode": mode, **within, "match": {"namespace": KEY.namespace}})
-            case _:
-                self.world.revoke({"mode": mode, **within, "apiKeyRef": {"namespace": KEY.namespace, "name": KEY.name}})
-
-    @precondition(lambda self: self.world.revocations)
-    @rule(data=st.data())
-    def revocation_is_deleted(self, data: st.DataObject) -> None:
-        self.world.revocations.remove(data.draw(st.sampled_from(self.world.revocations)))
-
     @rule()
     def apikey_is_deleted_or_comes_back(self) -> None:
         if not self.world.exists:
@@ -123,32 +71,13 @@ class WithoutASecret(RuleBasedStateMachine):
             self.world.uid = f"uid-{next(self.world.versions)}"
         self.world.exists = not self.world.exists
 
-    @invariant()
-    def nothing_breaks_a_law(self) -> None:
-        assert self.world.complaints == []
-
-    def teardown(self) -> None:
-        world, actor = self.world, self.actors[0]
-        for each in self.actors:
-            each.skew = timedelta(0)
-        world.rest(actor)
-        world.check_laws()
-        assert world.complaints == []
-        live = {entry.key_id for entry in self.record.versions} if self.record else set()
-        assert not live & world.revoked
-        before = world.writes
-        fresh = Actor("fresh", announced=2**60)
-        world.look(fresh)
-        assert decide(world.observed(fresh)).steps == (), "another operator has nothing to do either"
-        assert world.writes == before
-        self.look_at_the_rest()
-
-    def look_at_the_rest(self) -> None:
-        """What must be so once nothing is left to do."""
-
 
 class SealedLife(WithoutASecret):
     """A person who takes keys, or does not, or says so of the wrong one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests = 0
 
     @initialize()
     def begin(self) -> None:
@@ -188,6 +117,7 @@ class SealedLife(WithoutASecret):
         self.world.spec["minVersion"] = max(self.record.active.number + 1, int(str(self.world.spec.get("minVersion", 1))))
 
     def look_at_the_rest(self) -> None:
+        super().look_at_the_rest()
         waits = self.world.status.sealed if self.world.status is not None and self.world.exists else None
         assert waits is None, "whoever did not take it in time has nothing to take any more"
         staged = [entry for entry in self.record.versions if entry.state == "Staged" and entry.not_after is None] if self.record else []
@@ -227,6 +157,7 @@ class ImportedLife(WithoutASecret):
         assert {entry.key_id for entry in self.record.versions} <= set(map(derived_key_id, DIGESTS)) if self.record else True
 
     def look_at_the_rest(self) -> None:
+        super().look_at_the_rest()
         if not self.world.exists or self.record is None:
             return
         assert {entry.digest for entry in self.record.versions} <= set(self._listed())

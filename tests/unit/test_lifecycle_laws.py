@@ -6,14 +6,13 @@ from datetime import timedelta
 
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
+from gen.operators_at_work import WHO, OperatorsAtWork
 from gen.verifier_memory import Memory
-from gen.world import KEY, World
-from gen.world_parts import Actor, Luck, Reports, Stored, StoredSecret
+from gen.world_parts import Reports, Stored, StoredSecret
 from keyturn.base.settings import Settings
 from keyturn.keys.record import Record
-from keyturn.lifecycle.decide import decide
 
 SETTINGS = Settings(
     minimum_interval="1s",
@@ -24,20 +23,18 @@ SETTINGS = Settings(
     orphan_wait="5s",
     quiet_period="8s",
 )
-WHO = st.integers(0, 2)
 ROTATION = {"policy": "Manual", "gracePeriod": "10s", "overlapLimit": "60s"}
 
 
-class LifeCycle(RuleBasedStateMachine):
-    """Three operators that do not know of each other, one ApiKey, and everything that can happen to them."""
+class LifeCycle(OperatorsAtWork):
+    """One ApiKey with its Secret, and everything that can happen to them."""
 
+    settings = SETTINGS
     with_attacks = False
     """Whether somebody deletes records, and puts old records and Secrets back."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.actors = [Actor("a"), Actor("b"), Actor("c")]
-        self.world = World(settings=SETTINGS)
         self.old_records: list[Record] = []
         self.old_secrets: list[StoredSecret] = []
         self.trigger = 0
@@ -47,22 +44,6 @@ class LifeCycle(RuleBasedStateMachine):
         # Rollouts have laws of their own: here only time and grace decide when an old version retires.
         self.world.spec = {"rotation": dict(ROTATION), "rollout": {"policy": "Disabled"}}
 
-    # ------------------------------------------------------------------ operators
-
-    @rule(who=WHO, luck=st.sampled_from(Luck))
-    def act(self, who: int, luck: Luck) -> None:
-        """One step by a view that may be old."""
-        self.world.step(self.actors[who], luck)
-        self._keep()
-
-    @rule(who=WHO, times=st.integers(1, 6))
-    def act_well(self, who: int, times: int) -> None:
-        """As an operator does when nothing goes wrong."""
-        for _ in range(times):
-            self.world.look(self.actors[who])
-            self.world.step(self.actors[who], Luck.FINE)
-            self._keep()
-
     @rule(who=WHO, what=st.sampled_from(["both", "record", "secret"]))
     def look(self, who: int, what: str) -> None:
         """Two watches: one may be ahead of the other."""
@@ -71,18 +52,6 @@ class LifeCycle(RuleBasedStateMachine):
             actor.record = self.world.record
         if what != "record":
             actor.secret = self.world.secret
-
-    @rule(who=WHO)
-    def crash(self, who: int) -> None:
-        self.actors[who].crash()
-
-    @rule(who=WHO, seconds=st.integers(-4, 4))
-    def clock_is_set(self, who: int, seconds: int) -> None:
-        self.actors[who].skew = timedelta(seconds=seconds)
-
-    @rule(seconds=st.sampled_from([1, 3, 6, 11, 61]))
-    def time_goes_by(self, seconds: int) -> None:
-        self.world.now += timedelta(seconds=seconds)
 
     # ------------------------------------------------------------------ clients and the verifier
 
@@ -111,12 +80,12 @@ class LifeCycle(RuleBasedStateMachine):
             self.world.spec.pop("expirationTime", None)
 
     def _change(self, what: str, data: st.DataObject) -> dict[str, object]:
-        record = self.world.record.value if self.world.record else None
+        record = self.record
         self.trigger += 1
         match what:
             case "disabled":
                 return {"disabled": data.draw(st.booleans())}
-            case "minVersion" if isinstance(record, Record) and record.active is not None:
+            case "minVersion" if record is not None and record.active is not None:
                 return {"minVersion": max(record.active.number + 1, int(str(self.world.spec.get("minVersion", 1))))}
             case "template":
                 return {"secretTemplate": {"keepPrevious": data.draw(st.booleans()), "data": {"note": str(self.trigger)}}}
@@ -127,24 +96,6 @@ class LifeCycle(RuleBasedStateMachine):
                 return {"deletionPolicy": data.draw(st.sampled_from(["Revoke", "Retain"]))}
             case _:
                 return {}
-
-    @rule(mode=st.sampled_from(["Immediate", "Replace"]), by=st.sampled_from(["keyIDs", "apiKeyRef", "match"]), seconds=st.integers(0, 70))
-    def key_is_revoked(self, mode: str, by: str, seconds: int) -> None:
-        record = self.world.record.value if self.world.record else None
-        known = [entry.key_id for entry in record.versions] if isinstance(record, Record) else []
-        end = {"replaceWithin": f"{seconds}s"} if mode == "Replace" else {}
-        match by:
-            case "keyIDs" if known:
-                self.world.revoke({"mode": mode, **end, "keyIDs": known[-1:]})
-            case "apiKeyRef":
-                self.world.revoke({"mode": mode, **end, "apiKeyRef": {"namespace": KEY.namespace, "name": KEY.name}})
-            case _:
-                self.world.revoke({"mode": mode, **end, "match": {"namespace": KEY.namespace}})
-
-    @precondition(lambda self: self.world.revocations)
-    @rule(data=st.data())
-    def revocation_is_deleted(self, data: st.DataObject) -> None:
-        self.world.revocations.remove(data.draw(st.sampled_from(self.world.revocations)))
 
     @rule()
     def apikey_is_deleted_or_comes_back(self) -> None:
@@ -190,47 +141,24 @@ class LifeCycle(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ the laws
 
-    def _keep(self) -> None:
-        record = self.world.record.value if self.world.record else None
+    def see_step(self) -> None:
+        record = self.record
         secret = self.world.secret.value if self.world.secret else None
-        if isinstance(record, Record) and record not in self.old_records:
+        if record is not None and record not in self.old_records:
             self.old_records = [*self.old_records, record][-8:]
         if isinstance(secret, StoredSecret) and secret.intact and secret not in self.old_secrets:
             self.old_secrets = [*self.old_secrets, secret][-8:]
 
-    @invariant()
-    def nothing_breaks_a_law(self) -> None:
-        assert self.world.complaints == [], self.world.complaints
-
-    def _no_revoked_key_lives(self) -> None:
-        """Neither what is revoked now, nor what ever was; mode Replace has had its time."""
-        record = self.world.record.value if self.world.record else None
-        if not isinstance(record, Record):
+    def look_at_the_rest(self) -> None:
+        """No revoked key lives: neither what is revoked now, nor what ever was; mode Replace has had its time."""
+        if self.record is None:
             return
-        live = {entry.key_id for entry in record.versions}
+        live = {entry.key_id for entry in self.record.versions}
         assert not live & self.world.revoked or self.with_attacks
         meant = {key_id for each in self.world.revocations for key_id in each.spec.key_ids or ()}
         assert not live & meant
         condemned = frozenset().union(*(self.world.condemned.get(each.metadata.name, ()) for each in self.world.revocations))
         assert not live & condemned or self.with_attacks, "whatever there was when it was created is dead, whatever its minter's clock said"
-
-    def teardown(self) -> None:
-        world, actor = self.world, self.actors[0]
-        for each in self.actors:
-            each.skew = timedelta(0)
-        world.rest(actor)
-        world.tampered = False
-        assert world.complaints == [], world.complaints
-        world.check_laws()
-        assert world.complaints == [], world.complaints
-        self._no_revoked_key_lives()
-        before = world.writes
-        world.look(actor)
-        assert decide(world.observed(actor)).steps == ()
-        fresh = Actor("fresh", announced=2**60)
-        world.look(fresh)
-        assert decide(world.observed(fresh)).steps == (), "another operator has nothing to do either"
-        assert world.writes == before
 
 
 class LifeCycleUnderAttack(LifeCycle):
