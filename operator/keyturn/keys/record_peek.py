@@ -16,9 +16,10 @@ from keyturn.keys.record_encoding import RecordDamaged, RecordTooNew, decode_rec
 _SERIAL: Final = re.compile(rb'"serial":([0-9]{1,19})[,}]')
 _PRODUCT: Final = re.compile(rb'"product":"([^"\\]+)"')
 _KEY_IDS: Final = re.compile(rb'"keyID":"([A-Za-z0-9]+)"')
-_DIGESTS: Final = re.compile(rb'"([$]sha256[$][A-Za-z0-9_-]{43})"')
+_DIGESTS: Final = re.compile(rb'"digest":"([$]sha256[$][A-Za-z0-9_-]{43})"')
+_ENDED_DIGESTS: Final = re.compile(rb'"endedDigests":\["([^\]]*)"\]')
 _HAS_VERSIONS: Final = b'"versions":['
-_HAS_IMPORTED: Final = re.compile(rb'"Imported"|"endedDigests":')
+_HAS_IMPORTED: Final = b'"cause":"Imported"'
 
 
 def serial_in(data: bytes) -> int:
@@ -40,7 +41,11 @@ def key_ids_in(data: bytes) -> set[str]:
 
 def imported_digests_in(data: bytes) -> set[str]:
     """Every digest in a record that has, or had, a key that was made elsewhere; of other records none."""
-    return {found.decode() for found in _DIGESTS.findall(data)} if _HAS_IMPORTED.search(data) else set()
+    ended = _ENDED_DIGESTS.search(data)
+    found = set(ended[1].split(b'","')) if ended else set()
+    if _HAS_IMPORTED in data:
+        found |= set(_DIGESTS.findall(data))
+    return {digest.decode() for digest in found}
 
 
 def readable_record(data: bytes) -> Record | None:
