@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Final
 
 from keyturn.base.errors import KeyturnError
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
-from keyturn.cluster.api_errors import Forbidden, NotFound
+from keyturn.cluster.api_errors import Forbidden
 from keyturn.cluster.credential_secrets import NotOurs
 from keyturn.controller.runtime import Runtime
+from keyturn.controller.secret_answers import note_answer
 from keyturn.lifecycle.look_rounds import LookRounds
 
 LONGEST_PAUSE: Final = 0.5
@@ -50,16 +52,9 @@ async def look(rt: Runtime, where: Key) -> None:
         rt.secrets.forget(where)
         return
     held = rt.secrets.get(where)
-    try:
-        found = await rt.credential_secrets.read_metadata(where)
-    except NotFound:
-        rt.secrets.remove(where, held)
-    except NotOurs:
-        rt.secrets.remove(where, held)
-        rt.memory.unlabelled.update(keys)
-    else:
-        rt.secrets.put_read(where, found, held=held)
-        if held is not None and (held.uid, held.resource_version) == (found.uid, found.resource_version):
+    with suppress(NotOurs):
+        found = await note_answer(rt, where, rt.credential_secrets.read_metadata(where), wanted_by=keys)
+        if found is not None and held is not None and (held.uid, held.resource_version) == (found.uid, found.resource_version):
             return
     for key in keys:
         rt.queue.add(key)

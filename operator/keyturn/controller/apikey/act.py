@@ -6,6 +6,7 @@ reconcile still ends well; so the first failure stops the plan.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from keyturn.api.v1alpha1.apikey import ApiKey, Delivery
@@ -25,6 +26,7 @@ from keyturn.controller.apikey.credential_writer import CredentialWriter
 from keyturn.controller.apikey.refusals import StepRefused
 from keyturn.controller.apikey.seal import seal
 from keyturn.controller.runtime import HeldToken, Runtime
+from keyturn.controller.secret_answers import note_answer
 from keyturn.keys.digest import digest_token
 from keyturn.keys.mint import mint
 from keyturn.keys.record import Record, VersionEntry
@@ -99,20 +101,8 @@ async def refresh(rt: Runtime, seen: Observed) -> None:
     if seen.apikey is None or seen.apikey.spec.delivery is not Delivery.SECRET:
         return
     where = Key(seen.key.namespace, seen.apikey.secret_name)
-    known = rt.secrets.get(where)
-    try:
-        found = await rt.credential_secrets.read_metadata(where)
-    except NotFound:
-        rt.secrets.remove(where, known)
-        return
-    except NotOurs:
-        rt.secrets.remove(where, known)
-        rt.memory.unlabelled.add(seen.key)
-        return
-    if found.value.managed:
-        rt.secrets.put_read(where, found, held=known)
-    else:
-        rt.memory.unlabelled.add(seen.key)
+    with suppress(NotOurs):  # the next look says so
+        await note_answer(rt, where, rt.credential_secrets.read_metadata(where), wanted_by=(seen.key,))
 
 
 async def _refresh_record(rt: Runtime, key: Key) -> None:

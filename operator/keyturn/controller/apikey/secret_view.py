@@ -20,6 +20,7 @@ from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.cache import Entry
 from keyturn.cluster.credential_secrets import CredentialBody, CredentialMetadata, NotOurs
 from keyturn.controller.runtime import CheckedSecret, Runtime
+from keyturn.controller.secret_answers import note_answer
 from keyturn.keys.adoption_tag import tag_matches
 from keyturn.keys.digest import digest_token
 from keyturn.keys.record import Record, SecretFingerprint
@@ -76,20 +77,8 @@ async def _find(rt: Runtime, apikey: ApiKey, where: Key, *, record: RecordSeen) 
     if not (entry is None and key in rt.memory.unlabelled) and not _seems_lost(entry, record) and not _in_doubt(rt, apikey, where, record):
         rt.memory.unlabelled.discard(key)
         return entry
-    try:
-        found = await _ask(rt, key, where, record=record)
-    except NotFound:
-        rt.memory.unlabelled.discard(key)
-        rt.secrets.remove(where, entry)
-        found = None
-    except NotOurs:
-        rt.secrets.remove(where, entry)
-        raise
+    found = await note_answer(rt, where, _ask(rt, key, where, record=record), wanted_by=(key,))
     rt.secrets.doubtful.discard(key)
-    if found is not None and found.value.managed:
-        rt.secrets.put_read(where, found, held=entry)
-    elif found is not None:
-        rt.memory.unlabelled.add(key)
     return found
 
 
