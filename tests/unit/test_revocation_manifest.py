@@ -9,7 +9,7 @@ import pytest
 from gen.lifecycle import NOW
 from keyturn.api.v1alpha1.apikeyrevocation import RevocationReason
 from keyturn.cli.revocation_manifest import Order, Target, revocation_manifests, revocation_mistakes
-from keyturn.cli.revoke_command import REASONS
+from keyturn.cli.revocation_order import REASONS
 
 Json = dict[str, Any]
 LEAKED = Order(reason="Leaked")

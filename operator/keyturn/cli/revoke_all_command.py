@@ -12,7 +12,7 @@ from keyturn.cli.command import Command, Example
 from keyturn.cli.deps import Deps, run_with_deps
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.place import Place, with_place
-from keyturn.cli.revoke_command import REASONS
+from keyturn.cli.revocation_order import with_order
 from keyturn.cluster.raw import mapping_of, text_of
 
 if TYPE_CHECKING:
@@ -55,16 +55,10 @@ class Options:
     "--minted-before", metavar="TIME", help="Every version minted before then, say when the backup was made: 2027-01-31T18:00:00Z."
 )
 @click.option("--product", metavar="[NAMESPACE/]NAME", help="Only keys of an ApiProduct.")
-@click.option("--reason", type=click.Choice(REASONS), help="Stands in records, Events and the audit log for good.")
-@click.option("--note", metavar="TEXT", help="For people: what happened, and where to read on.")
-@click.option(
-    "--mode",
-    type=click.Choice(["Immediate", "Replace"]),
-    default="Immediate",
-    show_default=True,
-    help="Immediate: all refused at once, then replaced. Replace: replaced one after another, each refused when its consumers have moved.",
+@with_order(
+    modes="Immediate: all refused at once, then replaced. Replace: replaced one after another, each refused when its consumers have moved.",
+    required=False,
 )
-@click.option("--replace-within", metavar="DURATION", help="With --mode Replace: refused by then at the latest. Unset: the platform's, 1h.")
 @click.option("--follow", metavar="NAME", help="Create nothing: look on at a revocation that is there.")
 @click.option("--dry-run", is_flag=True, help="Show how many keys would end, by namespace. Change nothing.")
 @click.option("-o", "--output", "form", type=click.Choice(["json"]), help="json: one object whose fields are always there.")
@@ -78,40 +72,37 @@ def revoke_all(
     dry_run: bool,
     form: str | None,
     timeout: str,
-    **order: str | None,
+    order: Order,
 ) -> int:
     """End every key that was minted before a time: a backup leaked, a namespace's Secrets were read.
 
     What leaked ends first, all of it; only then new keys are issued into the same Secrets. The operator does it: Ctrl-C ends the looking
     on and nothing else. Without -n: of all namespaces.
     """
-    from keyturn.cli.revocation_manifest import Order, Target
+    from keyturn.cli.revocation_manifest import Target
     from keyturn.cli.waiting import parse_timeout
 
     if bool(follow) == bool(minted_before):
         raise click.UsageError("Say what ends by --minted-before, or which revocation to look on at by --follow; one of the two")
     if follow and dry_run:
         raise click.UsageError("--follow and --dry-run exclude each other: nothing is created in either case")
-    if minted_before and not order["reason"]:
+    if minted_before and not order.reason:
         raise click.UsageError("Missing option '--reason'")
     target = Target(product=product or "", minted_before=minted_before or "")
-    asked = Order(**{field: value or "" for field, value in order.items()})
-    options = Options(place, target, asked, follow or "", dry_run, form == "json", parse_timeout(timeout))
+    options = Options(place, target, order, follow or "", dry_run, form == "json", parse_timeout(timeout))
     return run_with_deps(lambda deps: run(options, deps))
 
 
 async def run(options: Options, deps: Deps) -> int:
     """Show, or create and look on."""
-    from keyturn.cli.revocation_manifest import revocation_manifests, revocation_mistakes
+    from keyturn.cli.revocation_manifest import revocation_manifests
+    from keyturn.cli.revoking import are_sound
 
     async with await deps.connect(options.place) as client:
         if options.follow:
             return await _look_on(options.follow, options, client, deps)
         (manifest,) = revocation_manifests(_in_place(options, client), options.order, now=deps.clock())
-        mistakes = revocation_mistakes(manifest)
-        if mistakes:
-            for mistake in mistakes:
-                deps.console.complain(f"Nothing was revoked: {mistake}")
+        if not are_sound([manifest], deps):
             return ExitCode.USED_WRONGLY
         if options.dry_run:
             return await _show(manifest, options, client, deps)
@@ -147,10 +138,10 @@ async def _show(manifest: dict[str, object], options: Options, client: Client, d
 
 
 async def _pull(manifest: dict[str, object], options: Options, client: Client, deps: Deps) -> int:
-    from keyturn.cli.revocation_manifest import with_requester
-    from keyturn.cli.revoking import caller, create
+    from keyturn.cli.revoking import create, with_caller
 
-    answer = await create(with_requester(manifest, await caller(client)), client, deps)
+    (named,) = await with_caller([manifest], client)
+    answer = await create(named, client, deps)
     if isinstance(answer, int):
         return answer
     name = text_of(mapping_of(answer, "metadata"), "name")

@@ -13,6 +13,7 @@ from keyturn.cli.deps import Deps, run_with_deps
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.name_completion import complete_names
 from keyturn.cli.place import Place, with_place
+from keyturn.cli.revocation_order import with_order
 from keyturn.cluster.raw import mapping_of, text_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from keyturn.cli.revocation_manifest import Order, Target
     from keyturn.cluster.client import Client
 
-REASONS: Final = ("Leaked", "Superseded", "OwnerLeft", "PolicyViolation", "HoneytokenHit", "Other")
 _WHICH: Final = "Say which keys: names, or --key-id, or --all, --product and --minted-before; exactly one of the three"
 
 
@@ -62,16 +62,7 @@ class Options:
 @click.option("--all", "every", is_flag=True, help="All keys of the namespace; with -A, of all namespaces.")
 @click.option("--product", metavar="[NAMESPACE/]NAME", help="All keys of an ApiProduct; with -n, those in that namespace.")
 @click.option("--minted-before", metavar="TIME", help="Only versions minted before then: 2027-01-31T18:00:00Z.")
-@click.option("--reason", type=click.Choice(REASONS), required=True, help="Stands in records, Events and the audit log for good.")
-@click.option("--note", metavar="TEXT", help="For people: what happened, and where to read on.")
-@click.option(
-    "--mode",
-    type=click.Choice(["Immediate", "Replace"]),
-    default="Immediate",
-    show_default=True,
-    help="Immediate: refused at once. Replace: refused when the consumers have moved to the new key.",
-)
-@click.option("--replace-within", metavar="DURATION", help="With --mode Replace: refused by then at the latest. Unset: the platform's, 1h.")
+@with_order(modes="Immediate: refused at once. Replace: refused when the consumers have moved to the new key.")
 @click.option("--dry-run", is_flag=True, help="Show which versions would end and who uses them; with -o, the object. Change nothing.")
 @click.option("-o", "--output", "form", type=click.Choice(["yaml", "json"]), help="Print the object instead of a sentence.")
 @click.option("--wait", is_flag=True, help="Wait until the keys are dead and every live verifier refuses them.")
@@ -88,13 +79,13 @@ def revoke(  # noqa: PLR0913  click passes each option
     form: str | None,
     wait: bool,
     timeout: str,
-    **order: str | None,
+    order: Order,
 ) -> int:
     """End keys for good: a key leaked, its owner left.
 
     Keys that end are replaced: their Secrets get new ones, and workloads restart. Deleting the revocation gives nothing back.
     """
-    from keyturn.cli.revocation_manifest import Order, Target
+    from keyturn.cli.revocation_manifest import Target
     from keyturn.cli.selection import names_of
     from keyturn.cli.waiting import parse_timeout
 
@@ -106,29 +97,23 @@ def revoke(  # noqa: PLR0913  click passes each option
     if wait and dry_run:
         raise click.UsageError("--wait and --dry-run exclude each other: a dry run revokes nothing")
     target = Target(names=names_of(names), key_ids=key_ids, product=product or "", minted_before=minted_before or "")
-    asked = Order(**{field: value or "" for field, value in order.items()})
-    options = Options(place, target, asked, every, dry_run, form or "", wait, parse_timeout(timeout))
+    options = Options(place, target, order, every, dry_run, form or "", wait, parse_timeout(timeout))
     return run_with_deps(lambda deps: run(options, deps))
 
 
 async def run(options: Options, deps: Deps) -> int:
     """Show, or create and say so; wait where asked."""
-    from keyturn.cli.revocation_manifest import revocation_manifests, revocation_mistakes, with_requester
-    from keyturn.cli.revoking import caller
+    from keyturn.cli.revocation_manifest import revocation_manifests
+    from keyturn.cli.revoking import are_sound, with_caller
 
     async with await deps.connect(options.place) as client:
         target = _in_place(options, client)
         manifests = revocation_manifests(target, options.order, now=deps.clock())
-        mistakes = [mistake for manifest in manifests for mistake in revocation_mistakes(manifest)]
-        if mistakes:
-            for mistake in mistakes:
-                deps.console.complain(f"Nothing was revoked: {mistake}")
+        if not are_sound(manifests, deps):
             return ExitCode.USED_WRONGLY
         if options.dry_run:
             return await _show(manifests, options, client, deps)
-        who = await caller(client)
-        codes = [await _pull(with_requester(manifest, who), options, client, deps) for manifest in manifests]
-        return max(codes)
+        return max([await _pull(manifest, options, client, deps) for manifest in await with_caller(manifests, client)])
 
 
 def _in_place(options: Options, client: Client) -> Target:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -13,6 +13,7 @@ from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
 from keyturn.base.errors import KeyturnError, RetryLater
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.failure import failure_of
+from keyturn.cli.revocation_manifest import revocation_mistakes, with_requester
 from keyturn.cli.revocation_progress import Teller, progress_of
 from keyturn.cluster.api_errors import Forbidden, NotFound, Unauthorized
 from keyturn.cluster.apikeyrevocations import COLLECTION_PATH, object_path
@@ -38,12 +39,21 @@ class Outcome:
     code: ExitCode
 
 
-async def caller(client: Client) -> str:
-    """Who is asking, as the cluster knows them: a policy lets nobody say it of somebody else. Not knowing holds up no brake."""
+def are_sound(manifests: Iterable[Mapping[str, object]], deps: Deps) -> bool:
+    """Whether the API server would take them all; what it would refuse is said."""
+    mistakes = [mistake for manifest in manifests for mistake in revocation_mistakes(manifest)]
+    for mistake in mistakes:
+        deps.console.complain(f"Nothing was revoked: {mistake}")
+    return not mistakes
+
+
+async def with_caller(manifests: Iterable[Mapping[str, object]], client: Client) -> list[dict[str, object]]:
+    """The same, with who asks, as the cluster knows them: a policy lets nobody say it of others. Not knowing holds up no brake."""
     try:
-        return await own_name(client)
+        who = await own_name(client)
     except KeyturnError:
-        return ""
+        who = ""
+    return [with_requester(manifest, who) for manifest in manifests]
 
 
 async def create(manifest: Mapping[str, object], client: Client, deps: Deps) -> Mapping[str, object] | ExitCode:
