@@ -81,6 +81,8 @@ class ApiKeyView:
     """None: whatever the plan offers."""
     delivery: str
     """Secret, Sealed or None."""
+    recipient: str
+    """For whom a sealed key is; empty: for no person."""
     secret_name: str
     """Empty: there is no Secret of this key."""
     disabled: bool
@@ -160,6 +162,7 @@ def decode_apikey(raw: Raw) -> ApiKeyView:
         asked_plan=text_of(spec, "plan"),
         asked_scopes=list_of_texts(spec, "scopes"),
         delivery=text_of(spec, "delivery") or Delivery.SECRET,
+        recipient=text_of(mapping_of(spec, "sealed"), "recipient"),
         secret_name=_secret_name(metadata, spec),
         disabled=spec.get("disabled") is True,
         rotation=tuple(texts_of(spec, "rotation").items()),

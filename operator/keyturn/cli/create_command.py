@@ -180,11 +180,19 @@ async def run(options: Options, deps: Deps) -> int:
 async def _take(answer: Document, identity: AgeIdentity, client: Client, deps: Deps, *, options: Options) -> int:
     from keyturn.base.names import Key
     from keyturn.cli.apikey_view import decode_apikey
-    from keyturn.cli.taking import Taking
+    from keyturn.cli.taking import Taking, WayBack
+    from keyturn.cluster.apikeys import object_path
 
     created = decode_apikey(answer)
+
+    async def delete_again() -> None:
+        path = object_path(created.namespace, created.name)
+        await client.request("DELETE", path, body={"preconditions": {"uid": created.uid}})
+
     deps.console.say(f"apikey/{created.name} created; its key comes in a moment")
-    return await Taking(client, deps, Key(created.namespace, created.name), created.uid, identity).take(timeout=options.timeout)
+    way_back = WayBack(delete_again, "was deleted again: nothing usable is left", "could not be deleted again")
+    where = Key(created.namespace, created.name)
+    return await Taking(client, deps, where, created.uid, identity, way_back).take(timeout=options.timeout)
 
 
 def _tell(answer: Document, options: Options, deps: Deps) -> None:

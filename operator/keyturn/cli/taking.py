@@ -1,13 +1,15 @@
-"""Taking a sealed key at a terminal: wait until it is sealed, decrypt it, print it once, say that it is there. Used by `create --once`.
+"""Taking a sealed key at a terminal: wait until it is sealed, decrypt it, print it once, say that it is there. For `--once`.
 
 The identity that opens it is made for this one key and lives in this process alone. Whatever ends the process before it has said that the
-key is there takes the ApiKey back, so that nothing is left that anybody could use.
+key is there goes the way back, so that nothing is left that anybody could use.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,7 +31,7 @@ from keyturn.keys.token_format import Token, parse_token
 if TYPE_CHECKING:
     from keyturn.cluster.client import Client
 
-_TIME_TO_TAKE_BACK: Final = 5.0
+_TIME_TO_GO_BACK: Final = 5.0
 
 
 class NotTheKey(KeyturnError):
@@ -47,20 +49,36 @@ class SealedGoal:
 
     def verdict(self, view: ApiKeyView) -> Look:
         """Decide by one look, pure."""
+        if view.recipient != self.recipient:
+            return Look(
+                Progress.HOPELESS, "somebody wrote another spec.sealed.recipient meanwhile; the next key is for whoever has that one"
+            )
         if view.sealed is not None and view.sealed.recipient == self.recipient:
             return Look(Progress.DONE, f"version {view.sealed.version} is sealed")
         return verdict_on(Goal(self.namespace, self.name, after_version=view.active_version, word=self.word), view)
 
 
 @dataclass(frozen=True, slots=True)
+class WayBack:
+    """How the ApiKey is left as it was found, where it ends before the key was taken."""
+
+    go: Callable[[], Awaitable[None]]
+    """Raises as the client's calls."""
+    done: str
+    failed: str
+
+
+@dataclass(frozen=True, slots=True)
 class Taking:
-    """One ApiKey that was created for this process, and what opens its key."""
+    """One ApiKey whose next key is for this process, and what opens it."""
 
     client: Client
     deps: Deps
     where: Key
     uid: str
     identity: AgeIdentity
+    way_back: WayBack
+    as_json: bool = False
 
     async def take(self, *, timeout: timedelta) -> int:  # noqa: ASYNC109  the person's own
         """Do all of it. Answers the exit code."""
@@ -69,12 +87,12 @@ class Taking:
             sealed = await self._wait_until_sealed(end=end, timeout=timeout)
             if sealed is None:
                 return ExitCode.FAILED
-            self.deps.console.data(self._opened(sealed).reveal())
+            self._show(sealed, self._opened(sealed))
             word_was_given = True  # also where its answer gets lost: what may be in force is not taken back behind a person's back
             await self._give_word(sealed)
         finally:
             if not word_was_given:
-                await self._take_back()
+                await self._go_back()
         return await self._tell(sealed, end=end, timeout=timeout)
 
     async def _wait_until_sealed(self, *, end: float, timeout: timedelta) -> SealedView | None:  # noqa: ASYNC109  as above
@@ -91,6 +109,17 @@ class Taking:
         if not isinstance(token, Token) or token.key_id != sealed.key_id:
             raise NotTheKey("What stands in the status is not the key that it names: somebody else wrote to it")
         return token.plaintext
+
+    def _show(self, sealed: SealedView, key: Plaintext) -> None:
+        text = key.reveal()
+        fields = {
+            "namespace": self.where.namespace,
+            "name": self.where.name,
+            "version": sealed.version,
+            "keyID": sealed.key_id,
+            "key": text,
+        }
+        self.deps.console.data(json.dumps(fields, indent=2) if self.as_json else text)
 
     async def _give_word(self, sealed: SealedView) -> None:
         patch = {"metadata": {"uid": self.uid, "annotations": {RECEIVED_ANNOTATION: sealed.key_id}}}
@@ -114,19 +143,19 @@ class Taking:
         console.say("It was shown this once, and is stored nowhere. To end it: keyturn disable, or delete the ApiKey")
         return ExitCode.FINE
 
-    async def _take_back(self) -> None:
-        """Delete the ApiKey, so that its key is revoked. Where that may not be done, the operator revokes it when its time is up."""
-        why = "it ends by itself, since nobody says that they have the key"
+    async def _go_back(self) -> None:
+        """Where that may not be done, the operator revokes what was sealed when its time is up."""
+        why = "what was sealed ends by itself, since nobody says that they have it"
         with suppress(TimeoutError):
-            async with asyncio.timeout(_TIME_TO_TAKE_BACK):
+            async with asyncio.timeout(_TIME_TO_GO_BACK):
                 try:
-                    await self.client.request("DELETE", self._path, body={"preconditions": {"uid": self.uid}})
+                    await self.way_back.go()
                 except KeyturnError as error:
                     why = f"{failure_of(error).sentence}; {why}"
                 else:
-                    self.deps.console.say(f"apikey/{self.where.name} was deleted again: nothing usable is left")
+                    self.deps.console.say(f"apikey/{self.where.name} {self.way_back.done}")
                     return
-        self.deps.console.complain(f"apikey/{self.where.name} could not be deleted again: {why}")
+        self.deps.console.complain(f"apikey/{self.where.name} {self.way_back.failed}: {why}")
 
     @property
     def _path(self) -> str:
