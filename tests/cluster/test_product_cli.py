@@ -223,3 +223,22 @@ def test_the_shell_completes_names_of_products(person: Person, owner: Owner) -> 
     wait_until(lambda: person.calls("keyturn", *here).out == "invoices\n:4\n", patience=PATIENCE, what="the product's name")
     there = ["__complete", "--", "create", "x", "--product", owner.namespace]
     wait_until(lambda: person.calls("keyturn", *there).out == name, patience=PATIENCE, what="the product's whole name")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["--plan", ""], ["basic", "full"]),
+        (["--plan", "b"], ["basic"]),
+        (["--scopes", ""], [READ]),
+        (["--plan", "full", "--scopes", "invoices:"], [READ, WRITE]),
+        (["--plan", "full", "--scopes", f"{READ},"], [f"{READ},{WRITE}"]),
+    ],
+)
+def test_the_shell_completes_what_the_product_offers(person: Person, owner: Owner, words: list[str], found: list[str]) -> None:
+    owner.says()
+    asked = ["__complete", "--", "create", "x", "--product", f"{owner.namespace}/invoices", *words]
+    wanted = "".join(f"{each}\n" for each in found) + ":4\n"
+    wait_until(lambda: person.calls("keyturn", *asked).out == wanted, patience=PATIENCE, what="plans and scopes of the product")
+    no_product = ["__complete", "--", "create", "x", *words]
+    assert person.calls("keyturn", *no_product).out == ":4\n"

@@ -13,6 +13,7 @@ from keyturn.cli.deps import Deps, run_with_deps
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.name_completion import complete_products_anywhere
 from keyturn.cli.place import Place, with_place
+from keyturn.cli.product_completion import complete_plans, complete_scopes
 
 if TYPE_CHECKING:
     from keyturn.cli.documents import Document
@@ -74,8 +75,14 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
     shell_complete=complete_products_anywhere,
     help="The API that the key is for, an ApiProduct. Unset: none, with the default audience and no scopes.",
 )
-@click.option("--plan", metavar="NAME", help="The product's plan to ask for. Unset: its default one.")
-@click.option("--scopes", metavar="NAME,...", callback=comma_separated, help="The scopes to ask for. Unset: all that the plan offers.")
+@click.option("--plan", metavar="NAME", shell_complete=complete_plans, help="The product's plan to ask for. Unset: its default one.")
+@click.option(
+    "--scopes",
+    metavar="NAME,...",
+    callback=comma_separated,
+    shell_complete=complete_scopes,
+    help="The scopes to ask for. Unset: all that the plan offers.",
+)
 @click.option("--interval", metavar="DURATION", help="How old a key may become, in h, m and s: 720h. Unset: the platform's, 2160h.")
 @click.option("--schedule", metavar="CRON", help="When rotations are due, instead of --interval: '0 3 1 * *'.")
 @click.option("--time-zone", metavar="ZONE", help="Zone of --schedule, for example Europe/Berlin. Unset: UTC.")
