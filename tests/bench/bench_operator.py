@@ -246,18 +246,30 @@ def measure_revocation(bench: Bench, options: Options) -> None:
 def measure_single_ends(bench: Bench, options: Options) -> None:
     """One leaked key after another among many."""
     say(f"revoking {options.ends} keys one at a time, with three verifiers")
-    plane, place = bench.plane, bench.place()
+    plane, place, by_command = bench.plane, bench.place(), dict[str, list[float]]()
     create_apikeys(plane, place.namespace, names(options.keys))
     meter = Meter(plane)
     with operator_at(plane, place) as operator:
         runs.issue(plane, place, operator, meter, keys=options.keys)
         with revocation_runs.verifiers_at(plane, place, operator, count=3):
-            took = sorted(revocation_runs.single_ends(plane, revocation_runs.key_ids(plane, place, options.ends)))
+            key_ids, ends = revocation_runs.key_ids(plane, place, 3 * options.ends), options.ends
+            took = sorted(revocation_runs.single_ends(plane, key_ids[:ends]))
+            for name, run, some in (
+                ("its start included", revocation_runs.as_a_process, key_ids[ends : 2 * ends]),
+                ("its start left out", revocation_runs.in_this_process, key_ids[2 * ends :]),
+            ):
+                say(f"revoking {ends} keys by keyturn revoke --wait, {name}")
+                by_command[name] = sorted(revocation_runs.ended_by_command(plane, some, run=run))
     how = f"{len(took)} of {options.keys} keys, three verifier processes, from the POST to Complete"
     bench.report.add(
         Row("revoke one key, until every verifier refuses it: p99", took[int(len(took) * 0.99)], "s", 1.0, gate=False, how=how),
         Row("  p50", statistics.median(took), "s", how=f"worst: {took[-1]:.2f} s"),
     )
+    for name, seconds in by_command.items():
+        bench.report.add(
+            Row(f"  by keyturn revoke --wait, {name}: p99", seconds[int(len(seconds) * 0.99)], "s", how="the whole command"),
+            Row("    p50", statistics.median(seconds), "s", how=f"worst: {seconds[-1]:.2f} s"),
+        )
 
 
 def measure_guarded(bench: Bench, options: Options) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, Final
 
 from bench.observed_operator import TAP
@@ -12,8 +14,10 @@ from bench.ready_watch import ReadyWatch, is_ready
 from bench.runs import PATIENCE, Meter, Spent
 from bench.scenery import SAMPLE, BenchOperator, Place, Write, as_templates, create_apikeys, names, operator_at, read_tap, rest
 from gen.fence import REVOCATIONS
+from gen.person import BIN
 from gen.team import Api
 from gen.verifier_process import VerifierProcess
+from keyturn.cli.main import run_cli
 from testbed.plane import Plane
 
 LOOK: Final = 0.05
@@ -100,6 +104,33 @@ def single_ends(plane: Plane, key_ids: list[str]) -> list[float]:
         took.append(seconds)
         rest(0.05)
     return took
+
+
+def ended_by_command(plane: Plane, key_ids: list[str], *, run: Callable[[list[str]], int]) -> list[float]:
+    """Revoke keys one after another as a person does: seconds from calling `keyturn revoke --wait` until it is back, for each."""
+    took = []
+    for key_id in key_ids:
+        start = time.monotonic()
+        code = run(["revoke", "--key-id", key_id, "--reason", "Leaked", "--wait", "--kubeconfig", str(plane.kubeconfig)])
+        took.append(time.monotonic() - start)
+        if code:
+            raise RuntimeError(f"keyturn revoke of key ID {key_id} ended with {code}")
+        rest(0.05)
+    api = Api(plane.login)
+    api.ask("DELETE", REVOCATIONS)
+    api.close()
+    return took
+
+
+def as_a_process(arguments: list[str]) -> int:
+    """From a shell: the interpreter's start and every import are in it."""
+    return subprocess.run([BIN / "keyturn", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
+
+
+def in_this_process(arguments: list[str]) -> int:
+    """Everything is loaded."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        return run_cli(arguments)
 
 
 def key_ids(plane: Plane, place: Place, wanted: int) -> list[str]:
