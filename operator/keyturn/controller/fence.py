@@ -17,6 +17,7 @@ from keyturn.base.log_output import get_logger
 from keyturn.base.settings import AdmissionPolicies, SecretAccess, Settings
 from keyturn.cluster.admission_policies import why_not_in_force
 from keyturn.cluster.api_errors import Forbidden, NotFound
+from keyturn.cluster.caller import own_name
 from keyturn.cluster.client import METADATA_ONLY, Client
 from keyturn.cluster.credential_secrets import FENCE
 from keyturn.controller.rights import CANARY_NAME
@@ -120,8 +121,9 @@ async def _hole_in(policy: str, client: Client, settings: Settings) -> str | Non
         return await hole_in_fence(client, settings)
     if policy == names.OBJECTS_POLICY:
         return await hole_at_home(client, settings)
+    account = await own_name(client) if policy == names.WORKLOADS_POLICY else ""
     try:
-        return await why_not_in_force(client, policy)
+        return await why_not_in_force(client, policy, account=account)
     except Forbidden as refused:
         return f"Whether {policy} is in force cannot be seen: {refused}"
 

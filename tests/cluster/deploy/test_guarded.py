@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gen.fence import SECRETS, SYSTEM, WHO_BREAKS_GLASS, missing_in_the_fence
+from gen.fence import ACCOUNT, SECRETS, SYSTEM, WHO_BREAKS_GLASS, missing_in_the_fence
 from gen.installed import EVERYWHERE, Installed, assert_nothing_was_refused
 from gen.operator_process import OperatorProcess
 from gen.team import Api, Team, foreign_secret
@@ -252,6 +252,17 @@ def test_each_policy_that_is_taken_away_is_named_and_none_besides(api: Api, oper
     operator.wait_until(lambda: intact(operator)[policy] == 1, what=f"to see {policy} again")
     (told,) = [line for line in operator.log_lines()[said:] if line["message"] == "Fence stands again"]
     assert told["policy"] == policy
+
+
+def test_a_policy_about_another_account_is_named(api: Api, operator: OperatorProcess) -> None:
+    path = f"{ADMISSION}/validatingadmissionpolicies/{names.WORKLOADS_POLICY}"
+    before = api.ask("GET", path)["spec"]["matchConditions"]
+    (condition,) = before
+    other = {**condition, "expression": condition["expression"].replace(ACCOUNT, "robot")}
+    api.merge(path, {"spec": {"matchConditions": [other]}})
+    operator.wait_until(lambda: intact(operator)[names.WORKLOADS_POLICY] == 0, what="to see that it is not meant")
+    api.merge(path, {"spec": {"matchConditions": before}})
+    operator.wait_until(lambda: intact(operator)[names.WORKLOADS_POLICY] == 1, what="to see that it is")
 
 
 @pytest.mark.parametrize(
