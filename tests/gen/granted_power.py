@@ -45,7 +45,7 @@ class Granted:
     """What it may have left within one of these, since its owner lets it keep what it had."""
 
     def __str__(self) -> str:
-        exactly, at_most = (sorted(map(str, each)) for each in (self.allowed, self.kept))
+        exactly, at_most = sorted(str(each or "no access") for each in self.allowed), sorted(map(str, self.kept))
         return f"{self.audience}: {' or '.join(exactly)}" + (f", or left of {' or '.join(at_most)}" if at_most else "")
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from gen.market import AUDIENCES, PRIVATE, Market
+from gen.granted_power import Opening
+from gen.market import AUDIENCES, PRIVATE, Market, Opened
 from gen.tenancy import Tenant
 from testbed.cluster import wait_until
 
@@ -65,6 +66,27 @@ def test_a_key_that_was_left_behind_is_refused_with_its_product(market: Market, 
     holder.gives_up(NAME)
     market.owners[0].withdraws()
     market.settle()
+
+
+def test_what_a_key_keeps_is_no_more_than_its_plan_is_now(market: Market, holder: Tenant) -> None:
+    """The grant goes as the plan is lowered: the key went on as fast as before, for as long as its owner let it keep what it had."""
+    slow = {"name": "full", "scopes": ["read", "pay"], "limits": {"requestsPerSecond": 700, "burst": 500}}
+    market.owners[0].offers({**offer(AUDIENCES[0], onAccessLost="Keep"), "plans": [slow], "defaultPlan": "full"})
+    market.settle()
+    (token,) = holder.tokens
+    assert market.doors.try_all(token)[0] == Opened(AUDIENCES[0], Opening(frozenset({"read", "pay"}), 500))
+    market.owners[0].offers({**offer(AUDIENCES[0], onAccessLost="Keep"), "plans": [{"name": "other"}], "defaultPlan": "other"})
+    left = Opened(AUDIENCES[0], Opening(frozenset(), 500))
+    wait_until(lambda: market.doors.try_all(token)[0] == left, patience=20.0, what="the scopes of a plan that is gone to be gone")
+
+
+def test_a_key_does_not_stay_at_an_audience_that_its_product_has_no_longer(market: Market, holder: Tenant) -> None:
+    """The product is made anew under its name, so what it named before may be somebody else's."""
+    market.owners[0].withdraws()
+    market.owners[0].offers(offer("elsewhere", onAccessLost="Keep"))
+    market.settle()
+    (token,) = holder.tokens
+    assert market.doors.try_all(token)[0].opening is None
 
 
 def test_a_key_of_one_product_is_not_carried_over_to_another(market: Market, holder: Tenant) -> None:
