@@ -6,17 +6,25 @@ seen = found(product(grants=[grant("read")]))
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
-from gen.lifecycle import KEY, apikey
+from gen.lifecycle import KEY, NOW, active, apikey, observed, ours, record
 from keyturn.api.v1alpha1.apikey import ApiKey
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.base.names import Key
-from keyturn.lifecycle.consent import ProductFound
+from keyturn.keys.record import Limits, Record
+from keyturn.lifecycle.consent import ProductFound, ProductSeen
+from keyturn.lifecycle.decide import decide
+from keyturn.lifecycle.plan import SaveRecord
 
 OWNER = "billing-api"
 READ, WRITE, REFUND = "invoices:read", "invoices:write", "invoices:refund"
 BASIC = {"name": "basic", "scopes": [READ], "limits": {"requestsPerSecond": 10, "burst": 20}}
 FULL = {"name": "full"}
+
+BASIC_LIMITS = Limits(10, 20)
+OF_PRODUCT = {"audience": "invoices", "product": f"{OWNER}/invoices"}
 
 Json = Mapping[str, object]
 
@@ -62,3 +70,19 @@ def found(of: ApiProduct, *, labels: Mapping[str, str] | None = None, older: int
 def consumer(**spec: object) -> ApiKey:
     """An ApiKey that refers to it."""
     return apikey({"productRef": {"name": "invoices", "namespace": OWNER}, **spec})
+
+
+def ledger(*, plan: str = "basic", scopes: tuple[str, ...] = (READ,), limits: Limits | None = BASIC_LIMITS) -> Record:
+    """Of a key that was issued by its plan."""
+    return replace(record(active(1)), plan=plan, scopes=scopes, limits=limits, **OF_PRODUCT)
+
+
+def settled(before: Record, living: ApiKey, seen: ProductSeen | None, *, now: datetime = NOW, off: bool = False) -> Record:
+    """The record after everything that is due now was written."""
+    for _ in range(4):
+        facts = observed(before, ours(1), of=living, product=seen, now=now, clock_is_off=off)
+        writes = [step.record for step in decide(facts).steps if isinstance(step, SaveRecord)]
+        if not writes:
+            return before
+        before = writes[0]
+    raise AssertionError("it does not come to rest")
