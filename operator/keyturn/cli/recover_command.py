@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,8 @@ class Options:
     audit: tuple[Path, ...] = ()
     revocations: Path | None = None
     dry_run: bool = False
+    wait: bool = False
+    timeout: timedelta = timedelta(minutes=30)
     form: str = ""
     """json; empty: the table."""
     user: str = ""
@@ -45,6 +48,7 @@ class Options:
     examples=[
         Example("What the audit log knows and the cluster does not; changes nothing", "keyturn recover --audit audit.jsonl --dry-run"),
         Example("End what had ended, and go on above every number", "keyturn recover --audit audit-1.jsonl --audit audit-2.jsonl"),
+        Example("The same, until every live verifier refuses it", "keyturn recover --audit audit.jsonl --wait"),
         Example("Revocations from Git, those that are missing", "keyturn recover --revocations revocations/"),
         Example(
             "Root secret and records from a backup, past the policies, the operator stopped",
@@ -62,6 +66,8 @@ class Options:
     help="Folder of ApiKeyRevocations (YAML, JSON): those that the cluster does not have are created again.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be done. Change nothing.")
+@click.option("--wait", is_flag=True, help="Wait until what it revokes is dead, and every live verifier refuses it.")
+@click.option("--timeout", metavar="DURATION", default="30m", show_default=True, help="How long --wait waits.")
 @click.option("-o", "--output", "form", type=click.Choice(["json"]), help="Form of the output; unset: a table.")
 @click.option("--as", "user", metavar="NAME", help="Act as this user; goes with --as-group.")
 @click.option("--as-group", "groups", metavar="GROUP", multiple=True, help="And as a member of this group; repeatable.")
@@ -77,6 +83,8 @@ def recover(  # noqa: PLR0913  click passes each option
     audit: tuple[Path, ...],
     revocations: Path | None,
     dry_run: bool,
+    wait: bool,
+    timeout: str,
     form: str | None,
     user: str | None,
     groups: tuple[str, ...],
@@ -90,15 +98,21 @@ def recover(  # noqa: PLR0913  click passes each option
     had a successor is replaced. The next versions get numbers above the highest one that the log knows. Keys that end are replaced by the
     operator, which restarts their workloads; the table lists them. It may be run again at any time: what is right is left alone.
 
+    With --wait it ends when all of that has happened, which needs an operator that runs; exit code 1: not in time.
+
     From a backup come the root Secret and the public keys, where they are missing, and records that are missing or older. Stop the operator
     first, and bring the ApiKeys back before you start it again: it ends keys whose ApiKey is gone.
     """
+    from keyturn.cli.waiting import parse_timeout
+
     if not audit and revocations is None and backup is None:
         raise click.UsageError("Say from what to recover: --backup, --audit, --revocations, or several of them")
     if (backup is None) != (identity is None):
         raise click.UsageError("--backup and --identity go together")
     if groups and not user:
         raise click.UsageError("--as-group goes with --as")
+    if wait and dry_run:
+        raise click.UsageError("--wait and --dry-run exclude each other: a dry run makes no revocation")
     options = Options(
         Place(kubeconfig=kubeconfig, context=context),
         **names,
@@ -106,6 +120,8 @@ def recover(  # noqa: PLR0913  click passes each option
         audit=audit,
         revocations=revocations,
         dry_run=dry_run,
+        wait=wait,
+        timeout=parse_timeout(timeout),
         form=form or "",
         user=user or "",
         groups=groups,
@@ -131,8 +147,10 @@ async def run(options: Options, deps: Deps) -> int:
             restoring = Restoring(client, deps, options.namespace, options.root_secret, options.records_namespace, options.dry_run)
             codes.append(await restoring.run(options.backup))
             folder = [*options.backup.backup.revocations, *folder]
-        recovering = Recovering(client, deps, records_namespace=options.records_namespace, dry_run=options.dry_run)
+        recovering = Recovering(client, deps, options.namespace, options.records_namespace, options.dry_run)
         codes.append(await recovering.run(history, folder, form=options.form))
+        if options.wait:
+            codes.append(await recovering.look_on(options.timeout))
         return worst(codes)
 
 

@@ -9,24 +9,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from keyturn.base import names
-from keyturn.base.errors import KeyturnError
+from keyturn.base.errors import KeyturnError, RetryLater
 from keyturn.base.names import Key
 from keyturn.cli.apikey_view import ApiKeyView, decode_apikey
 from keyturn.cli.blast_radius import workloads_of
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.failure import failure_of, worst
 from keyturn.cli.recovery import Correction, corrections, corrections_json, corrections_table, revocations
+from keyturn.cli.revoking import follow
 from keyturn.cluster.api_errors import AlreadyExists, NotFound
 from keyturn.cluster.apikeyrevocations import COLLECTION_PATH
 from keyturn.cluster.apikeyrevocations import object_path as revocation_path
 from keyturn.cluster.apikeys import list_apikeys, object_path
 from keyturn.cluster.raw import mapping_of, text_of
-from keyturn.cluster.record_secrets import list_records
+from keyturn.cluster.record_secrets import RecordSecrets, list_records
 from keyturn.cluster.workloads import serves_rollouts
+from keyturn.controller.rights import LEASE_NAME
 from keyturn.keys.record_peek import readable_record
 
 if TYPE_CHECKING:
@@ -46,8 +49,12 @@ class Recovering:
 
     client: Client
     deps: Deps
+    namespace: str
+    """The operator's."""
     records_namespace: str
     dry_run: bool
+    _made: list[str] = field(default_factory=list)
+    """Names of the revocations that were created."""
 
     async def run(self, history: AuditHistory, folder: Sequence[Mapping[str, object]], *, form: str) -> ExitCode:
         """Find, show and do everything; answers the worst code of what failed."""
@@ -64,6 +71,17 @@ class Recovering:
         elif found:
             self.deps.console.data(corrections_table(found, for_terminal=self.deps.console.is_terminal))
         self._summarise(found, restored=restored, asked=bool(history.lines))
+        return worst(codes)
+
+    async def look_on(self, timeout: timedelta) -> ExitCode:  # noqa: ASYNC109  the person's own
+        """Until every revocation that was created is complete. One after the other: they go on together, and one look tells of each."""
+        codes, end = [ExitCode.FINE], time.monotonic() + timeout.total_seconds()
+        for name in self._made:
+            left = timedelta(seconds=max(0.0, end - time.monotonic()))
+            outcome = await follow(name, self.client, self.deps, timeout=left)
+            if outcome.is_complete:
+                self.deps.console.say(f"apikeyrevocation/{name} complete: {outcome.sentence}")
+            codes.append(outcome.code)
         return worst(codes)
 
     async def _found(self, history: AuditHistory) -> list[Correction]:
@@ -115,6 +133,7 @@ class Recovering:
         except KeyturnError as error:
             return self._complain(f"apikeyrevocation/{_name_of(manifest)}", error)
         self.deps.console.say(f"apikeyrevocation/{_name_of(manifest)} created" + (" (server dry run)" if self.dry_run else ""))
+        self._made.append(_name_of(manifest))
         return ExitCode.FINE
 
     async def _raise_numbers(self, found: Sequence[Correction]) -> ExitCode:
@@ -129,16 +148,38 @@ class Recovering:
 
     async def _wait_until_known(self, wanted: dict[Key, int]) -> None:
         """Not for ever: an operator that is stopped reads them when it starts, and what is dead must end."""
-        end = time.monotonic() + _PATIENCE
-        while wanted:
-            for key, entry in await list_records(self.client, namespace=self.records_namespace):
-                record = readable_record(entry.value.data)
-                if record is not None and record.highest >= wanted.get(key, record.highest + 1):
-                    del wanted[key]
-            if wanted and time.monotonic() >= end:
-                self.deps.console.warn(f"The operator has not taken {len(wanted)} numbers up yet: it does not run, or has much to do")
-                return
-            if wanted:
+        if not await self._is_led():
+            self.deps.console.say("No operator leads: it takes the numbers up when it starts")
+            return
+        limit, end = asyncio.Semaphore(_AT_A_TIME), time.monotonic() + _PATIENCE
+        taken_up = await asyncio.gather(*(self._is_taken_up(key, number, limit, end=end) for key, number in wanted.items()))
+        if not all(taken_up):
+            late = taken_up.count(False)
+            self.deps.console.warn(f"The operator has not taken {late} numbers up yet: it does not run, or has much to do")
+
+    async def _is_led(self) -> bool:
+        """Whether there may be an operator; who may not ask has to wait and see."""
+        try:
+            lease = await self.client.get(f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/{LEASE_NAME}")
+        except NotFound:
+            return False
+        except KeyturnError:
+            return True
+        return bool(text_of(mapping_of(lease, "spec"), "holderIdentity"))
+
+    async def _is_taken_up(self, key: Key, number: int, limit: asyncio.Semaphore, *, end: float) -> bool:
+        """Look at the one record until it knows the number, or the time is over."""
+        records = RecordSecrets(self.client, namespace=self.records_namespace)
+        async with limit:
+            while True:
+                try:
+                    record = readable_record((await records.read(key)).value.data)
+                except RetryLater:
+                    record = None
+                if record is not None and record.highest >= number:
+                    return True
+                if time.monotonic() >= end:
+                    return False
                 await asyncio.sleep(_PAUSE)
 
     async def _raise_number(self, each: Correction) -> ExitCode:

@@ -12,11 +12,12 @@ from keyturn.base.errors import Conflict, KeyturnError, UserMustAct
 from keyturn.base.names import Key
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.failure import failure_of, worst
+from keyturn.cli.whose_backup import Standing, why_not_here
 from keyturn.cluster.api_errors import Forbidden, NotFound
 from keyturn.cluster.raw import texts_of
 from keyturn.cluster.record_secrets import RecordSecrets, StoredRecord, list_records
-from keyturn.keys.record_peek import serial_in
-from keyturn.keys.verification_keys import CONFIG_MAP_NAME, VerificationKeys, VerificationKeysDamaged
+from keyturn.keys.record_peek import installation_in, serial_in
+from keyturn.keys.verification_keys import CONFIG_MAP_NAME
 
 if TYPE_CHECKING:
     from keyturn.base.plaintext import SecretBytes
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from keyturn.cli.deps import Deps
     from keyturn.cluster.cache import Entry
     from keyturn.cluster.client import Client
-    from keyturn.controller.installation import Installation
     from keyturn.keys.backup import BackupRecord
 
 _PROGRESS_EVERY: Final = 500
@@ -45,20 +45,19 @@ class Restoring:
     dry_run: bool
 
     async def run(self, contents: BackupContents) -> ExitCode:
-        """Put back what is missing or older. Raises UserMustAct where the cluster has another root secret: then nothing is written."""
+        """Put back what is missing or older. Raises UserMustAct where the cluster is of another installation: then nothing is written."""
         self.deps.console.say(
             f"The backup was made at {contents.backup.created:%Y-%m-%d %H:%M:%SZ} and holds {len(contents.records)} records"
         )
         self.deps.console.say(f"It is of installation {contents.installation.id}")
+        if contents.refused:
+            self.deps.console.warn(f"{len(contents.refused)} records in it are left out: their signature does not hold")
         try:
-            await self._refuse_a_stranger(contents.installation)
-            await self._put_root_back(contents.backup.root)
-            await self._publish(contents.backup.published)
+            there = await self._put_roots_back(contents)
         except Forbidden as refused:
             failure = failure_of(refused)
             self.deps.console.complain(f"{failure.sentence}. {PAST_THE_POLICIES}" if refused.denied_by else failure.sentence)
             return failure.code
-        there = {key.record_name: entry for key, entry in await list_records(self.client, namespace=self.records_namespace)}
         codes, put = [ExitCode.FINE], 0
         for number, (each, record) in enumerate(contents.records, start=1):
             entry = there.get(each.record_name)
@@ -71,35 +70,34 @@ class Restoring:
         self.deps.console.say(f"{put} records were missing or older, {len(contents.records) - put} were left alone{would}")
         return worst(codes)
 
-    async def _refuse_a_stranger(self, installation: Installation) -> None:
-        """Whoever knows the recipient can make a backup for it: its root must be the one whose public keys are published, if any are."""
+    async def _put_roots_back(self, contents: BackupContents) -> dict[str, Entry[StoredRecord]]:
+        """Root Secret and public keys, where they are missing. Answers the records that are there."""
+        root, published = await self._data_of("secrets", self.root_secret), await self._data_of("configmaps", CONFIG_MAP_NAME)
+        there = {key.record_name: entry for key, entry in await list_records(self.client, namespace=self.records_namespace)}
+        named = (installation_in(entry.value.data) for entry in there.values())
+        obstacle = why_not_here(contents.installation, Standing(root, published, frozenset(name for name in named if name)))
+        if obstacle is not None:
+            raise UserMustAct(obstacle, reason="UnknownSigner")
+        if not root:
+            await self._put_root_back(contents.backup.root)
+        if not published:
+            await self._publish(contents.backup.published)
+        return there
+
+    async def _data_of(self, kind: str, name: str) -> Mapping[str, str]:
+        """Empty: there is no such object."""
         try:
-            raw = await self.client.get(f"/api/v1/namespaces/{self.namespace}/configmaps/{CONFIG_MAP_NAME}")
-            published = VerificationKeys.from_data(texts_of(raw, "data"))
-        except (NotFound, VerificationKeysDamaged):
-            return
-        if not any(published.find(key.key_id) for key in installation.verification_keys.keys):
-            raise UserMustAct(
-                f"The public keys in ConfigMap {self.namespace}/{CONFIG_MAP_NAME} are not those of this backup: nothing was changed. It is"
-                " of another installation, or not of yours",
-                reason="UnknownSigner",
-            )
+            return texts_of(await self.client.get(f"/api/v1/namespaces/{self.namespace}/{kind}/{name}"), "data")
+        except NotFound:
+            return {}
 
     async def _put_root_back(self, root: Mapping[str, SecretBytes]) -> None:
         wanted = {name: base64.b64encode(value.reveal()).decode() for name, value in root.items()}
-        path = f"/api/v1/namespaces/{self.namespace}/secrets"
-        try:
-            held = texts_of(await self.client.get(f"{path}/{self.root_secret}"), "data")
-        except NotFound:
-            await self._create(path, self._root_manifest(wanted))
-            self.deps.console.say(f"Put root Secret {self.namespace}/{self.root_secret} back")
-            return
-        if any(held.get(name) != value for name, value in wanted.items()):
-            raise UserMustAct(
-                f"Secret {self.namespace}/{self.root_secret} holds another root than the backup: nothing was changed. If yours is the right"
-                " one, this backup is of another installation",
-                reason="UnknownSigner",
-            )
+        await self._create(f"/api/v1/namespaces/{self.namespace}/secrets", self._root_manifest(wanted))
+        self._say_created(f"Put root Secret {self.namespace}/{self.root_secret} back")
+
+    def _say_created(self, sentence: str) -> None:
+        self.deps.console.say(sentence + (" (server dry run)" if self.dry_run else ""))
 
     def _root_manifest(self, data: dict[str, str]) -> dict[str, object]:
         labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY, "app.kubernetes.io/part-of": "keyturn"}
@@ -107,13 +105,10 @@ class Restoring:
         return {"apiVersion": "v1", "kind": "Secret", "type": names.ROOT_TYPE, "metadata": metadata, "data": data}
 
     async def _publish(self, published: Mapping[str, str]) -> None:
-        path = f"/api/v1/namespaces/{self.namespace}/configmaps"
-        try:
-            await self.client.get(f"{path}/{CONFIG_MAP_NAME}")
-        except NotFound:
-            metadata = {"name": CONFIG_MAP_NAME, "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}}
-            await self._create(path, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(published)})
-            self.deps.console.say(f"Put ConfigMap {self.namespace}/{CONFIG_MAP_NAME} back")
+        metadata = {"name": CONFIG_MAP_NAME, "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(published)}
+        await self._create(f"/api/v1/namespaces/{self.namespace}/configmaps", body)
+        self._say_created(f"Put ConfigMap {self.namespace}/{CONFIG_MAP_NAME} back")
 
     async def _put_record_back(self, each: BackupRecord, entry: Entry[StoredRecord] | None) -> ExitCode:
         if self.dry_run:
@@ -134,5 +129,5 @@ class Restoring:
             return failure.code
         return ExitCode.FINE
 
-    async def _create(self, path: str, manifest: dict[str, object]) -> None:
+    async def _create(self, path: str, manifest: Mapping[str, object]) -> None:
         await self.client.post(path, manifest, query={"dryRun": "All"} if self.dry_run else None)

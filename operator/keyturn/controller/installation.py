@@ -45,11 +45,14 @@ class Installation:
     @classmethod
     def of(cls, first: RootSecret, *others: RootSecret) -> Installation:
         """Derive everything. During a change of roots the oldest one keeps naming the installation."""
-        oldest = (first, *others)[-1]
-        ring = SigningRing.of(first, *others)
-        identity = hashlib.sha256(b"keyturn.dev/installation\0" + oldest.signing_key().key_id.encode()).hexdigest()[:16]
-        tags = TagRing.of(first, *others)
-        return cls(id=identity, signing_ring=ring, tag_ring=tags, verification_keys=ring.verification_keys, roots=(first, *others))
+        ring, tags = SigningRing.of(first, *others), TagRing.of(first, *others)
+        keys = ring.verification_keys
+        return cls(id=installation_id(keys), signing_ring=ring, tag_ring=tags, verification_keys=keys, roots=(first, *others))
+
+
+def installation_id(keys: VerificationKeys) -> str:
+    """Of the installation that publishes these, one at least: the oldest stands last."""
+    return hashlib.sha256(b"keyturn.dev/installation\0" + keys.keys[-1].key_id.encode()).hexdigest()[:16]
 
 
 async def set_up(client: Client, settings: Settings) -> Installation:

@@ -14,6 +14,7 @@ from keyturn.keys.record_encoding import RecordDamaged, RecordTooNew, decode_rec
 
 # No text in the record can look like these: a quotation mark inside of one has a backslash before it.
 _SERIAL: Final = re.compile(rb'"serial":([0-9]{1,19})[,}]')
+_INSTALLATION: Final = re.compile(rb'"installation":"([^"\\]+)"')
 _PRODUCT: Final = re.compile(rb'"product":"([^"\\]+)"')
 _KEY_IDS: Final = re.compile(rb'"keyID":"([A-Za-z0-9]+)"')
 _DIGESTS: Final = re.compile(rb'"digest":"([$]sha256[$][A-Za-z0-9_-]{43})"')
@@ -26,6 +27,12 @@ def serial_in(data: bytes) -> int:
     """The serial; 0 if there is none."""
     found = _SERIAL.search(data)
     return int(found[1]) if found else 0
+
+
+def installation_in(data: bytes) -> str | None:
+    """Whose it says it is; None: it says nothing."""
+    found = _INSTALLATION.search(data)
+    return found[1].decode() if found else None
 
 
 def holds_key_of(data: bytes) -> str | None:

@@ -248,7 +248,8 @@ def recover(team: Team, *arguments: str) -> str:
     """What `keyturn recover` prints."""
     out = io.StringIO()
     with redirect_stdout(out):
-        place = ["--kubeconfig", str(team.cluster.kubeconfig), "--records-namespace", team.records_namespace]
+        namespaces = ["--namespace", team.system_namespace, "--records-namespace", team.records_namespace]
+        place = ["--kubeconfig", str(team.cluster.kubeconfig), *namespaces]
         assert run_cli(["recover", *arguments, *place]) == 0
     return out.getvalue()
 

@@ -1,0 +1,101 @@
+"""`keyturn recover`, real API server and operator: what an audit log knows more than the records is done, and waited for."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gen.team import Team
+from keyturn.cli.main import run_cli
+
+NEWER = 5
+"""Versions that the log knows of and the records do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+
+def recover(team: Team, *arguments: str) -> Said:
+    out, err = io.StringIO(), io.StringIO()
+    namespaces = ["--namespace", team.system_namespace, "--records-namespace", team.records_namespace]
+    place = ["--kubeconfig", str(team.cluster.kubeconfig), *namespaces]
+    with redirect_stdout(out), redirect_stderr(err):
+        code = run_cli(["recover", *arguments, *place])
+    return Said(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def log(own_team: Team, tmp_path: Path) -> Path:
+    """Of a key in its first version, that has gone through some more since: the cluster was restored from a backup."""
+    own_team.issue("billing", {"rotation": {"gracePeriod": "1s"}})
+    own_team.wait_until(lambda: own_team.audit("billing")[-1:] == ["Activated"], about="billing", what="it stands in the audit log")
+    last = own_team.operator.audit_lines(own_team.namespace, "billing")[-1]
+    file = tmp_path / "audit.jsonl"
+    file.write_text(json.dumps(later(last)) + "\n")
+    return file
+
+
+def later(line: dict[str, Any]) -> dict[str, Any]:
+    newest = {"number": 1 + NEWER, "keyID": "nobodyknows1", "state": "Active"}
+    dead = [{**version, "state": "Retired"} for version in line["versions"]]
+    return {**line, "serial": line["serial"] + 1, "versions": [*dead, newest]}
+
+
+def test_it_waits_until_what_it_revoked_is_dead_and_says_how_far_it_is(own_team: Team, log: Path) -> None:
+    said = recover(own_team, "--audit", str(log), "--wait")
+    assert said.code == 0, said.err
+    assert own_team.states("billing")[1] == "Revoked", "when it ends, the key is dead"
+    (name,) = re.findall(r"apikeyrevocation/(\S+) created", said.err)
+    assert f"apikeyrevocation/{name} complete: " in said.err
+    own_team.wait_ready("billing", version=2 + NEWER)
+
+
+def test_what_does_not_happen_in_time_is_exit_code_1(own_team: Team, log: Path) -> None:
+    """Nobody is there to do it."""
+    own_team.annotate_apikey("billing", "keyturn.dev/highest-version", str(1 + NEWER))
+    own_team.wait_until(lambda: own_team.record("billing").highest == 1 + NEWER, about="billing", what="the number is known")
+    own_team.operator.kill()
+    said = recover(own_team, "--audit", str(log), "--wait", "--timeout", "1s")
+    assert said.code == 1
+    assert "is not complete: waits for the operator" in said.err
+
+
+def test_while_it_waits_for_a_number_it_asks_for_the_one_record_that_has_to_know_it(own_team: Team, log: Path) -> None:
+    lists = lists_of_secrets(own_team)
+    own_team.operator.freeze()
+    threading.Timer(2.0, own_team.operator.thaw).start()
+    said = recover(own_team, "--audit", str(log))
+    assert said.code == 0, said.err
+    assert "has not taken" not in said.err
+    assert own_team.record("billing").highest >= 1 + NEWER, "it has waited for it"
+    assert lists_of_secrets(own_team) == lists + 1, "all records were read once"
+
+
+def test_for_an_operator_that_was_stopped_it_does_not_wait(own_team: Team, log: Path) -> None:
+    own_team.operator.stop()
+    said = recover(own_team, "--audit", str(log))
+    assert (said.code, "No operator leads: it takes the numbers up when it starts" in said.err) == (0, True), said.err
+    own_team.operator.restart()
+    own_team.wait_ready("billing", version=2 + NEWER)
+
+
+def test_a_dry_run_waits_for_nothing(own_team: Team, log: Path) -> None:
+    said = recover(own_team, "--audit", str(log), "--dry-run", "--wait")
+    assert (said.code, "--wait and --dry-run exclude each other" in said.err) == (2, True)
+
+
+def lists_of_secrets(team: Team) -> int:
+    found = re.findall(r'^apiserver_request_total\{.*resource="secrets".*verb="LIST".*\} (\S+)$', team.cluster.metrics(), re.MULTILINE)
+    return sum(int(float(count)) for count in found)
