@@ -143,6 +143,30 @@ def test_an_older_record_put_back_revives_no_dead_key(team: Team) -> None:
     assert team.secret("billing").resource_version == second.resource_version, "the newest record was put back: nothing rotates"
 
 
+def test_ready_tells_a_key_apart_until_all_that_a_restore_brought_is_over(own_team: Team) -> None:
+    """Record and Secret go back together. Whoever asks an hour later must find those keys, and no others."""
+    team = own_team
+    team.issue("orders")
+    team.issue("billing", {"rotation": {"gracePeriod": "3s"}})
+    record, secret = team.raw_record("billing"), team.secret("billing")
+    assert record is not None
+    team.request_rotation("billing")
+    team.wait_states("billing", {1: "Retired", 2: "Active"})
+    team.operator.freeze()
+    team.api.merge(team.record_path("billing"), {"data": record.raw["data"]})
+    old = {"data": secret.raw["data"], "metadata": {"annotations": secret.annotations}}
+    team.api.merge(team.secret_path("billing"), old)
+    team.operator.thaw()
+    told = team.wait_says("billing", "Ready", "True", "RestoreDetected")
+    assert told["message"].startswith("Version 3 is in force. At ")
+    assert team.says("orders", "Ready") == ("True", "Issued")
+    team.api.merge(f"{team.apikey_path('billing')}/status", {"status": None})
+    team.wait_says("billing", "Ready", "True", "RestoreDetected")
+    team.wait_states("billing", {1: "Retired", 2: "Retired", 3: "Active"})
+    team.wait_says("billing", "Ready", "True", "Issued")
+    assert team.audit("billing")[-1] == "Settled"
+
+
 def test_an_older_record_put_back_unseen_revives_no_dead_key(own_team: Team) -> None:
     """Nobody remembers the newer record: the Secret is ahead of what the old one knows."""
     team = own_team

@@ -74,6 +74,7 @@ class Situation:
 
 STEADY: Final = observed(record(active(1)), ours(1))
 OVERLAP: Final = record(retiring(1), active(2, ago=HOUR))
+RESTORED: Final = replace(OVERLAP, restored_time=NOW - HOUR)
 CONFLICT: Final = observed(record(staged(1)), ForeignSecret("Secret billing is not Keyturn's"))
 ACTED_ON: Final = apikey(status={"observedGeneration": GENERATION})
 BAD_SCHEDULE: Final = apikey({"rotation": {"schedule": "61 0 * * *"}})
@@ -98,6 +99,7 @@ SITUATIONS: Final = (
     Situation("rollout-under-way", "Healthy", "Current", observed(OVERLAP, ours(2))),
     Situation("rollout-stalled", "Healthy", "Current", observed(OVERLAP, ours(2), rollout=rollout(pending()))),
     Situation("grace", "Healthy", "Current", observed(OVERLAP, ours(2), rollout=rollout())),
+    Situation("restored-from-a-backup", "Healthy", "Current", observed(RESTORED, ours(2), rollout=rollout())),
     Situation("next-version-staged", "Healthy", "Current", observed(record(active(1), staged(2)), ours(1), of=ACTED_ON, held=(2,))),
     Situation("lost-secret", "Progressing", "InProgress", observed(record(active(1), staged(2, seconds_ago=1)), NoSecret(), held=(2,))),
     Situation("changed", "Progressing", "InProgress", STEADY, changed_since=True),

@@ -36,7 +36,7 @@ def unsigned(record: Record) -> Attestation:
 
 def test_the_newest_signed_record_is_put_back_as_it_was() -> None:
     seen = gen.observed(OLD, gen.ours(1), attestations=(attestation_of(NEW),))
-    assert saved(seen) == replace(NEW, change=Change.RECOVERED)
+    assert saved(seen) == replace(NEW, change=Change.RECOVERED, restored_time=gen.NOW)
 
 
 def test_a_record_that_is_gone_is_written_again_whole() -> None:

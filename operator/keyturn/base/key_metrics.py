@@ -21,7 +21,7 @@ LATE_AFTER: Final = timedelta(minutes=15)
 """A rotation later than this counts as overdue: back-off, a restart and a full queue take less."""
 END_SHOWN_BEFORE: Final = timedelta(days=30)
 END_SHOWN_AFTER: Final = timedelta(days=1)
-READY_REASONS: Final = ("Issued", "Imported", "Disabled")
+READY_REASONS: Final = ("Issued", "Imported", "RestoreDetected", "Disabled")
 UNREADY_REASONS: Final = ("AwaitingReceipt", "Issuing", "PendingApproval", "PropagationPending", "NamespaceTerminating")
 UNKNOWN_REASONS: Final = ("Paused",)
 STALLED_REASONS: Final = (

@@ -135,6 +135,8 @@ class Record:
     """None: as much as it likes."""
     ended_digests: tuple[str, ...] = ()
     """Of keys that were made elsewhere and have no tombstone any more. Kept for good: whoever made such a key can list it again."""
+    restored_time: datetime | None = None
+    """When an older record was found in its place, and not all that follows from it is over yet; None: nothing of the kind."""
 
     def version(self, number: int) -> VersionEntry | None:
         """The live version of that number."""

@@ -95,6 +95,7 @@ def _record_fields(record: Record) -> _Fields:
         "revokedThrough": record.revoked_through or None,
         "quota": None if record.quota is None else {"requests": record.quota.requests, "period": record.quota.period},
         "endedDigests": record.ended_digests or None,
+        "restoredTime": _time_text(record.restored_time),
     }
 
 
@@ -192,6 +193,7 @@ def _read_record(fields: _Fields) -> Record:
         revoked_through=_number_or_none(fields, "revokedThrough") or 0,
         quota=_read_quota(fields),
         ended_digests=_texts(fields, "endedDigests"),
+        restored_time=_time_or_none(fields, "restoredTime"),
     )
 
 

@@ -16,7 +16,7 @@ from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import MINUTE
 from keyturn.base.errors import UserMustAct
 from keyturn.keys.record import Record
-from keyturn.lifecycle import imported, issuing, overlap, power, restore, revocation, rotation, sealed
+from keyturn.lifecycle import after_restore, imported, issuing, overlap, power, restore, revocation, rotation, sealed
 from keyturn.lifecycle.consent import Consent, consent_for
 from keyturn.lifecycle.deletion import decide_for_gone_apikey
 from keyturn.lifecycle.observed import BadRecord, GoodRecord, Observed
@@ -50,6 +50,7 @@ RULES: Final[tuple[Rule, ...]] = (
     issuing.secret_was_rendered_from_another_template,
     issuing.fingerprint_moved,
     overlap.workloads_use_the_old_key,
+    after_restore.restore_is_settled,
     issuing.there_is_no_key,
     rotation.rotation_is_due,
 )
@@ -59,6 +60,7 @@ IMPORTED_RULES: Final[tuple[Rule, ...]] = (
     imported.listed_version_is_in_force,
     imported.digest_was_listed,
     overlap.workloads_use_the_old_key,
+    after_restore.restore_is_settled,
     imported.no_listed_key_is_left,
 )
 """For keys that were made elsewhere: there is nothing to mint and nothing to deliver."""
@@ -71,6 +73,7 @@ SEALED_RULES: Final[tuple[Rule, ...]] = (
     revocation.replacement_was_ordered,
     sealed.key_waits_for_its_person,
     overlap.workloads_use_the_old_key,
+    after_restore.restore_is_settled,
     sealed.nobody_has_a_key,
     rotation.rotation_is_due,
 )

@@ -31,6 +31,8 @@ class Change(StrEnum):
     """A lost record was written again from what the cluster still knows."""
     RECOVERED = "Recovered"
     """The cluster held an older record than verifiers or the operator know: what they know was put back."""
+    SETTLED = "Settled"
+    """What followed from an older record that was put right is over: one version is left, and its consumers have it."""
     RETAINED = "Retained"
     """The ApiKey is gone, its key stays in force as asked."""
     TAKEN_OVER = "TakenOver"

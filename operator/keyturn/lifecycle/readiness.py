@@ -7,6 +7,7 @@ from datetime import datetime
 from keyturn.api.v1alpha1.apikey import Delivery
 from keyturn.api.v1alpha1.condition import Condition, ConditionStatus
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
+from keyturn.base.clock import format_time
 from keyturn.keys.digest import derived_key_id
 from keyturn.keys.record import VersionEntry
 from keyturn.lifecycle.consent import AUTOMATIC, Consent
@@ -67,8 +68,7 @@ def _ready(plan: Plan, case: Situation | None, *, stalled: Waiting | None, faile
     if case is not None and key_works(case) and case.active is not None:
         if case.record.disabled:
             return _in_place_and_refused(case)
-        message = f"Version {case.active.number} is in force{_but_of_another_form(case.active)}"
-        reason = Reason.IMPORTED if case.apikey.spec.delivery is Delivery.NONE else Reason.ISSUED
+        reason, message = _in_force(case, case.active)
         return "True", reason, f"{message}. {plan.deferred.message}" if plan.deferred else message
     if case is not None and isinstance(case.seen.secret, UnreadableSecret) and case.active is not None and not has_expired(case):
         return "Unknown", case.seen.secret.why.reason, case.seen.secret.why.message
@@ -82,6 +82,14 @@ def _but_of_another_form(active: VersionEntry) -> str:
         return ""
     what = "delete this ApiKey and make it anew, with the key's keyID beside its digest"
     return f". If keyturn mint made the key, verifiers refuse it so: {what}"
+
+
+def _in_force(case: Situation, active: VersionEntry) -> tuple[Reason, str]:
+    message, restored = f"Version {active.number} is in force{_but_of_another_form(active)}", case.record.restored_time
+    if restored is not None:
+        was_old = f"At {format_time(restored)} its verifier record was an older one, as after a restore from a backup, and was put right"
+        return Reason.RESTORE_DETECTED, f"{message}. {was_old}"
+    return Reason.IMPORTED if case.apikey.spec.delivery is Delivery.NONE else Reason.ISSUED, message
 
 
 def _reconciling(plan: Plan, case: Situation | None, *, stalled: Waiting | None, failed: Waiting | None) -> Answer | None:

@@ -42,12 +42,15 @@ def newest_knowledge_wins(seen: Observed) -> Plan | None:
     within, known = seen.settings.replace_within, newest
     for each in (*seen.attestations, *([attestation_of(stored)] if stored is not None else [])):
         known = _with(known, each, now=seen.now, within=within)
+    if stored is not None and known != stored:
+        known = replace(known, restored_time=seen.now)
     annotated = highest_annotated(seen.apikey) if seen.apikey is not None else 0
     known = replace(known, highest=max(known.highest, annotated))
     if known == stored:
         return None
-    change = Change.RESTORED if stored is None else Change.RECOVERED
-    return Plan((SaveRecord(replace(known, change=change), create=isinstance(seen.record, NoRecord)),))
+    if stored is None:
+        return Plan((SaveRecord(replace(known, change=Change.RESTORED), create=isinstance(seen.record, NoRecord)),))
+    return Plan((SaveRecord(replace(known, change=Change.RECOVERED)),))
 
 
 def attestation_of(record: Record) -> Attestation:

@@ -197,8 +197,9 @@ class Reason(StrEnum):
     RECORD_TOO_NEW = "RecordTooNew"
     """Ready, Stalled: the verifier record was written by a newer Keyturn. Upgrade the operator again."""
     RESTORE_DETECTED = "RestoreDetected"
-    """Event: the verifier record was older than what verifiers or the operator know: a backup was restored, or somebody put it
-    back. What they know is in force again; see the runbook."""
+    """Ready: True; also an Event. The verifier record was older than what verifiers or the operator know: a backup was restored, or
+    somebody put it back. What they know is in force again. Ready says so until one version is left and its consumers have it; see the
+    runbook."""
     UNKNOWN_SIGNER = "UnknownSigner"
     """Ready, Stalled: the verifier record was signed with a key that this installation does not have. Restore the root Secret."""
     ROOT_SECRET_MISSING = "RootSecretMissing"
