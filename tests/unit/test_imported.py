@@ -99,7 +99,7 @@ def test_whoever_lists_a_minted_key_without_its_id_is_told_why_it_is_refused() -
         seen = observed(ledger(entry), of=spec)
         said = conclude(seen, decide(seen), Outcome()).condition("Ready")
         assert said is not None
-        assert ("with the key's keyID" in said.message) is is_told
+        assert ("list it with its keyID" in said.message) is is_told
 
 
 def test_two_listed_at_once_become_versions_one_after_the_other_in_their_order() -> None:

@@ -80,7 +80,7 @@ def _but_of_another_form(active: VersionEntry) -> str:
     """A digest does not tell the form of its key, and one of Keyturn's own form is accepted under its own ID alone."""
     if not active.imported or active.key_id != derived_key_id(active.digest):
         return ""
-    what = "delete this ApiKey and make it anew, with the key's keyID beside its digest"
+    what = "make another one, and list it with its keyID beside its digest"
     return f". If keyturn mint made the key, verifiers refuse it so: {what}"
 
 
