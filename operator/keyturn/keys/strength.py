@@ -45,11 +45,12 @@ def strength_of(text: str) -> Strength:
     if _is_uuid(text):
         version = uuid.UUID(text).version
         return Strength(UUID4_BITS if version == 4 else 62, f"a UUID of version {version}")  # noqa: PLR2004 - the random one
-    drawn = _random_part(text)
+    drawn = _random_part(_once(text))
     alphabet, counted = _alphabet(drawn), _counted(drawn)
     bits = int(counted * math.log2(alphabet)) if counted else 0
-    what = f"{len(drawn)} characters of {alphabet}"
-    return Strength(bits, what if counted == len(drawn) else f"{what}, of which repeats and sequences leave {counted}")
+    shown = len(_random_part(text))
+    what = f"{shown} characters of {alphabet}"
+    return Strength(bits, what if counted == shown else f"{what}, of which repeats and sequences leave {counted}")
 
 
 def _is_uuid(text: str) -> bool:
@@ -75,14 +76,14 @@ def _alphabet(text: str) -> int:
 
 def _counted(text: str) -> int:
     """How many characters tell something: of a text that repeats itself, those of its period; of a run, one."""
-    return _without_runs(text[: _period(text)])
+    return _without_runs(_once(text))
 
 
-def _period(text: str) -> int:
-    """The length of the shortest text that this one is a repetition of, if only of its beginning at the end."""
-    return next(
-        (length for length in range(1, len(text) // 2 + 1) if all(text[i] == text[i % length] for i in range(len(text)))), len(text)
-    )
+def _once(text: str) -> str:
+    """The shortest text that this one is a repetition of, and that one of, if only of its beginning at the end."""
+    periods = range(1, len(text) // 2 + 1)
+    found = next((text[:length] for length in periods if all(text[i] == text[i % length] for i in range(len(text)))), text)
+    return found if found == text else _once(found)
 
 
 def _without_runs(text: str) -> int:
