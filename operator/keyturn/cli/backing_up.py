@@ -19,15 +19,15 @@ from keyturn.keys.backup import Backup, BackupRecord
 from keyturn.keys.verification_keys import CONFIG_MAP_NAME
 
 if TYPE_CHECKING:
-    from keyturn.cli.backup_command import Options
+    from keyturn.cli.ledger import Ledger
     from keyturn.cluster.client import Client
 
 
-async def read_backup(client: Client, options: Options, *, now: datetime) -> Backup:
+async def read_backup(client: Client, ledger: Ledger, *, now: datetime) -> Backup:
     """The records first: none of them may be newer than what the revocations explain. Raises as `Client.get`, and UserMustAct."""
-    records = await list_records(client, namespace=options.records_namespace)
-    root = await _read_root(client, options)
-    published = await client.get(f"/api/v1/namespaces/{options.namespace}/configmaps/{CONFIG_MAP_NAME}")
+    records = await list_records(client, namespace=ledger.records_namespace)
+    root = await _read_root(client, ledger)
+    published = await client.get(f"/api/v1/namespaces/{ledger.namespace}/configmaps/{CONFIG_MAP_NAME}")
     revocations = await list_in_chunks(client, COLLECTION_PATH)
     return Backup(
         created=now,
@@ -38,10 +38,10 @@ async def read_backup(client: Client, options: Options, *, now: datetime) -> Bac
     )
 
 
-async def _read_root(client: Client, options: Options) -> dict[str, SecretBytes]:
-    where = f"{options.namespace}/{options.root_secret}"
+async def _read_root(client: Client, ledger: Ledger) -> dict[str, SecretBytes]:
+    where = f"{ledger.namespace}/{ledger.root_secret}"
     try:
-        raw = await client.get(f"/api/v1/namespaces/{options.namespace}/secrets/{options.root_secret}")
+        raw = await client.get(f"/api/v1/namespaces/{ledger.namespace}/secrets/{ledger.root_secret}")
         return {name: SecretBytes("root secret", base64.b64decode(value, validate=True)) for name, value in texts_of(raw, "data").items()}
     except NotFound:
         raise UserMustAct(f"There is no root Secret {where}: nothing was backed up", reason="RootSecretMissing") from None

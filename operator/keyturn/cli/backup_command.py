@@ -12,14 +12,12 @@ import click
 from keyturn.cli.command import Command, Example
 from keyturn.cli.deps import Deps, run_with_deps
 from keyturn.cli.exit_code import ExitCode
+from keyturn.cli.ledger import Ledger, with_ledger
 from keyturn.cli.place import Place
 
 if TYPE_CHECKING:
     from keyturn.cli.backup_check import BackupContents
 
-NAMESPACE: Final = "keyturn-system"
-RECORDS_NAMESPACE: Final = "keyturn-verifiers"
-ROOT_SECRET: Final = "keyturn-root"
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -29,10 +27,8 @@ class Options:
 
     place: Place
     recipients: tuple[str, ...]
+    ledger: Ledger
     output: Path | None = None
-    namespace: str = NAMESPACE
-    records_namespace: str = RECORDS_NAMESPACE
-    root_secret: str = ROOT_SECRET
 
 
 @click.command(
@@ -47,20 +43,16 @@ class Options:
 @click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Unset: armored, to standard output.")
 @click.option("--verify", metavar="FILE", type=_FILE, help="Make none; say what is in this one, and check every signature.")
 @click.option("--identity", metavar="FILE", type=_FILE, help="With --verify: file with the secret key of age.")
-@click.option("--namespace", metavar="NAME", default=NAMESPACE, show_default=True, help="The operator's, where the root Secret is.")
-@click.option("--root-secret", metavar="NAME", default=ROOT_SECRET, show_default=True, help="Name of the root Secret.")
-@click.option("--records-namespace", metavar="NAME", default=RECORDS_NAMESPACE, show_default=True, help="Where the verifier records stand.")
+@with_ledger
 @click.option("--kubeconfig", metavar="FILE", help="Kubeconfig; unset: as kubectl finds it.")
 @click.option("--context", metavar="NAME", help="Context of the kubeconfig; unset: its current one.")
-def backup(  # noqa: PLR0913  click passes each option
+def backup(
     *,
     recipients: tuple[str, ...],
     output: Path | None,
     verify: Path | None,
     identity: Path | None,
-    namespace: str,
-    root_secret: str,
-    records_namespace: str,
+    ledger: Ledger,
     kubeconfig: str | None,
     context: str | None,
 ) -> int:
@@ -83,7 +75,7 @@ def backup(  # noqa: PLR0913  click passes each option
         except NotARecipient as error:
             raise click.UsageError(str(error)) from None
     place = Place(kubeconfig=kubeconfig, context=context)
-    options = Options(place, recipients, output, namespace, records_namespace, root_secret)
+    options = Options(place, recipients, ledger, output)
     return run_with_deps(lambda deps: run(options, deps))
 
 
@@ -94,7 +86,7 @@ async def run(options: Options, deps: Deps) -> int:
     from keyturn.keys.backup import encode_backup
 
     async with await deps.connect(options.place) as client:
-        made = await read_backup(client, options, now=deps.clock())
+        made = await read_backup(client, options.ledger, now=deps.clock())
     sealed = encrypt_to(options.recipients, encode_backup(made), armored=options.output is None)
     if options.output is None:
         deps.console.data(sealed.decode("ascii").rstrip("\n"))

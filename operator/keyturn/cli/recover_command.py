@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from keyturn.cli.backup_command import NAMESPACE, RECORDS_NAMESPACE, ROOT_SECRET, open_backup
+from keyturn.cli.backup_command import open_backup
 from keyturn.cli.command import Command, Example
 from keyturn.cli.deps import Deps, run_with_deps
+from keyturn.cli.ledger import Ledger, with_ledger
 from keyturn.cli.place import Place
 
 if TYPE_CHECKING:
@@ -27,9 +28,7 @@ class Options:
     """From what to recover, and where."""
 
     place: Place
-    namespace: str = NAMESPACE
-    root_secret: str = ROOT_SECRET
-    records_namespace: str = RECORDS_NAMESPACE
+    ledger: Ledger
     backup: BackupContents | None = None
     audit: tuple[Path, ...] = ()
     revocations: Path | None = None
@@ -71,9 +70,7 @@ class Options:
 @click.option("-o", "--output", "form", type=click.Choice(["json"]), help="Form of the output; unset: a table.")
 @click.option("--as", "user", metavar="NAME", help="Act as this user; goes with --as-group.")
 @click.option("--as-group", "groups", metavar="GROUP", multiple=True, help="And as a member of this group; repeatable.")
-@click.option("--namespace", metavar="NAME", default=NAMESPACE, show_default=True, help="The operator's, where the root Secret is.")
-@click.option("--root-secret", metavar="NAME", default=ROOT_SECRET, show_default=True, help="Name of the root Secret.")
-@click.option("--records-namespace", metavar="NAME", default=RECORDS_NAMESPACE, show_default=True, help="Where the verifier records stand.")
+@with_ledger
 @click.option("--kubeconfig", metavar="FILE", help="Kubeconfig; unset: as kubectl finds it.")
 @click.option("--context", metavar="NAME", help="Context of the kubeconfig; unset: its current one.")
 def recover(  # noqa: PLR0913  click passes each option
@@ -90,7 +87,7 @@ def recover(  # noqa: PLR0913  click passes each option
     groups: tuple[str, ...],
     kubeconfig: str | None,
     context: str | None,
-    **names: str,
+    ledger: Ledger,
 ) -> int:
     """Bring a cluster that was restored from a backup up to what lies outside of it.
 
@@ -115,7 +112,7 @@ def recover(  # noqa: PLR0913  click passes each option
         raise click.UsageError("--wait and --dry-run exclude each other: a dry run makes no revocation")
     options = Options(
         Place(kubeconfig=kubeconfig, context=context),
-        **names,
+        ledger,
         backup=open_backup(backup, identity) if backup is not None and identity is not None else None,
         audit=audit,
         revocations=revocations,
@@ -144,10 +141,10 @@ async def run(options: Options, deps: Deps) -> int:
             client.act_as(options.user, options.groups)
         codes = []
         if options.backup is not None:
-            restoring = Restoring(client, deps, options.namespace, options.root_secret, options.records_namespace, options.dry_run)
+            restoring = Restoring(client, deps, options.ledger, dry_run=options.dry_run)
             codes.append(await restoring.run(options.backup))
             folder = [*options.backup.backup.revocations, *folder]
-        recovering = Recovering(client, deps, options.namespace, options.records_namespace, options.dry_run)
+        recovering = Recovering(client, deps, options.ledger.namespace, options.ledger.records_namespace, options.dry_run)
         codes.append(await recovering.run(history, folder, form=options.form))
         if options.wait:
             codes.append(await recovering.look_on(options.timeout))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from keyturn.base import names
 from keyturn.base.errors import Conflict, KeyturnError, UserMustAct
 from keyturn.base.names import Key
 from keyturn.cli.exit_code import ExitCode
@@ -16,6 +15,7 @@ from keyturn.cli.whose_backup import Standing, why_not_here
 from keyturn.cluster.api_errors import Forbidden, NotFound
 from keyturn.cluster.raw import texts_of
 from keyturn.cluster.record_secrets import RecordSecrets, StoredRecord, list_records
+from keyturn.cluster.root_objects import published_keys_manifest, root_secret_manifest
 from keyturn.keys.record_peek import installation_in, serial_in
 from keyturn.keys.verification_keys import CONFIG_MAP_NAME
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from keyturn.base.plaintext import SecretBytes
     from keyturn.cli.backup_check import BackupContents
     from keyturn.cli.deps import Deps
+    from keyturn.cli.ledger import Ledger
     from keyturn.cluster.cache import Entry
     from keyturn.cluster.client import Client
     from keyturn.keys.backup import BackupRecord
@@ -39,9 +40,7 @@ class Restoring:
 
     client: Client
     deps: Deps
-    namespace: str
-    root_secret: str
-    records_namespace: str
+    ledger: Ledger
     dry_run: bool
 
     async def run(self, contents: BackupContents) -> ExitCode:
@@ -72,8 +71,8 @@ class Restoring:
 
     async def _put_roots_back(self, contents: BackupContents) -> dict[str, Entry[StoredRecord]]:
         """Root Secret and public keys, where they are missing. Answers the records that are there."""
-        root, published = await self._data_of("secrets", self.root_secret), await self._data_of("configmaps", CONFIG_MAP_NAME)
-        there = {key.record_name: entry for key, entry in await list_records(self.client, namespace=self.records_namespace)}
+        root, published = await self._data_of("secrets", self.ledger.root_secret), await self._data_of("configmaps", CONFIG_MAP_NAME)
+        there = {key.record_name: entry for key, entry in await list_records(self.client, namespace=self.ledger.records_namespace)}
         named = (installation_in(entry.value.data) for entry in there.values())
         obstacle = why_not_here(contents.installation, Standing(root, published, frozenset(name for name in named if name)))
         if obstacle is not None:
@@ -87,33 +86,30 @@ class Restoring:
     async def _data_of(self, kind: str, name: str) -> Mapping[str, str]:
         """Empty: there is no such object."""
         try:
-            return texts_of(await self.client.get(f"/api/v1/namespaces/{self.namespace}/{kind}/{name}"), "data")
+            return texts_of(await self.client.get(f"/api/v1/namespaces/{self.ledger.namespace}/{kind}/{name}"), "data")
         except NotFound:
             return {}
 
     async def _put_root_back(self, root: Mapping[str, SecretBytes]) -> None:
         wanted = {name: base64.b64encode(value.reveal()).decode() for name, value in root.items()}
-        await self._create(f"/api/v1/namespaces/{self.namespace}/secrets", self._root_manifest(wanted))
-        self._say_created(f"Put root Secret {self.namespace}/{self.root_secret} back")
+        await self._create(
+            f"/api/v1/namespaces/{self.ledger.namespace}/secrets",
+            root_secret_manifest(wanted, namespace=self.ledger.namespace, name=self.ledger.root_secret),
+        )
+        self._say_created(f"Put root Secret {self.ledger.namespace}/{self.ledger.root_secret} back")
 
     def _say_created(self, sentence: str) -> None:
         self.deps.console.say(sentence + (" (server dry run)" if self.dry_run else ""))
 
-    def _root_manifest(self, data: dict[str, str]) -> dict[str, object]:
-        labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY, "app.kubernetes.io/part-of": "keyturn"}
-        metadata = {"name": self.root_secret, "labels": labels, "annotations": {"helm.sh/resource-policy": "keep"}}
-        return {"apiVersion": "v1", "kind": "Secret", "type": names.ROOT_TYPE, "metadata": metadata, "data": data}
-
     async def _publish(self, published: Mapping[str, str]) -> None:
-        metadata = {"name": CONFIG_MAP_NAME, "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}}
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(published)}
-        await self._create(f"/api/v1/namespaces/{self.namespace}/configmaps", body)
-        self._say_created(f"Put ConfigMap {self.namespace}/{CONFIG_MAP_NAME} back")
+        body = published_keys_manifest(published, namespace=self.ledger.namespace)
+        await self._create(f"/api/v1/namespaces/{self.ledger.namespace}/configmaps", body)
+        self._say_created(f"Put ConfigMap {self.ledger.namespace}/{CONFIG_MAP_NAME} back")
 
     async def _put_record_back(self, each: BackupRecord, entry: Entry[StoredRecord] | None) -> ExitCode:
         if self.dry_run:
             return ExitCode.FINE
-        secrets, key = RecordSecrets(self.client, namespace=self.records_namespace), Key.of_record(each.record_name)
+        secrets, key = RecordSecrets(self.client, namespace=self.ledger.records_namespace), Key.of_record(each.record_name)
         stored = StoredRecord(each.data, each.signature)
         try:
             if entry is None:

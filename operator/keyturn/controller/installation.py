@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyturn.api.v1alpha1.conditions import Reason
-from keyturn.base import metrics, names
+from keyturn.base import metrics
 from keyturn.base.errors import KeyturnError, UserMustAct
 from keyturn.base.log_output import get_logger
 from keyturn.base.settings import Settings
@@ -21,6 +21,7 @@ from keyturn.cluster.api_errors import AlreadyExists, Forbidden, NotFound
 from keyturn.cluster.client import METADATA_ONLY, Client
 from keyturn.cluster.raw import mapping_of, texts_of
 from keyturn.cluster.record_secrets import RECORD_SELECTOR
+from keyturn.cluster.root_objects import published_keys_manifest, root_secret_manifest
 from keyturn.keys.mint import mint_root_secret
 from keyturn.keys.root_secret import ROOT_LENGTH, RootSecret, SigningRing, TagRing
 from keyturn.keys.verification_keys import CONFIG_MAP_NAME, VerificationKeys
@@ -120,21 +121,9 @@ async def keep_root(client: Client, settings: Settings, installation: Installati
 
 
 def _root_manifest(roots: tuple[RootSecret, ...], settings: Settings) -> dict[str, object]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": names.ROOT_TYPE,
-        "metadata": {
-            "name": settings.root_secret,
-            "namespace": settings.namespace,
-            "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY, "app.kubernetes.io/part-of": "keyturn"},
-            "annotations": {"helm.sh/resource-policy": "keep"},
-        },
-        "data": {
-            name: base64.b64encode(root.reveal()).decode()
-            for name, root in zip((ROOT_DATA_KEY, PREVIOUS_ROOT_DATA_KEY), roots, strict=False)
-        },
-    }
+    data = zip((ROOT_DATA_KEY, PREVIOUS_ROOT_DATA_KEY), roots, strict=False)
+    encoded = {name: base64.b64encode(root.reveal()).decode() for name, root in data}
+    return root_secret_manifest(encoded, namespace=settings.namespace, name=settings.root_secret)
 
 
 async def _refuse_if_records_exist(client: Client, settings: Settings) -> None:
@@ -179,7 +168,5 @@ async def _publish(client: Client, settings: Settings, keys: VerificationKeys) -
         current = {}
     if dict(mapping_of(current, "data")) == keys.to_data():
         return
-    metadata = {"name": CONFIG_MAP_NAME, "namespace": settings.namespace, "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}}
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": keys.to_data()}
-    await client.apply(path, body)
+    await client.apply(path, published_keys_manifest(keys.to_data(), namespace=settings.namespace))
     log.info("Published verification keys", namespace=settings.namespace, name=CONFIG_MAP_NAME)
