@@ -13,9 +13,9 @@ from gen.apikey_json import NOW, Json, apikey, at, condition, overlapping, stall
 from keyturn.base.clock import DAY, HOUR, MINUTE, SECOND
 from keyturn.cli.apikey_view import decode_apikey
 from keyturn.cli.disable_command import who_may_put_it_back
+from keyturn.cli.hindrances import what_keeps_it_from_rotating
 from keyturn.cli.human_time import day_from, due_from, human_length, seen_from
 from keyturn.cli.listing import render_list
-from keyturn.cli.rotate_command import what_keeps_it_from_rotating
 from keyturn.cli.table import Cell, render_table
 from keyturn.cli.waiting import Goal, Look, Progress, verdict_on
 

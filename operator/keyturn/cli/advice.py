@@ -9,7 +9,7 @@ from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.api.workloads import PendingReason
 from keyturn.cli.apikey_view import ApiKeyView
 from keyturn.cli.description import ConsumerView, SecretView
-from keyturn.cli.waiting import unpause_line
+from keyturn.cli.hindrances import unpause_line
 
 _STEPS: Final[dict[str, str]] = {
     PendingReason.ON_DELETE: "{what} replaces pods only when they are deleted: kubectl -n {ns} delete pod, one of its pods after the other",

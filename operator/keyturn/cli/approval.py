@@ -13,7 +13,8 @@ from keyturn.base.errors import KeyturnError
 from keyturn.base.names import Key
 from keyturn.cli.apikey_view import ApiKeyView
 from keyturn.cli.apiproduct_view import GrantView, decode_grant
-from keyturn.cli.waiting import Look, Progress, unpause_line
+from keyturn.cli.hindrances import unpause_line
+from keyturn.cli.waiting import Look, Progress
 from keyturn.lifecycle.admission import admits, needs_labels
 
 Raw = Mapping[str, object]

@@ -91,6 +91,7 @@ async def run(options: Options, deps: Deps) -> int:
     from keyturn.base.clock import format_time
     from keyturn.base.names import ROTATE_ANNOTATION
     from keyturn.cli.changing import Change, change_keys
+    from keyturn.cli.hindrances import what_keeps_it_from_rotating
     from keyturn.cli.waiting import Goal, wait_for
 
     change = Change(
@@ -118,22 +119,6 @@ async def _take(options: Options, deps: Deps) -> int:
     async with await deps.connect(options.place) as client:
         where = Key(namespace_of(client, options.place), options.selection.names[0])
         return await rotate_once(Once(where, options.timeout, as_json=options.as_json, dry_run=options.dry_run), client, deps)
-
-
-def what_keeps_it_from_rotating(view: ApiKeyView) -> str:
-    """Why the rotation will not start at once, with what to do; empty: it will."""
-    from keyturn.api.v1alpha1.apikey_delivery import Delivery
-    from keyturn.api.v1alpha1.conditions import ConditionType, Reason
-    from keyturn.cli.waiting import MADE_ELSEWHERE, rotation_waits_for, unpause_line
-
-    if view.delivery == Delivery.NONE:
-        return MADE_ELSEWHERE
-    if view.is_paused:
-        return "it is paused and rotates once the annotation keyturn.dev/paused is removed: " + unpause_line(view)
-    stalled = view.holds(ConditionType.STALLED)
-    if stalled is not None and stalled.reason != Reason.NOT_RECEIVED:  # which this very request ends
-        return f"it is stalled and rotates once that is mended: {stalled.message} ({stalled.reason})"
-    return rotation_waits_for(view)
 
 
 def _nothing(_: ApiKeyView) -> str:

@@ -19,7 +19,7 @@ from keyturn.cli.deps import Deps
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.failure import failure_of
 from keyturn.cli.gitops_traces import keeper_by_marks
-from keyturn.cli.rotate_command import what_keeps_it_from_rotating
+from keyturn.cli.hindrances import what_keeps_it_from_rotating
 from keyturn.cli.taking import Taking, WayBack
 from keyturn.cluster.apikeys import object_path
 from keyturn.keys.age_envelope import AgeIdentity

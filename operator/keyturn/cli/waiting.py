@@ -24,6 +24,7 @@ from keyturn.cli.apikey_view import ApiKeyView, VersionView, decode_apikey
 from keyturn.cli.deps import Deps
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.failure import failure_of
+from keyturn.cli.hindrances import MADE_ELSEWHERE, rotation_waits_for, unpause_line
 from keyturn.cluster.api_errors import Forbidden, NotFound, Unauthorized
 from keyturn.cluster.apikeys import object_path
 
@@ -37,9 +38,6 @@ _DEFERRED: Final = frozenset(
     {Reason.ROTATION_DEFERRED, Reason.WAITING_FOR_WINDOW, Reason.WAITING_FOR_PACER, Reason.WAITING_FOR_SPACING, Reason.CLOCK_SKEWED}
 )
 """Reasons that speak of a rotation to come, on whatever condition they stand."""
-
-
-MADE_ELSEWHERE: Final = "its key is made elsewhere: make another one, and append its digest to spec.digests"
 
 
 class Awaited(Protocol):
@@ -187,18 +185,3 @@ def _why_not_yet(goal: Goal, view: ApiKeyView) -> Look:
 def _overlap(active: VersionView, old: VersionView, view: ApiKeyView) -> str:
     rollout = f"; rollout: {view.rollout_summary}" if view.rollout_summary else ""
     return f"version {active.number} is active (key ID {active.key_id}), version {old.number} is still accepted{rollout}"
-
-
-def rotation_waits_for(view: ApiKeyView) -> str:
-    """Why a rotation that is asked for now will not start at once; empty: it will."""
-    retiring = view.in_state(VersionState.RETIRING)
-    if not retiring:
-        return ""
-    last = retiring[-1]
-    until = f", at the latest {last.not_after:%Y-%m-%dT%H:%M:%SZ}" if last.not_after else ""
-    return f"version {last.number} is still accepted from the last rotation; the next one starts when it has retired{until}"
-
-
-def unpause_line(view: ApiKeyView) -> str:
-    """The command that takes the pause off."""
-    return f"kubectl -n {view.namespace} annotate apikey {view.name} keyturn.dev/paused-"
