@@ -1,4 +1,4 @@
-"""deploy/argocd/examples as a platform team would use it: one Application brings the operator, then teams and keys."""
+"""deploy/argocd/examples as a platform team would use it: one Application brings the operator, then an API, then a team and its key."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ def test_the_operator_comes_before_the_teams_and_their_keys_work(argo: ArgoCD, p
     """The pods that the chart brings run nothing here; the operator beside them does their work."""
     assert operator.leads
     bring_fleet(argo, example_files(argo))
-    finished = argo.application("keyturn")["status"]["operationState"]["finishedAt"]
-    assert argo.application("shop")["metadata"]["creationTimestamp"] >= finished
+    operator_there, api_there = (argo.application(name)["status"]["operationState"]["finishedAt"] for name in ("keyturn", "billing-api"))
+    assert argo.application("billing-api")["metadata"]["creationTimestamp"] >= operator_there
+    assert argo.application("shop")["metadata"]["creationTimestamp"] >= api_there
     secret: dict[str, Any] = json.loads(plane.kubectl("-n", "shop", "get", "secret", "billing", "-o", "json"))
     assert secret["type"] == "keyturn.dev/api-key"
+    apikey: dict[str, Any] = json.loads(plane.kubectl("-n", "shop", "get", "apikey", "billing", "-o", "json"))
+    assert apikey["status"]["effective"]["scopes"] == ["invoices:read"], "granted in Git, without a command"
     for application in reversed(APPLICATIONS):
         argo.delete_application(application)  # what they brought stays: the other tests' operator works with the same objects
 

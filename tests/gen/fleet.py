@@ -1,4 +1,4 @@
-"""deploy/argocd/examples with the addresses of a test: one Application, made by hand, brings the chart and then a team."""
+"""deploy/argocd/examples with the addresses of a test: one Application, made by hand, brings the chart, then an API and a team."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from testbed.argocd import ArgoCD
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "deploy" / "argocd" / "examples"
-APPLICATIONS: Final = ("keyturn", "shop", "fleet")
+APPLICATIONS: Final = ("keyturn", "billing-api", "shop", "fleet")
+"""In the order in which they come; the one that brings them last."""
 _HERE: Final = "https://kubernetes.default.svc"
 
 
