@@ -17,15 +17,19 @@ def test_the_operator_comes_before_the_teams_and_their_keys_work(argo: ArgoCD, p
     """The pods that the chart brings run nothing here; the operator beside them does their work."""
     assert operator.leads
     bring_fleet(argo, example_files(argo))
-    operator_there, api_there = (argo.application(name)["status"]["operationState"]["finishedAt"] for name in ("keyturn", "billing-api"))
-    assert argo.application("billing-api")["metadata"]["creationTimestamp"] >= operator_there
-    assert argo.application("shop")["metadata"]["creationTimestamp"] >= api_there
+    assert created(plane, "keyturn-system", "deployment", "keyturn-operator") <= created(plane, "argocd", "application", "billing-api")
+    assert created(plane, "billing-api", "apiproduct", "invoices") <= created(plane, "argocd", "application", "shop")
     secret: dict[str, Any] = json.loads(plane.kubectl("-n", "shop", "get", "secret", "billing", "-o", "json"))
     assert secret["type"] == "keyturn.dev/api-key"
     apikey: dict[str, Any] = json.loads(plane.kubectl("-n", "shop", "get", "apikey", "billing", "-o", "json"))
-    assert apikey["status"]["effective"]["scopes"] == ["invoices:read"], "granted in Git, without a command"
+    approved = next(each for each in apikey["status"]["conditions"] if each["type"] == "Approved")
+    assert (approved["status"], approved["reason"]) == ("True", "Granted"), "granted in Git, without a command"
     for application in reversed(APPLICATIONS):
         argo.delete_application(application)  # what they brought stays: the other tests' operator works with the same objects
+
+
+def created(plane: Plane, namespace: str, kind: str, name: str) -> str:
+    return plane.kubectl("-n", namespace, "get", kind, name, "-o", "jsonpath={.metadata.creationTimestamp}")
 
 
 def test_the_examples_are_what_the_page_tells() -> None:

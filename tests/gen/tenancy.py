@@ -79,7 +79,7 @@ class Tenant:
     labels: dict[str, str] = field(default_factory=dict)
     """That the platform team gave the namespace."""
     last_word: dict[str, Json] = field(default_factory=dict)
-    """By ApiKey, the spec it was last seen with."""
+    """By ApiKey, the spec it was written or seen with last."""
     tokens: dict[str, str] = field(default_factory=dict)
     """Every key ever seen in the namespace's Secrets, and whose it was."""
     ended: set[str] = field(default_factory=set)
@@ -100,7 +100,9 @@ class Tenant:
     def asks_for(self, name: str, spec: Mapping[str, object], **metadata: object) -> Json:
         """Apply an ApiKey."""
         body = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKey", "metadata": {"name": name, **metadata}, "spec": dict(spec)}
-        return self.user.apply(f"{self.apikeys_path}/{name}", body)
+        made = self.user.apply(f"{self.apikeys_path}/{name}", body)
+        self.last_word[name] = made["spec"]  # the garbage collector may be faster than the next look
+        return made
 
     def changes(self, name: str, patch: Json) -> Json:
         """A merge patch of an ApiKey."""
