@@ -104,8 +104,8 @@ class WorkQueue:
         self._stopping = False
         self._way = RightOfWay()
         self._step_began: dict[Key, float] = {}
-        self._one_ended = asyncio.Event()
-        """Never set for longer than a moment: it wakes those that wait now."""
+        self._way_changed = asyncio.Event()
+        """A run ended, or one that waits became urgent. Never set for longer than a moment: it wakes those that give way now."""
         self._progress_at = self._monotonic()
 
     def start(self) -> None:
@@ -133,6 +133,7 @@ class WorkQueue:
         """Look at the key before every other that is not urgent."""
         if key in self._running:
             self._again[key] = True
+            self._wake_who_gives_way()
             return
         self._schedule.drop(key)
         if self._turns.add_urgent(key):
@@ -159,10 +160,10 @@ class WorkQueue:
         now = self._monotonic()
         self._way.note_step(key.namespace, now)
         end = now + longest_wait(now - self._step_began.get(key, now))
-        while now < end and not self._turns.is_urgent(key) and self._way.lets_pass(key.namespace, self._turns.running, now):
+        while now < end and not self._is_urgent(key) and self._way.lets_pass(key.namespace, self._turns.running, now):
             with suppress(TimeoutError):
                 async with asyncio.timeout(end - now):
-                    await self._one_ended.wait()
+                    await self._way_changed.wait()
             now = self._monotonic()
         self._step_began[key] = now
 
@@ -228,14 +229,21 @@ class WorkQueue:
         self._progress_at = self._monotonic()
         self._running.discard(key)
         self._step_began.pop(key, None)
-        self._one_ended.set()
-        self._one_ended.clear()
+        self._wake_who_gives_way()
         if self._turns.end(key):
             self._may_start.release()
         if not self._running:
             self._nothing_runs.set()
         if key in self._again:
             (self.add_urgent if self._again.pop(key) else self.add)(key)
+
+    def _is_urgent(self, key: Key) -> bool:
+        """Whether a running key was urgent when it began, or is by now: a revocation may come while it waits."""
+        return self._turns.is_urgent(key) or self._again.get(key, False)
+
+    def _wake_who_gives_way(self) -> None:
+        self._way_changed.set()
+        self._way_changed.clear()
 
     async def _keep_time(self) -> None:
         while True:
