@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -106,6 +107,14 @@ def start_team(quiet_plane: Plane) -> Iterator[StartTeam]:
 def own_team(start_team: StartTeam) -> Team:
     """A namespace with an operator of its own, on the quiet plane."""
     return start_team()
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[int]:
+    """The signal, which reaches what the test starts: in the background a shell has it ignored, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.SIGINT
+    signal.signal(signal.SIGINT, before)
 
 
 def _start_team(plane: Plane, ends: ExitStack, settings: Mapping[str, str] | None = None) -> Team:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -42,14 +41,6 @@ def key_in(answer: Answer) -> Token:
     token = parse_token(answer.out.removesuffix("\n"))
     assert isinstance(token, Token)
     return token
-
-
-@pytest.fixture
-def ctrl_c() -> Iterator[int]:
-    """The signal, which reaches what the test starts: in the background a shell has it ignored, and children inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield signal.SIGINT
-    signal.signal(signal.SIGINT, before)
 
 
 def environment(person: Person) -> Mapping[str, str]:
