@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from gen.api_call import Call, Drop, Fault, Hold, Refuse
 from gen.deliveries import ANNA
+from gen.fault_proxy import Door, FaultProxy
 from gen.person import BIN, Person
 from gen.team import StartTeam, Team
 from gen.team_verifier import team_verifier
@@ -18,6 +22,7 @@ from gen.verifier_process import VerifierProcess
 from keyturn.keys.token_format import Token, parse_token
 
 FINE, INTERRUPTED = 200, 130
+REQUEST, RECEIVED = "keyturn.dev/rotate-requested-at", "keyturn.dev/received"
 
 
 @pytest.fixture(scope="module")
@@ -117,11 +122,15 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(person: Person, 
     assert person.runs("rotate", "nobody", "-o", "json").code == 2
 
 
-def started(team: Team, name: str, folder: Path) -> subprocess.Popen[bytes]:
-    environment = {"PATH": f"{BIN}{os.pathsep}/usr/bin", "KUBECONFIG": str(team.cluster.kubeconfig), "HOME": str(folder)}
-    words = [str(BIN / "keyturn"), "rotate", name, "--once", "-n", team.namespace]
+def launched(person: Person, name: str, folder: Path) -> subprocess.Popen[bytes]:
+    environment = {"PATH": f"{BIN}{os.pathsep}/usr/bin", "KUBECONFIG": str(person.kubeconfig), "HOME": str(folder)}
+    words = [str(BIN / "keyturn"), "rotate", name, "--once", "-n", person.namespace]
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-        running = subprocess.Popen(words, env=environment, stdout=out, stderr=err)
+        return subprocess.Popen(words, env=environment, stdout=out, stderr=err)
+
+
+def started(team: Team, name: str, folder: Path) -> subprocess.Popen[bytes]:
+    running = launched(Person(team.cluster, team.namespace, team.cluster.kubeconfig), name, folder)
     team.wait_until(lambda: 2 in team.states(name), about=name, what="version 2 is staged")
     return running
 
@@ -137,7 +146,7 @@ def test_ctrl_c_before_the_key_is_there_leaves_it_as_it_was(start_team: StartTea
     assert (running.wait(timeout=60), (tmp_path / "out").read_text()) == (INTERRUPTED, "")
     assert "is as it was" in (tmp_path / "err").read_text()
     assert recipient(team, "broken-off") == before
-    assert "keyturn.dev/rotate-requested-at" not in team.apikey("broken-off")["metadata"]["annotations"]
+    assert REQUEST not in team.apikey("broken-off")["metadata"]["annotations"]
     team.wait_until(
         lambda: team.accepted("broken-off") == {first.key_id}, about="broken-off", what="the first alone is accepted", patience=90
     )
@@ -146,8 +155,106 @@ def test_ctrl_c_before_the_key_is_there_leaves_it_as_it_was(start_team: StartTea
 def test_whoever_keeps_the_recipient_as_it_was_is_named_as_the_reason(start_team: StartTeam, tmp_path: Path) -> None:
     team = start_team({"propagation_delay": "20s"})
     created(Person(team.cluster, team.namespace, team.cluster.kubeconfig), "kept")
+    assert REQUEST not in team.apikey("kept")["metadata"].get("annotations", {})
     running = started(team, "kept", tmp_path)
     team.api.merge(team.apikey_path("kept"), {"spec": {"sealed": {"recipient": ANNA}}})
     assert (running.wait(timeout=30), (tmp_path / "out").read_text()) == (1, "")
     assert "somebody wrote another spec.sealed.recipient" in (tmp_path / "err").read_text()
     assert recipient(team, "kept") == ANNA
+    assert REQUEST not in team.apikey("kept")["metadata"]["annotations"], "nobody is there for this rotation, whoever has the recipient"
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbed:
+    """A person whose way to the API server does harm, and a key of theirs in its first version."""
+
+    team: Team
+    person: Person
+    door: Door
+    first: Token
+    before: str
+
+    def recipient(self) -> str:
+        return recipient(self.team, "laptop")
+
+
+@pytest.fixture
+def disturbed(start_team: StartTeam, tmp_path: Path) -> Iterator[Disturbed]:
+    team = start_team({"propagation_delay": "100ms", "sealed_wait": "60s"})
+    where = {"records_namespace": team.records_namespace, "namespace": team.system_namespace}
+    with FaultProxy(team.cluster, folder=tmp_path, **where) as proxy:
+        door = proxy.door("person")
+        person = Person(team.cluster, team.namespace, door.kubeconfig)
+        first = created(person, "laptop")
+        yield Disturbed(team, person, door, first, recipient(team, "laptop"))
+
+
+def is_request(call: Call) -> bool:
+    return call.method == "PATCH" and REQUEST.encode() in call.body and b"null" not in call.body
+
+
+def is_word(call: Call) -> bool:
+    return call.method == "PATCH" and RECEIVED.encode() in call.body
+
+
+def test_a_request_whose_answer_was_lost_leaves_nobody_as_the_recipient(disturbed: Disturbed) -> None:
+    disturbed.door.rule = lambda call: Drop(after=True) if is_request(call) else None
+    answer = disturbed.person.runs("rotate", "laptop", "--once")
+    assert (answer.code, answer.out) == (1, "")
+    assert "is as it was" in answer.err
+    assert [call.status for call in disturbed.door.calls if is_request(call)] == [200], "it had its effect"
+    assert disturbed.recipient() == disturbed.before
+    assert REQUEST not in disturbed.team.apikey("laptop")["metadata"]["annotations"]
+
+
+def test_ctrl_c_while_the_request_is_under_way_leaves_nobody_as_the_recipient(disturbed: Disturbed, tmp_path: Path, ctrl_c: int) -> None:
+    team, door = disturbed.team, disturbed.door
+    answered = threading.Event()
+    door.rule = lambda call: Hold(answered, after=True) if is_request(call) else None
+    running = launched(disturbed.person, "laptop", tmp_path)
+    team.wait_until(lambda: disturbed.recipient() != disturbed.before, about="laptop", what="the request has its effect")
+    running.send_signal(ctrl_c)
+    assert (running.wait(timeout=60), (tmp_path / "out").read_text()) == (INTERRUPTED, "")
+    answered.set()
+    assert (disturbed.recipient(), REQUEST in team.apikey("laptop")["metadata"]["annotations"]) == (disturbed.before, False)
+
+
+def test_a_key_that_is_not_in_force_in_time_is_the_last_one_for_this_process(disturbed: Disturbed) -> None:
+    operator = disturbed.team.operator
+
+    def frozen_at_the_word(call: Call) -> Fault | None:
+        if is_word(call):
+            operator.freeze()
+        return None
+
+    disturbed.door.rule = frozen_at_the_word
+    try:
+        answer = disturbed.person.runs("rotate", "laptop", "--once", "--timeout", "8s")
+    finally:
+        operator.thaw()
+    second = token_in(answer.out.removesuffix("\n"))
+    assert (answer.code, disturbed.recipient()) == (1, disturbed.before)
+    disturbed.team.wait_until(lambda: disturbed.team.status("laptop")["keyID"] == second.key_id, about="laptop", what="it is in force")
+
+
+def test_a_recipient_stays_while_the_key_that_was_shown_waits_for_the_word(disturbed: Disturbed) -> None:
+    """With another one the operator would end it, and the line that the person is told to type would come too late."""
+    disturbed.door.rule = lambda call: Refuse(403) if is_word(call) else None
+    answer = disturbed.person.runs("rotate", "laptop", "--once")
+    second = token_in(answer.out.removesuffix("\n"))
+    assert (answer.code, disturbed.recipient() != disturbed.before) == (4, True)
+    assert f"annotate --overwrite apikey laptop {RECEIVED}={second.key_id}" in answer.err
+    assert f'"recipient":"{disturbed.before}"' in answer.err
+
+
+def test_a_recipient_that_somebody_writes_at_the_last_moment_stays(disturbed: Disturbed) -> None:
+    team = disturbed.team
+
+    def anna_is_faster(call: Call) -> Fault | None:
+        if call.method == "PATCH" and disturbed.before.encode() in call.body:
+            team.api.merge(team.apikey_path("laptop"), {"spec": {"sealed": {"recipient": ANNA}}})
+        return None
+
+    disturbed.door.rule = anna_is_faster
+    answer = disturbed.person.runs("rotate", "laptop", "--once")
+    assert (answer.code, disturbed.recipient()) == (0, ANNA), answer.err

@@ -196,10 +196,13 @@ async def _take(answer: Document, identity: AgeIdentity, client: Client, deps: D
         path = object_path(created.namespace, created.name)
         await client.request("DELETE", path, body={"preconditions": {"uid": created.uid}})
 
+    async def nothing_is_left_to_do(_: str) -> None:
+        """The identity is this ApiKey's recipient until the next version."""
+
     deps.console.say(f"apikey/{created.name} created; its key comes in a moment")
     way_back = WayBack(delete_again, "was deleted again: nothing usable is left", "could not be deleted again")
     where = Key(created.namespace, created.name)
-    return await Taking(client, deps, where, created.uid, identity, way_back).take(timeout=options.timeout)
+    return await Taking(client, deps, where, created.uid, identity, way_back, nothing_is_left_to_do).take(timeout=options.timeout)
 
 
 def _tell(answer: Document, options: Options, deps: Deps) -> None:

@@ -6,14 +6,16 @@ nobody has any more would make the next rotation a key for nobody.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from keyturn.api.v1alpha1.apikey_delivery import Delivery
 from keyturn.base.clock import format_time
-from keyturn.base.errors import KeyturnError
-from keyturn.base.names import ROTATE_ANNOTATION, Key
+from keyturn.base.errors import Conflict, KeyturnError
+from keyturn.base.names import RECEIVED_ANNOTATION, ROTATE_ANNOTATION, Key
 from keyturn.cli.apikey_view import ApiKeyView, decode_apikey
 from keyturn.cli.deps import Deps
 from keyturn.cli.exit_code import ExitCode
@@ -22,10 +24,19 @@ from keyturn.cli.gitops_traces import keeper_by_marks
 from keyturn.cli.hindrances import what_keeps_it_from_rotating
 from keyturn.cli.taking import Taking, WayBack
 from keyturn.cluster.apikeys import object_path
+from keyturn.cluster.raw import mapping_of, text_of
 from keyturn.keys.age_envelope import AgeIdentity
 
 if TYPE_CHECKING:
     from keyturn.cluster.client import Client
+
+Fields = Mapping[str, object]
+
+_TRIES: Final = 5
+
+
+class WordMissing(KeyturnError):
+    """Nobody has said that they have the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +59,26 @@ async def rotate_once(once: Once, client: Client, deps: Deps) -> int:
         return ExitCode.FAILED
     identity = AgeIdentity.generate()
     turn = Turn(client, before, identity.recipient, requested=format_time(deps.clock()))
-    await client.patch_merge(path, turn.request, query={"dryRun": "All"} if once.dry_run else None)
-    deps.console.say(f"apikey/{before.name} rotation requested" + (" (server dry run)" if once.dry_run else "; its key comes in a moment"))
     if once.dry_run:
+        await client.patch_merge(path, turn.request, query={"dryRun": "All"})
+        deps.console.say(f"apikey/{before.name} rotation requested (server dry run)")
         return ExitCode.FINE
-    for warning in warnings(before):
-        deps.console.warn(f"apikey/{before.name}: {warning}")
-    back = WayBack(turn.withdraw, "is as it was: the key before stays in force", f"still has the recipient of this process. {turn.advice}")
-    code = await Taking(client, deps, once.where, before.uid, identity, back, as_json=once.as_json).take(timeout=once.timeout)
-    if code == ExitCode.FINE:
-        await _leave(turn, deps)
-    return code
+    taking = Taking(client, deps, once.where, before.uid, identity, turn.way_back, partial(_leave, turn, deps), as_json=once.as_json)
+    await _ask(turn, taking, deps)
+    return await taking.take(timeout=once.timeout)
+
+
+async def _ask(turn: Turn, taking: Taking, deps: Deps) -> None:
+    before, asked = turn.before, False
+    try:
+        await turn.client.patch_merge(object_path(before.namespace, before.name), turn.request)
+        deps.console.say(f"apikey/{before.name} rotation requested; its key comes in a moment")
+        for warning in warnings(before):
+            deps.console.warn(f"apikey/{before.name}: {warning}")
+        asked = True
+    finally:
+        if not asked:  # broken off, or the answer got lost: it may stand there all the same
+            await taking.go_back()
 
 
 def why_not_once(view: ApiKeyView) -> str:
@@ -87,9 +107,10 @@ class Turn:
     requested: str
 
     @property
-    def request(self) -> dict[str, object]:
+    def request(self) -> Fields:
         """Recipient and rotation in one patch: none without the other."""
-        return self._patch({"annotations": {ROTATE_ANNOTATION: self.requested}}, recipient=self.recipient)
+        metadata = {"uid": self.before.uid, "annotations": {ROTATE_ANNOTATION: self.requested}}
+        return {"metadata": metadata, "spec": {"sealed": {"recipient": self.recipient}}}
 
     @property
     def advice(self) -> str:
@@ -97,29 +118,57 @@ class Turn:
         patch = f'{{"spec":{{"sealed":{{"recipient":"{self.before.recipient}"}}}}}}'
         return f"Put the former one back: kubectl -n {self.before.namespace} patch apikey {self.before.name} --type merge -p '{patch}'"
 
+    @property
+    def way_back(self) -> WayBack:
+        """Where the key does not come."""
+        failed = f"may still have the recipient of this process. {self.advice}"
+        return WayBack(self.withdraw, "is as it was: the key before stays in force", failed)
+
     async def withdraw(self) -> None:
-        """Nobody is there for this rotation: the request goes with the recipient."""
-        await self._put_back({"annotations": {ROTATE_ANNOTATION: None}})
+        """Nobody is there for this rotation: the request goes, whoever is the recipient by now, and the recipient where it is this one."""
+        await self._change(self._withdrawal)
 
-    async def leave(self) -> None:
-        """The key was taken: the next one is for whom it was before."""
-        await self._put_back({})
+    async def leave(self, key_id: str) -> None:
+        """The key was taken: the next one is for whom it was before. Raises WordMissing where nobody has said yet that it was."""
+        await self._change(partial(self._farewell, key_id))
 
-    async def _put_back(self, metadata: dict[str, object]) -> None:
-        now = decode_apikey(await self.client.get(self._path))
-        if (now.uid, now.recipient) == (self.before.uid, self.recipient):
-            await self.client.patch_merge(self._path, self._patch(metadata, recipient=self.before.recipient))
+    async def _change(self, patch_for: Callable[[ApiKeyView], Fields]) -> None:
+        """By what stands there now, and again where somebody wrote in between: what they wrote is not ours to undo."""
+        for tries_left in reversed(range(_TRIES)):
+            found = await self.client.get(self._path)
+            now = decode_apikey(found)
+            patch = patch_for(now) if now.uid == self.before.uid else {}
+            if not patch:
+                return
+            seen = {"uid": now.uid, "resourceVersion": text_of(mapping_of(found, "metadata"), "resourceVersion")}
+            try:
+                await self.client.patch_merge(self._path, {**patch, "metadata": {**seen, **mapping_of(patch, "metadata")}})
+            except Conflict:
+                if not tries_left:
+                    raise
+            else:
+                return
 
-    def _patch(self, metadata: dict[str, object], *, recipient: str) -> dict[str, object]:
-        return {"metadata": {"uid": self.before.uid, **metadata}, "spec": {"sealed": {"recipient": recipient}}}
+    def _withdrawal(self, now: ApiKeyView) -> Fields:
+        is_still_asked = dict(now.annotations).get(ROTATE_ANNOTATION) == self.requested
+        return {**({"metadata": {"annotations": {ROTATE_ANNOTATION: None}}} if is_still_asked else {}), **self._recipient_back(now)}
+
+    def _farewell(self, key_id: str, now: ApiKeyView) -> Fields:
+        patch = self._recipient_back(now)
+        if patch and key_id not in {dict(now.annotations).get(RECEIVED_ANNOTATION), now.key_id}:
+            raise WordMissing("With another recipient the key that was shown would end, until somebody has said that they have it")
+        return patch
+
+    def _recipient_back(self, now: ApiKeyView) -> Fields:
+        return {"spec": {"sealed": {"recipient": self.before.recipient}}} if now.recipient == self.recipient else {}
 
     @property
     def _path(self) -> str:
         return object_path(self.before.namespace, self.before.name)
 
 
-async def _leave(turn: Turn, deps: Deps) -> None:
+async def _leave(turn: Turn, deps: Deps, key_id: str) -> None:
     try:
-        await turn.leave()
+        await turn.leave(key_id)
     except KeyturnError as error:
         deps.console.warn(f"{failure_of(error).sentence}. {turn.advice}")

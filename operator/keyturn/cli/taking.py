@@ -50,9 +50,7 @@ class SealedGoal:
     def verdict(self, view: ApiKeyView) -> Look:
         """Decide by one look, pure."""
         if view.recipient != self.recipient:
-            return Look(
-                Progress.HOPELESS, "somebody wrote another spec.sealed.recipient meanwhile; the next key is for whoever has that one"
-            )
+            return Look(Progress.HOPELESS, "somebody wrote another spec.sealed.recipient meanwhile")
         if view.sealed is not None and view.sealed.recipient == self.recipient:
             return Look(Progress.DONE, f"version {view.sealed.version} is sealed")
         return verdict_on(Goal(self.namespace, self.name, after_version=view.active_version, word=self.word), view)
@@ -78,22 +76,26 @@ class Taking:
     uid: str
     identity: AgeIdentity
     way_back: WayBack
+    afterwards: Callable[[str], Awaitable[None]]
+    """Called with the key ID in the end, however it ended, once the key was shown and it was tried to say so."""
     as_json: bool = False
 
     async def take(self, *, timeout: timedelta) -> int:  # noqa: ASYNC109  the person's own
         """Do all of it. Answers the exit code."""
-        end, word_was_given = time.monotonic() + timeout.total_seconds(), False
+        end, shown = time.monotonic() + timeout.total_seconds(), ""
         try:
             sealed = await self._wait_until_sealed(end=end, timeout=timeout)
             if sealed is None:
                 return ExitCode.FAILED
             self._show(sealed, self._opened(sealed))
-            word_was_given = True  # also where its answer gets lost: what may be in force is not taken back behind a person's back
+            shown = sealed.key_id  # also where the word's answer gets lost: what may be in force is not taken back behind a person's back
             await self._give_word(sealed)
+            return await self._tell(sealed, end=end, timeout=timeout)
         finally:
-            if not word_was_given:
-                await self._go_back()
-        return await self._tell(sealed, end=end, timeout=timeout)
+            if shown:
+                await self.afterwards(shown)
+            else:
+                await self.go_back()
 
     async def _wait_until_sealed(self, *, end: float, timeout: timedelta) -> SealedView | None:  # noqa: ASYNC109  as above
         goal = SealedGoal(self.where.namespace, self.where.name, self.identity.recipient)
@@ -143,8 +145,11 @@ class Taking:
         console.say("It was shown this once, and is stored nowhere. To end it: keyturn disable, or delete the ApiKey")
         return ExitCode.FINE
 
-    async def _go_back(self) -> None:
-        """Where that may not be done, the operator revokes what was sealed when its time is up."""
+    async def go_back(self) -> None:
+        """Leave the ApiKey as it was found, also where it was not taken yet: `take` does so by itself.
+
+        Where that may not be done, the operator revokes what was sealed when its time is up.
+        """
         why = "what was sealed ends by itself, since nobody says that they have it"
         with suppress(TimeoutError):
             async with asyncio.timeout(_TIME_TO_GO_BACK):
