@@ -144,6 +144,7 @@ def _unknown(key_id: str, records_namespace: str) -> Verdict:
         return Verdict(f"No ApiKey knows key ID {key_id}; the digest was not compared")
     return Verdict(
         f"No record in namespace {records_namespace} knows key ID {key_id}: nothing was revoked. Where the records are in another "
-        f"namespace name it with --records-namespace; otherwise the key is another installation's, or ended long ago",
+        f"namespace name it with --records-namespace; otherwise the key is another installation's, or ended long ago. If a verifier "
+        f"accepts it all the same, its record is lost: add --without-comparing",
         ExitCode.FAILED,
     )

@@ -187,4 +187,5 @@ def test_where_the_records_are_elsewhere_nothing_is_revoked(team: Team, monkeypa
     done = Person(team.cluster, team.namespace, team.cluster.kubeconfig).runs_anywhere("leak", "--records-namespace", "default")
     assert (done.code, done.out) == (1, "")
     assert f"No record in namespace default knows key ID {old.key_id}: nothing was revoked" in done.err
+    assert "If a verifier accepts it all the same, its record is lost: add --without-comparing" in done.err
     assert team.states("elsewhere") == {1: "Active"}
