@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from gen.fence import REVOCATIONS, revocation
 from gen.team import Team
 from keyturn.cli.main import run_cli
 
@@ -70,6 +71,27 @@ def test_what_does_not_happen_in_time_is_exit_code_1(own_team: Team, log: Path) 
     said = recover(own_team, "--audit", str(log), "--wait", "--timeout", "1s")
     assert said.code == 1
     assert "is not complete: waits for the operator" in said.err
+
+
+def test_a_second_run_waits_for_what_the_first_one_began(own_team: Team, log: Path) -> None:
+    own_team.annotate_apikey("billing", "keyturn.dev/highest-version", str(1 + NEWER))
+    own_team.wait_until(lambda: own_team.record("billing").highest == 1 + NEWER, about="billing", what="the number is known")
+    own_team.operator.kill()
+    (name,) = re.findall(r"apikeyrevocation/(\S+) created", recover(own_team, "--audit", str(log)).err)
+    own_team.api.delete(own_team.record_path("billing"))  # nothing is left for the second run to find
+    said = recover(own_team, "--audit", str(log), "--wait", "--timeout", "1s")
+    assert said.code == 1, said.err
+    assert f"apikeyrevocation/{name} is not complete: waits for the operator" in said.err
+
+
+def test_a_revocation_of_the_folder_that_is_there_already_is_waited_for_too(own_team: Team, tmp_path: Path) -> None:
+    own_team.operator.kill()
+    manifest = revocation(f"{own_team.namespace}-there-already")
+    own_team.api.ask("POST", REVOCATIONS, manifest)
+    (tmp_path / "leak.json").write_text(json.dumps(manifest))
+    said = recover(own_team, "--revocations", str(tmp_path), "--wait", "--timeout", "1s")
+    assert (said.code, "created" in said.err) == (1, False), said.err
+    assert f"apikeyrevocation/{own_team.namespace}-there-already is not complete" in said.err
 
 
 def test_while_it_waits_for_a_number_it_asks_for_the_one_record_that_has_to_know_it(own_team: Team, log: Path) -> None:

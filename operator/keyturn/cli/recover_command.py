@@ -95,7 +95,8 @@ def recover(  # noqa: PLR0913  click passes each option
     had a successor is replaced. The next versions get numbers above the highest one that the log knows. Keys that end are replaced by the
     operator, which restarts their workloads; the table lists them. It may be run again at any time: what is right is left alone.
 
-    With --wait it ends when all of that has happened, which needs an operator that runs; exit code 1: not in time.
+    With --wait it ends when all of that has happened, also what an earlier run began, which needs an operator that runs; exit code 1: not
+    in time.
 
     From a backup come the root Secret and the public keys, where they are missing, and records that are missing or older. Stop the operator
     first, and bring the ApiKeys back before you start it again: it ends keys whose ApiKey is gone.

@@ -20,17 +20,19 @@ from keyturn.cli.apikey_view import ApiKeyView, decode_apikey
 from keyturn.cli.blast_radius import workloads_of
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.failure import failure_of, worst
-from keyturn.cli.recovery import Correction, corrections, corrections_json, corrections_table, revocations
+from keyturn.cli.recovery import NAME_PREFIX, Correction, corrections, corrections_json, corrections_table, revocations
 from keyturn.cli.revoking import follow
 from keyturn.cluster.api_errors import AlreadyExists, NotFound
-from keyturn.cluster.apikeyrevocations import COLLECTION_PATH
+from keyturn.cluster.apikeyrevocations import COLLECTION_PATH, decode_revocation
 from keyturn.cluster.apikeyrevocations import object_path as revocation_path
 from keyturn.cluster.apikeys import list_apikeys, object_path
+from keyturn.cluster.chunks import list_in_chunks
 from keyturn.cluster.raw import mapping_of, text_of
 from keyturn.cluster.record_secrets import RecordSecrets, list_records
 from keyturn.cluster.workloads import serves_rollouts
 from keyturn.controller.rights import LEASE_NAME
 from keyturn.keys.record_peek import readable_record
+from keyturn.lifecycle.revocation_status import is_complete
 
 if TYPE_CHECKING:
     from keyturn.cli.audit_history import AuditHistory
@@ -53,8 +55,8 @@ class Recovering:
     """The operator's."""
     records_namespace: str
     dry_run: bool
-    _made: list[str] = field(default_factory=list)
-    """Names of the revocations that were created."""
+    _to_follow: dict[str, None] = field(default_factory=dict)
+    """Names of the revocations that this run is about, in order: those that it created, and those that it found there already."""
 
     async def run(self, history: AuditHistory, folder: Sequence[Mapping[str, object]], *, form: str) -> ExitCode:
         """Find, show and do everything; answers the worst code of what failed."""
@@ -74,15 +76,23 @@ class Recovering:
         return worst(codes)
 
     async def look_on(self, timeout: timedelta) -> ExitCode:  # noqa: ASYNC109  the person's own
-        """Until every revocation that was created is complete. One after the other: they go on together, and one look tells of each."""
+        """Until every revocation that this run is about is complete, also what an earlier run created.
+
+        One after the other: they go on together, and one look tells of each.
+        """
         codes, end = [ExitCode.FINE], time.monotonic() + timeout.total_seconds()
-        for name in self._made:
+        for name in {**self._to_follow, **dict.fromkeys(await self._of_earlier_runs())}:
             left = timedelta(seconds=max(0.0, end - time.monotonic()))
             outcome = await follow(name, self.client, self.deps, timeout=left)
             if outcome.is_complete:
                 self.deps.console.say(f"apikeyrevocation/{name} complete: {outcome.sentence}")
             codes.append(outcome.code)
         return worst(codes)
+
+    async def _of_earlier_runs(self) -> list[str]:
+        """What they ended, or gave an end, is right by the records, and may be accepted all the same."""
+        found = map(decode_revocation, await list_in_chunks(self.client, COLLECTION_PATH))
+        return sorted(key.name for key, each in filter(None, found) if key.name.startswith(NAME_PREFIX) and not is_complete(each))
 
     async def _found(self, history: AuditHistory) -> list[Correction]:
         records = [
@@ -113,6 +123,7 @@ class Recovering:
         for manifest in folder:
             name = _name_of(manifest)
             if await self._exists(name):
+                self._to_follow[name] = None
                 continue
             restored.append(name)
             codes.append(await self._create(manifest))
@@ -129,11 +140,12 @@ class Recovering:
         try:
             await self.client.post(COLLECTION_PATH, manifest, query={"dryRun": "All"} if self.dry_run else None)
         except AlreadyExists:
+            self._to_follow[_name_of(manifest)] = None
             return ExitCode.FINE
         except KeyturnError as error:
             return self._complain(f"apikeyrevocation/{_name_of(manifest)}", error)
         self.deps.console.say(f"apikeyrevocation/{_name_of(manifest)} created" + (" (server dry run)" if self.dry_run else ""))
-        self._made.append(_name_of(manifest))
+        self._to_follow[_name_of(manifest)] = None
         return ExitCode.FINE
 
     async def _raise_numbers(self, found: Sequence[Correction]) -> ExitCode:

@@ -21,6 +21,8 @@ HEADINGS: Final = ("NAMESPACE", "NAME", "VERSION", "KEY ID", "FATE", "NEXT ABOVE
 _COLORS: Final = {"dead": "red", "replaced": "yellow"}
 LARGEST: Final = 1000
 """Key IDs in one ApiKeyRevocation: the schema's limit."""
+NAME_PREFIX: Final = "recovered-"
+"""Of every ApiKeyRevocation that is created for what a log knows."""
 NOTE: Final = "keyturn recover: the audit log says so, and the records of the cluster are older"
 
 
@@ -72,8 +74,8 @@ def revocations(found: Iterable[Correction], *, now: datetime) -> list[dict[str,
     replaced = [key_id for each in found for _, key_id in each.replaced]
     time = f"{now:%Y%m%d-%H%M%S}"
     return [
-        *(_revocation(f"recovered-{time}-{part}", ids, mode="Immediate") for part, ids in enumerate(_chunks(dead))),
-        *(_revocation(f"recovered-replaced-{time}-{part}", ids, mode="Replace") for part, ids in enumerate(_chunks(replaced))),
+        *(_revocation(f"{NAME_PREFIX}{time}-{part}", ids, mode="Immediate") for part, ids in enumerate(_chunks(dead))),
+        *(_revocation(f"{NAME_PREFIX}replaced-{time}-{part}", ids, mode="Replace") for part, ids in enumerate(_chunks(replaced))),
     ]
 
 
