@@ -26,6 +26,7 @@ KINDS: Final = {
     "DaemonSet": f"/apis/apps/v1/namespaces/{VICTIM}/daemonsets",
     "Rollout": f"/apis/argoproj.io/v1alpha1/namespaces/{VICTIM}/rollouts",
 }
+GROUPS: Final = {kind: path.removeprefix("/apis/").partition("/namespaces/")[0] for kind, path in KINDS.items()}
 BY_SECRETS: Final = "keyturn-operator-secrets"
 BY_WORKLOADS: Final = "keyturn-operator-workloads"
 BY_OBJECTS: Final = "keyturn-operator-objects"
@@ -246,14 +247,26 @@ OF_GITOPS: Final[Json] = {"spec": {"template": {"metadata": {"annotations": {"ro
 """Somebody found our annotation in the cluster and applies it."""
 
 
-def takes_over(kind: str, *, manager: str, operation: str) -> Json:
+APPLIES: Final = "flux"
+"""Applies every workload that is attacked: what goes out of Git goes out of the cluster only while this is known for its manager."""
+IN_GIT: Final[Json] = {"metadata": {"annotations": {"example.com/in-git": "yes"}}}
+FORGOTTEN: Final[Json] = {"metadata": {"managedFields": [{}]}}
+"""As the API server documents it: nobody manages anything any more."""
+
+
+def applied(kind: str, changes: Json) -> Json:
+    """As whoever applies it sends it."""
+    return {"apiVersion": GROUPS[kind], "kind": kind, **changes}
+
+
+def takes_over(kind: str, *, manager: str, operation: str) -> list[Json]:
     """Says that somebody manages a field which another one set: his next apply, which does not have it, would remove it."""
-    group = "argoproj.io/v1alpha1" if kind == "Rollout" else "apps/v1"
     fields = {"f:spec": {"f:template": {"f:spec": {"f:securityContext": {}}}}}
-    entry = {"manager": manager, "operation": operation, "apiVersion": group, "fieldsType": "FieldsV1", "fieldsV1": fields}
-    return {"metadata": {"managedFields": [{**entry, "time": "2026-11-30T06:00:00Z"}]}}
+    entry = {"manager": manager, "operation": operation, "apiVersion": GROUPS[kind], "fieldsType": "FieldsV1", "fieldsV1": fields}
+    return [{"op": "add", "path": "/metadata/managedFields/-", "value": {**entry, "time": "2026-11-30T06:00:00Z"}}]
 
 
+ITS_ANNOTATION: Final[Json] = {"spec": {"template": {"metadata": {"annotations": {"rollout.keyturn.dev/billing": "k"}}}}}
 AS_ITSELF: Final = "?fieldManager=keyturn"
 """As the operator calls itself; under another name a patch is refused for that alone."""
 ON_WORKLOADS: Final = [
@@ -270,10 +283,15 @@ ON_WORKLOADS: Final = [
     *(
         patches(
             f"says that {manager} manages a field of a {kind}", BY_WORKLOADS, f"{path}/web{AS_ITSELF}",
-            takes_over(kind, manager=manager, operation=operation),
+            takes_over(kind, manager=manager, operation=operation), content_type=JSON_PATCH,
         )
         for kind, path in KINDS.items()
         for manager, operation in (("argocd-controller", "Apply"), ("keyturn", "Apply"), ("kubectl-client-side-apply", "Update"))
+    ),
+    *(patches(f"forgets who manages a {kind}", BY_WORKLOADS, f"{path}/web{AS_ITSELF}", FORGOTTEN) for kind, path in KINDS.items()),
+    *(
+        patches(f"forgets who manages a {kind} as it restarts it", BY_WORKLOADS, f"{path}/web{AS_ITSELF}", {**FORGOTTEN, **ITS_ANNOTATION})
+        for kind, path in KINDS.items()
     ),
     patches(
         "gives a Rollout something beside its spec", BY_WORKLOADS, f"{KINDS['Rollout']}/web{AS_ITSELF}", {"extra": {"image": "evil:1"}}
@@ -335,7 +353,6 @@ WITH_MORE_RIGHTS: Final = [
     creates("creates a Lease elsewhere", BY_OBJECTS, LEASES.format(VICTIM), {"metadata": {"name": ACCOUNT}}),
 ]
 """What RBAC refuses too, as things are: should somebody give the operator more rights one day, the policies still stand."""
-ITS_ANNOTATION: Final = {"spec": {"template": {"metadata": {"annotations": {"rollout.keyturn.dev/billing": "k"}}}}}
 OWN_ACTIONS: Final = [
     creates("creates a credential", "", SECRET, credential("fresh")),
     creates("creates a record", "", SECRETS.format(RECORDS), record(VICTIM, "fresh")),

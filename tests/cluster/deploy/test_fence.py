@@ -8,12 +8,18 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Iterator
+from typing import Any, Final
 
 import pytest
 
 from gen.fence import MASTERS, OPERATOR, RECORDS, SECRETS, SYSTEM, WHO_BREAKS_GLASS, credential, record, secret
 from gen.fence_probes import (
+    APPLIES,
+    AS_ITSELF,
     FOREIGN,
+    GROUPS,
+    IN_GIT,
+    ITS_ANNOTATION,
     KINDS,
     OF_GITOPS,
     OWN,
@@ -25,12 +31,15 @@ from gen.fence_probes import (
     VICTIM,
     WITH_MORE_RIGHTS,
     Probe,
+    applied,
 )
 from gen.installed import EVERYWHERE, Installed, assert_nothing_was_refused
 from gen.operator_process import OperatorProcess
-from gen.team import APPLY, Api, Team, bare_pod, workload
+from gen.team import APPLY, MERGE, Api, Team, bare_pod, workload
 from testbed.cluster import ApiFailed, Login, wait_until
 from testbed.plane import Plane
+
+UPDATES_KEPT: Final = 10
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +82,11 @@ def victim(installed: Installed, scene: str, operator: OperatorProcess, plane: P
     team.create(secret("foreign"))
     team.create(bare_pod("single", secret="foreign"))
     for kind, path in KINDS.items():
-        group = "argoproj.io/v1alpha1" if kind == "Rollout" else "apps/v1"
-        made = {**workload(kind, "web", secret="foreign"), "apiVersion": group}
+        made = {**workload(kind, "web", secret="foreign"), "apiVersion": GROUPS[kind]}
         made["spec"]["template"]["metadata"]["annotations"] = {"team": "shop"}
         api.ask("POST", path, made)
-    applied = {"apiVersion": "apps/v1", "kind": "Deployment", **OF_GITOPS}
-    api.ask("PATCH", f"{KINDS['Deployment']}/web?fieldManager=argocd", applied, content_type=APPLY)
+        api.ask("PATCH", f"{path}/web?fieldManager={APPLIES}", applied(kind, IN_GIT), content_type=APPLY)
+    api.ask("PATCH", f"{KINDS['Deployment']}/web?fieldManager=argocd", applied("Deployment", OF_GITOPS), content_type=APPLY)
     attacker.ask("POST", SECRET, credential("own"))
     attacker.ask("POST", SECRETS.format(RECORDS), record(VICTIM, "own"))
     yield VICTIM
@@ -122,6 +130,7 @@ def test_the_probes_changed_nothing(victim: str, attacker: Api, api: Api) -> Non
     for each in after[4:]:
         assert each["spec"]["template"]["spec"]["containers"][0]["image"] == "web:1"
         assert "ownerReferences" not in each["metadata"]
+        assert APPLIES in managers(each)
 
 
 @pytest.mark.parametrize("action", OWN_ACTIONS, ids=str)
@@ -129,6 +138,24 @@ def test_what_the_operator_does_is_allowed(victim: str, attacker: Api, action: P
     assert victim
     answer = action.run(attacker, query="dryRun=All")
     assert answer["metadata"]["name"]
+
+
+def test_a_workload_that_many_have_updated_is_restarted(victim: str, attacker: Api, api: Api) -> None:
+    """The API server keeps ten entries of updates: the operator's is one too many, so an older one goes, in the same write."""
+    assert victim
+    path = f"{KINDS['Deployment']}/busy"
+    api.ask("POST", KINDS["Deployment"], workload("Deployment", "busy", secret="foreign"))
+    for number in range(UPDATES_KEPT + 1):
+        changed = {"metadata": {"annotations": {f"example.com/{number}": "x"}}}
+        api.ask("PATCH", f"{path}?fieldManager=a-team-{number}", changed, content_type=MERGE)  # of one second, the first by name goes
+    before = managers(api.ask("GET", path))
+    after = managers(attacker.ask("PATCH", f"{path}{AS_ITSELF}", ITS_ANNOTATION, content_type=MERGE))
+    assert "keyturn" in after
+    assert before - after
+
+
+def managers(stored: dict[str, Any]) -> set[str]:
+    return {entry["manager"] for entry in stored["metadata"]["managedFields"]}
 
 
 def test_a_key_lives_its_whole_life_under_the_policies(installed: Installed, api: Api, operator: OperatorProcess, namespace: str) -> None:
