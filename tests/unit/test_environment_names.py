@@ -20,6 +20,8 @@ POLICY = Path(__file__).parents[2] / "deploy" / "policies" / "operator-secrets.y
     [
         *("LD_PRELOAD", "NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CATALINA_OPTS", "BASH_ENV", "ENV"),
         *("PYTHONPATH", "PERL5OPT", "RUBYOPT", "DOTNET_STARTUP_HOOKS", "COR_PROFILER", "COMPlus_x", "npm_config_x", "GIT_SSH_COMMAND"),
+        *("IBM_JAVA_OPTIONS", "OPENJ9_JAVA_OPTIONS", "CLASSPATH", "HADOOP_CLASSPATH", "RUSTC_WRAPPER", "GIT_ASKPASS", "GIT_EDITOR"),
+        *("GIT_SEQUENCE_EDITOR", "GIT_PAGER", "GIT_PROXY_COMMAND", "GIT_EXTERNAL_DIFF", "GIT_TEMPLATE_DIR"),
     ],
 )
 def test_what_a_loader_a_shell_or_a_runtime_obeys_is_known(name: str) -> None:
@@ -27,7 +29,11 @@ def test_what_a_loader_a_shell_or_a_runtime_obeys_is_known(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["api-key", "API_KEY", "API_URL", "path", "env", "home", "options", "MY_PATH", "OPTS", "node.json", "OLD_KEY"]
+    "name",
+    [
+        *("api-key", "API_KEY", "API_URL", "path", "env", "home", "options", "MY_PATH", "OPTS", "node.json", "OLD_KEY"),
+        *("GIT_TOKEN", "GIT_USERNAME", "GIT_PASSWORD", "GIT_URL", "JAVA", "MY_JAVA", "JAVASCRIPT_KEY"),
+    ],
 )
 def test_what_teams_call_their_entries_is_not(name: str) -> None:
     assert not runs_code(name)

@@ -15,10 +15,14 @@ _SHELLS: Final = ("PATH", "HOME", "ENV", "IFS", "PS4", "SHELL", "SHELLOPTS", "BA
 _RUNTIMES: Final = (
     *("NODE_.*", "(NPM_CONFIG|npm_config)_.*", "PYTHON.*", "GUNICORN_CMD_ARGS", "DJANGO_SETTINGS_MODULE"),
     *("PERL.*", "RUBY.*", "GEM_.*", "BUNDLE_.*", "PHPRC", "PHP_INI_SCAN_DIR", "LUA_.*", "ERL_.*", "ELIXIR_ERL_OPTIONS"),
-    *("_?JAVA_.*", "JDK_.*", "CLASSPATH", ".*_OPTS"),
+    *("(.*_)?JAVA_.*", "JDK_.*", "(.*_)?CLASSPATH", ".*_OPTS"),
     *("DOTNET_.*", "CORECLR_.*", "COMPlus_.*", "COR_.*", "ASPNETCORE_HOSTINGSTARTUPASSEMBLIES"),
 )
-_TOOLS: Final = ("EDITOR", "VISUAL", "PAGER", "BROWSER", "LESSOPEN", "LESSCLOSE", "MAKEFLAGS", "SSH_ASKPASS", "GIT_(CONFIG|SSH|EXEC_).*")
+_GIT: Final = "GIT_(CONFIG|SSH|EXEC_|ASKPASS|EDITOR|SEQUENCE_EDITOR|PAGER|PROXY_COMMAND|EXTERNAL_DIFF|TEMPLATE_DIR).*"
+_TOOLS: Final = (
+    *("EDITOR", "VISUAL", "PAGER", "BROWSER", "LESSOPEN", "LESSCLOSE", "MAKEFLAGS", "RUSTC_WRAPPER", "SSH_ASKPASS"),
+    _GIT,
+)
 
 RUNS_CODE: Final = f"^({'|'.join((*_LOADERS, *_SHELLS, *_RUNTIMES, *_TOOLS))})$"
 """An RE2 that Python reads alike. As Linux spells them: `path` and `env` are nobody's orders there."""
