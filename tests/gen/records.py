@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.keys.digest import digest_token
-from keyturn.keys.record import DeadEntry, Limits, Record, SecretFingerprint, VersionEntry
+from keyturn.keys.record import DeadEntry, Limits, PeriodQuota, Record, SecretFingerprint, VersionEntry
 from keyturn.keys.token_format import KEY_ID_LENGTH, encode_base62
 from keyturn.lifecycle.plan import Change
 
@@ -48,7 +48,7 @@ def records(draw: st.DrawFn) -> Record:
     spun = _Spun(draw(st.integers(min_value=0, max_value=2**64)))
     states = draw(st.sampled_from(LIVE_STATES))
     dead_count = draw(st.integers(min_value=0, max_value=6))
-    there = _Mask(draw(st.integers(min_value=0, max_value=2**17 - 1)))
+    there = _Mask(draw(st.integers(min_value=0, max_value=2**22 - 1)))
     text = draw(st.text(max_size=20))
     first = spun.number(1000) + 1
     highest = first + dead_count + len(states) - 1
@@ -79,7 +79,12 @@ def records(draw: st.DrawFn) -> Record:
         secret=there.maybe(_fingerprint(spun, version=highest)),
         ended_time=None if states else spun.time(),
         limits=there.maybe(Limits(spun.number(1000) + 1, spun.number(1000) + 1)),
+        access_lost_time=there.maybe(spun.time()),
+        revoked_before=there.maybe(spun.time()),
+        revoked_through=there.maybe(spun.number(highest) + 1) or 0,
+        quota=there.maybe(PeriodQuota(spun.number(1000) + 1, spun.one_of(("Hour", "Day", "Month")))),
         ended_digests=there.maybe((digest_token("kt_0"),)) or (),
+        restored_time=there.maybe(spun.time()),
     )
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import MISSING, Field, fields, replace
 from datetime import timedelta, timezone
+from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import Phase, example, find, given, settings
 from hypothesis import strategies as st
 
 from gen.lifecycle import active, record
@@ -25,6 +26,13 @@ def test_what_was_encoded_is_decoded(record: Record) -> None:
     data = encode_record(record)
     assert decode_record(data) == record
     assert encode_record(decode_record(data)) == data
+
+
+@pytest.mark.parametrize("field", [field for field in fields(Record) if field.default is not MISSING], ids=lambda field: field.name)
+def test_every_field_is_there_in_some_of_these_records(field: Field[Any]) -> None:
+    """One that a new field was not taken into proves nothing about it."""
+    quick = settings(max_examples=200, phases=[Phase.generate], database=None)
+    assert find(records(), lambda drawn: getattr(drawn, field.name) != field.default, settings=quick)
 
 
 @given(records())
