@@ -9,12 +9,17 @@ from typing import Final
 _KEYGEN: Final = """
 import pyrage
 option, file = sys.argv[1:]
-assert option == "-o"
-identity = pyrage.x25519.Identity.generate()
-public = identity.to_public()
-with open(file, "x") as made:
-    made.write(f"# public key: {public}\\n{identity}\\n")
-print(f"Public key: {public}", file=sys.stderr)
+if option == "-y":
+    with open(file) as made:
+        (secret,) = [line for line in made.read().splitlines() if line.startswith("AGE-SECRET-KEY-1")]
+    print(pyrage.x25519.Identity.from_str(secret).to_public())
+else:
+    assert option == "-o"
+    identity = pyrage.x25519.Identity.generate()
+    public = identity.to_public()
+    with open(file, "x") as made:
+        made.write(f"# public key: {public}\\n{identity}\\n")
+    print(f"Public key: {public}", file=sys.stderr)
 """
 _AGE: Final = """
 import pyrage

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from gen.age_programs import put_age_programs
 from gen.fence import RECORDS, REVOCATIONS, SYSTEM, WHO_BREAKS_GLASS, revocation
 from gen.installed import DEPLOY, EVERYWHERE, Installed
 from gen.operator_process import OperatorProcess
@@ -21,17 +21,6 @@ from testbed.binaries import search_path
 from testbed.plane import Plane
 
 PAGE: Final = DEPLOY.parent / "docs" / "how-to" / "restore-from-backup.md"
-AGE_KEYGEN: Final = f"""#!{sys.executable}
-import pathlib, sys, pyrage
-flag, file = sys.argv[1], pathlib.Path(sys.argv[2])
-if flag == "-o":
-    made = pyrage.x25519.Identity.generate()
-    file.write_text(f"# public key: {{made.to_public()}}\\n{{made}}\\n")
-else:
-    assert flag == "-y"
-    print(pyrage.x25519.Identity.from_str(file.read_text().splitlines()[-1]).to_public())
-"""
-"""What the page takes of the program of that name."""
 DEPLOYMENT: Final = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/keyturn-operator"
 SPEC: Final = {"rotation": {"gracePeriod": "1s"}}
 
@@ -52,11 +41,9 @@ class Terminal:
 
     def __init__(self, team: Team, folder: Path) -> None:
         self.team, self.folder = team, folder
-        keygen = folder / "bin" / "age-keygen"
-        keygen.parent.mkdir()
-        keygen.write_text(AGE_KEYGEN)
-        keygen.chmod(0o755)
-        path = [str(keygen.parent), str(BIN), search_path(["kubectl"]), "/usr/bin", "/bin"]
+        programs = folder / "bin"
+        programs.mkdir()
+        path = [str(put_age_programs(programs)), str(BIN), search_path(["kubectl"]), "/usr/bin", "/bin"]
         kubeconfig = str(team.cluster.kubeconfig)
         self.environment = {"PATH": os.pathsep.join(path), "KUBECONFIG": kubeconfig, "HOME": str(folder), "USER": "alice"}
 
