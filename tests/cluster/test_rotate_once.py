@@ -107,6 +107,7 @@ def test_a_dry_run_changes_nothing(team: Team, verifier: VerifierProcess, person
     assert (team.states("tried"), verifier.check(token.plaintext.reveal()).status) == ({1: "Active"}, FINE)
 
 
+@pytest.mark.usefixtures("verifier")  # without one the Secret comes only after the propagation delay
 def test_a_key_for_workloads_is_not_for_a_person(team: Team, person: Person) -> None:
     key_id = team.issue("billing").key_id
     answer = person.runs("rotate", "billing", "--once")
