@@ -30,7 +30,7 @@ LOOK_AT_THE_LEAD_AGAIN: Final = timedelta(seconds=1)
 async def reconcile(rt: Runtime, key: Key) -> datetime | None:
     """Bring one ApiKey forward as far as it goes now; answers when to look again."""
     for _ in range(ROUNDS):
-        await rt.queue.give_way(key)
+        await _let_others_pass(rt, key)
         if not rt.is_leading():
             return rt.clock() + LOOK_AT_THE_LEAD_AGAIN  # a renewal may be late; a term that is over ends the queue
         rt.queue.looks_now(key)  # the echoes of the writes of the last round, above all
@@ -53,6 +53,12 @@ async def reconcile(rt: Runtime, key: Key) -> datetime | None:
             await write_status(rt, seen, plan, Outcome(failed=why, user_must_act=why.reason != Reason.NAMESPACE_TERMINATING))
             raise RetryLater(str(refused), after_seconds=REFUSAL_RECHECK.total_seconds()) from refused
     raise RetryLater(f"{key} did not come to rest in {ROUNDS} rounds")
+
+
+async def _let_others_pass(rt: Runtime, key: Key) -> None:
+    """But nobody before what leaked is dead, also where its end was tried and has to be tried again."""
+    if not rt.revocations.await_end(key):
+        await rt.queue.give_way(key)
 
 
 async def _come_to_rest(rt: Runtime, seen: Observed, plan: Plan) -> datetime | None:
