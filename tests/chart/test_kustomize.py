@@ -25,7 +25,7 @@ from gen.installed import (
     settings_of,
     verifier_settings_of,
 )
-from keyturn.controller.rights import argo_rights, needed_rights
+from keyturn.controller.rights import argo_rights, fence_rights, needed_rights
 from keyturn.verifier.service import rights
 from testbed.binaries import program
 
@@ -96,14 +96,14 @@ def test_the_network_policy_is_the_same_too(tmp_path: Path) -> None:
 def test_what_is_granted_is_exactly_what_the_operator_asks_for(values: Json) -> None:
     objects = list(rendered_chart(values).values())
     settings = settings_of(objects)
-    assert granted_rights(objects) == {*needed_rights(settings), *argo_rights(settings)}
+    assert granted_rights(objects) == {*needed_rights(settings), *fence_rights(settings), *argo_rights(settings)}
 
 
 def test_another_root_secret_is_named_in_the_rights_and_in_the_settings() -> None:
     objects = list(rendered_chart({"rootSecret": {"existingSecret": "our-root"}}).values())
     settings = settings_of(objects)
     assert settings.root_secret == "our-root"
-    assert granted_rights(objects) == {*needed_rights(settings), *argo_rights(settings)}
+    assert granted_rights(objects) == {*needed_rights(settings), *fence_rights(settings), *argo_rights(settings)}
 
 
 @pytest.mark.parametrize("values", [{}, WATCH, NAMED, NAMED_WITHOUT_FENCE, WITHOUT_CLUSTER], ids=IDS)

@@ -1,4 +1,4 @@
-"""The rights the operator needs: asked for at the start, granted by `deploy/`; a test compares the two."""
+"""The rights the operator needs, asked for at the start, and those it can do without; all granted by `deploy/`: a test compares."""
 
 from __future__ import annotations
 
@@ -21,10 +21,19 @@ _ON_CREDENTIALS: Final = {
 
 
 def needed_rights(settings: Settings) -> tuple[Right, ...]:
-    """Every verb on every resource, in the namespaces where it is used."""
+    """Every verb on every resource without which keys would wait, in the namespaces where it is used."""
     tenants = (right for namespace in _scopes(settings) for right in _in_tenants(namespace, settings.secret_access))
     homes = (*_among_records(settings.records_namespace), *_at_home(settings))
-    return (*tenants, *_of_the_cluster(settings), *_on_the_fence(settings), *homes)
+    return (*tenants, *_of_the_cluster(settings), *homes)
+
+
+def fence_rights(settings: Settings) -> tuple[Right, ...]:
+    """To see by their names that the policies are there that it cannot try. No key needs them: without them that is what is told."""
+    if settings.admission_policies is AdmissionPolicies.NONE:
+        return ()
+    kinds = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
+    names = [name for name in POLICIES if name not in TRIED_POLICIES]
+    return tuple(Right("get", "admissionregistration.k8s.io", kind, name=name) for kind in kinds for name in names)
 
 
 def argo_rights(settings: Settings) -> tuple[Right, ...]:
@@ -63,16 +72,6 @@ def _in_tenants(namespace: str, access: SecretAccess) -> list[Right]:
 def _of_the_cluster(settings: Settings) -> list[Right]:
     """ApiProducts admit namespaces by their labels; ApiKeyRevocations are about all. Who manages only some namespaces may have neither."""
     return [] if watched_namespaces(settings) else [*(Right(verb, "", "namespaces") for verb in ("list", "watch")), *revocation_rights()]
-
-
-def _on_the_fence(settings: Settings) -> list[Right]:
-    """To see that the policies are there that it cannot try, by their names."""
-    if settings.admission_policies is AdmissionPolicies.NONE:
-        return []
-    kinds = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
-    return [
-        Right("get", "admissionregistration.k8s.io", kind, name=name) for kind in kinds for name in POLICIES if name not in TRIED_POLICIES
-    ]
 
 
 def _among_records(namespace: str) -> list[Right]:

@@ -31,7 +31,7 @@ from keyturn.base.clock import HOUR, SECOND
 from keyturn.base.settings import Settings
 from keyturn.cluster.client import Client
 from keyturn.cluster.permissions import Right, missing_rights
-from keyturn.controller.rights import argo_rights, needed_rights
+from keyturn.controller.rights import argo_rights, fence_rights, needed_rights
 from testbed.cluster import Cluster, wait_until
 from testbed.plane import Plane
 
@@ -78,14 +78,14 @@ def without_each_verb(roles: list[Json]) -> Iterator[tuple[Json, Json]]:
 
 def expected_complaints(objects: list[Json], settings: Settings) -> tuple[str, ...]:
     granted = granted_rights(objects)
-    return tuple(f"May not {right}" for right in needed_rights(settings) if right not in granted)
+    return tuple(f"May not {right}" for right in (*needed_rights(settings), *fence_rights(settings)) if right not in granted)
 
 
 @pytest.mark.parametrize("folder", [EVERYWHERE, WATCHING, NAMESPACED], ids=lambda folder: folder.name)
 def test_what_is_granted_is_exactly_what_is_asked_for(plane: Cluster, folder: Path) -> None:
     objects = rendered(plane, folder)
     settings = settings_of(objects)
-    assert granted_rights(objects) == {*needed_rights(settings), *argo_rights(settings)}
+    assert granted_rights(objects) == {*needed_rights(settings), *fence_rights(settings), *argo_rights(settings)}
 
 
 def test_the_settings_name_the_namespaces_that_are_deployed(plane: Cluster) -> None:
@@ -131,7 +131,7 @@ async def test_without_a_binding_for_all_it_has_no_right_in_other_namespaces(ins
 
 async def test_every_verb_that_is_taken_away_is_named(roles: list[Json], installed: Installed, api: Api, operator_client: Client) -> None:
     settings = installed.settings.model_copy(update={"watch_namespaces": "team-a"})
-    needed = needed_rights(settings)
+    needed = (*needed_rights(settings), *fence_rights(settings))
     for role, less in without_each_verb(roles):
         expected = expected_complaints([less if each is role else each for each in installed.objects], settings)
         put_role(api, less)

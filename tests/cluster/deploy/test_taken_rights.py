@@ -11,10 +11,12 @@ from gen.fence import WHO_BREAKS_GLASS
 from gen.installed import ACCOUNT, EVERYWHERE, RBAC, SYSTEM, Installed
 from gen.operator_process import OperatorProcess, unique_name
 from gen.team import Api, Team, workload
+from keyturn.base import names
 from testbed.cluster import wait_until
 from testbed.plane import Plane
 
 TakeRight = Callable[[str, str], None]
+BINDING_ON_POLICIES = ("ClusterRoleBinding", f"{ACCOUNT}-policies")
 LONG = {"rotation": {"gracePeriod": "1s", "overlapLimit": "100h"}}
 
 
@@ -114,3 +116,22 @@ def test_a_secret_that_may_not_be_read_is_said_and_not_replaced(team: Team, inst
     team.wait_until(lambda: "extra" not in team.secret("billing").data, about="billing", what="the edit is undone")
     assert team.secret("billing").token == before.token
     assert team.states("billing") == {1: "Active"}
+
+
+def test_without_the_right_to_look_at_policies_it_works_and_says_that_they_cannot_be_seen(installed: Installed, api: Api) -> None:
+    """No key needs that right: for want of it no revocation may wait."""
+    path = f"{RBAC}/clusterrolebindings/{ACCOUNT}-policies"
+    binding = next(each for each in installed.objects if (each["kind"], each["metadata"]["name"]) == BINDING_ON_POLICIES)
+    api.delete(path)
+    try:
+        with installed.start_operator() as started:
+            started.wait_until(lambda: started.ask("/readyz")[0] == 200, what="to be ready, or to stand by")
+            started.wait_until(lambda: "cannot be seen" in started.tail(), what="to say that it cannot see the policies")
+            assert started.metric("keyturn_fence_intact", policy=names.RECORDS_POLICY) == 0
+            api.apply(path, binding)
+            started.wait_until(
+                lambda: started.metric("keyturn_fence_intact", policy=names.RECORDS_POLICY) == 1, what="to see them without a restart"
+            )
+            started.stop()  # it may lead by now: the next one shall not have to wait for its Lease to end
+    finally:
+        api.apply(path, binding)
