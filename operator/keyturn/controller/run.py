@@ -39,8 +39,8 @@ from keyturn.controller.workqueue import WorkQueue
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 10.0
-RIGHTS_EVERY: Final = 4
-"""Lease durations between two times that a standby asks for its rights: a minute, as delivered. It is some forty questions."""
+RIGHTS_EVERY: Final = 20
+"""Lease durations between two times that a standby asks for its rights: five minutes, as delivered. It is some forty questions."""
 
 T = TypeVar("T")
 
