@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyturn.api.v1alpha1.conditions import Reason
-from keyturn.base import metrics
-from keyturn.base.errors import KeyturnError, UserMustAct
+from keyturn.base.errors import UserMustAct
 from keyturn.base.log_output import get_logger
 from keyturn.base.settings import Settings
 from keyturn.cluster.api_errors import AlreadyExists, Forbidden, NotFound
@@ -108,15 +107,11 @@ async def keep_root(client: Client, settings: Settings, installation: Installati
     try:
         await client.get(f"{path}/{settings.root_secret}", accept=METADATA_ONLY)
     except NotFound:
-        metrics.ROOT_SECRET_MISSING.inc()
-        where = {"namespace": settings.namespace, "name": settings.root_secret, "reason": str(Reason.ROOT_SECRET_MISSING)}
         try:
             await client.post(path, _root_manifest(installation.roots, settings))
         except AlreadyExists:
             return
-        except KeyturnError as error:
-            log.error("The root secret is missing and could not be written again", problem=str(error), **where)
-            raise
+        where = {"namespace": settings.namespace, "name": settings.root_secret, "reason": str(Reason.ROOT_SECRET_MISSING)}
         log.error("The root secret was missing and was written again", **where)
 
 

@@ -9,6 +9,8 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
+from keyturn.api.v1alpha1.conditions import Reason
+from keyturn.base import metrics
 from keyturn.base.errors import KeyturnError
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
@@ -39,18 +41,26 @@ async def watch_root(rt: Runtime) -> None:
         while True:
             changed.clear()
             if where not in there:
-                await _write_again(rt, changed)
+                metrics.ROOT_SECRET_MISSING.inc()
+                await _write_again(rt, where, changed)
             await changed.wait()
 
 
-async def _write_again(rt: Runtime, changed: asyncio.Event) -> None:
+async def _write_again(rt: Runtime, where: Key, changed: asyncio.Event) -> None:
     """Try until it is there, or until the watch says that somebody else has done something."""
     pause = FIRST_PAUSE
     while not changed.is_set():
         try:
             await keep_root(rt.client, rt.settings, rt.installation)
         except KeyturnError as error:
-            log.warning("Root secret will be written again", problem=str(error), seconds=pause)
+            log.error(
+                "The root secret is missing and could not be written again",
+                namespace=where.namespace,
+                name=where.name,
+                reason=str(Reason.ROOT_SECRET_MISSING),
+                problem=str(error),
+                seconds=pause,
+            )
         else:
             return
         with suppress(TimeoutError):

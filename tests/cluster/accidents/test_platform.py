@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ SPEC = {"rotation": {"policy": "Manual", "gracePeriod": "1s", "overlapLimit": "5
 SHORT = {"lease_duration": "3s"}
 MODES = {"guarded": EVERYWHERE, "watch": WATCHING}
 """The second is slow for being told twice."""
+NOT_WRITTEN_AGAIN = "The root secret is missing and could not be written again"
 ROOT = f"/api/v1/namespaces/{SYSTEM}/secrets/keyturn-root"
 
 
@@ -159,6 +160,43 @@ def test_a_root_secret_that_is_deleted_again_and_again_is_back_within_seconds(pl
     team.operator.wait_ready()
     team.request_rotation("billing")
     team.wait_ready("billing", version=2)
+
+
+def test_a_root_secret_that_may_not_be_written_again_counts_as_gone_once_however_often_it_is_tried(platform: Platform) -> None:
+    team = platform.team
+    with nobody_creates_the_root_secret(team.api):
+        platform.installed.plane.kubectl("-n", SYSTEM, *WHO_BREAKS_GLASS, "delete", "secret", "keyturn-root")
+        wait_until(lambda: len(platform.logged(NOT_WRITTEN_AGAIN, "RootSecretMissing")) > 2, patience=60.0, what="three tries")
+        assert team.operator.metric("keyturn_root_secret_missing_total") == 1
+    wait_until(lambda: team.api.get(ROOT) is not None, patience=90.0, what="the root secret to be back")
+    assert team.operator.metric("keyturn_root_secret_missing_total") == 1
+
+
+@contextmanager
+def nobody_creates_the_root_secret(api: Api) -> Iterator[None]:
+    """A policy of the cluster's administrators is against it."""
+    about, name = "/apis/admissionregistration.k8s.io/v1", "no-root-secret"
+    creating = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}
+    rule = {"matchConstraints": {"resourceRules": [creating]}, "validations": [{"expression": "object.metadata.name != 'keyturn-root'"}]}
+    api.ask("POST", f"{about}/validatingadmissionpolicies", {"metadata": {"name": name}, "spec": rule})
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    api.ask("POST", f"{about}/validatingadmissionpolicybindings", {"metadata": {"name": name}, "spec": binding})
+    try:
+        wait_until(lambda: f"'{name}'" in refusal_of_a_root_secret(api), patience=20.0, what="the policy to be in force")
+        yield
+    finally:
+        api.delete(f"{about}/validatingadmissionpolicybindings/{name}")
+        api.delete(f"{about}/validatingadmissionpolicies/{name}")
+
+
+def refusal_of_a_root_secret(api: Api) -> str:
+    """Why none can be made; nothing is: it is a dry run."""
+    folder, _, name = ROOT.rpartition("/")
+    try:
+        api.ask("POST", f"{folder}?dryRun=All", {"metadata": {"name": name}})
+    except ApiFailed as refused:
+        return str(refused)
+    return ""
 
 
 def test_the_namespace_of_the_records_comes_back_with_every_record_and_no_key_dies(platform: Platform) -> None:
