@@ -8,6 +8,7 @@ where it has nothing to try with: it reads whether they are there, and bound to 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from keyturn.api.v1alpha1.conditions import Reason
@@ -97,6 +98,7 @@ async def watch_fence(client: Client, settings: Settings) -> None:
     """Look again and again, for ever. Where a policy is gone keys go on working: whoever took it away is told of, not the teams."""
     policies = policies_to_watch(settings)
     stood = dict.fromkeys(policies, True)
+    await _let_come_into_force(policies, client, settings)
     while policies:
         for policy in policies:
             try:
@@ -107,6 +109,17 @@ async def watch_fence(client: Client, settings: Settings) -> None:
             _tell(policy, hole, stood=stood[policy])
             stood[policy] = hole is None
         await asyncio.sleep(settings.fence_check_interval.total_seconds())
+
+
+async def _let_come_into_force(policies: tuple[str, ...], client: Client, settings: Settings) -> None:
+    """With some patience, as at the start for the one: a first installation is no hole that anybody has made."""
+    missing = policies
+    for _ in range(TRIES - 1):
+        with suppress(KeyturnError):
+            missing = tuple([policy for policy in missing if await _hole_in(policy, client, settings) is not None])
+        if not missing:
+            return
+        await asyncio.sleep(PAUSE)
 
 
 def policies_to_watch(settings: Settings) -> tuple[str, ...]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gen.fence import ACCOUNT, SECRETS, SYSTEM, WHO_BREAKS_GLASS, missing_in_the_fence
+from gen.api_call import Call, Refuse
+from gen.fault_proxy import FaultProxy
+from gen.fence import ACCOUNT, RECORDS, SECRETS, SYSTEM, WHO_BREAKS_GLASS, missing_in_the_fence
 from gen.installed import EVERYWHERE, Installed, assert_nothing_was_refused
 from gen.operator_process import OperatorProcess
 from gen.team import Api, Team, foreign_secret
@@ -81,6 +85,27 @@ def intact(operator: OperatorProcess) -> dict[str, float]:
 def break_glass(team: Team, *command: str) -> None:
     """As somebody whom the policies let change a credential Secret."""
     team.cluster.kubectl("-n", team.namespace, *WHO_BREAKS_GLASS, *command)
+
+
+def test_a_policy_that_is_in_force_a_moment_late_is_no_hole_in_the_fence(installed: Installed, tmp_path: Path) -> None:
+    """A first installation brings policies and operator at once."""
+    asked: list[Call] = []
+
+    def comes_late(call: Call) -> Refuse | None:
+        if call.path.rpartition("/")[2] != names.RECORDS_POLICY:
+            return None
+        asked.append(call)
+        return Refuse(404) if len(asked) == 1 else None
+
+    account = f"system:serviceaccount:{SYSTEM}:{ACCOUNT}"
+    with FaultProxy(installed.plane, folder=tmp_path, records_namespace=RECORDS, namespace=SYSTEM, account=account) as proxy:
+        door = proxy.door("new")
+        door.rule = comes_late
+        with replace(installed, kubeconfig=door.kubeconfig).start_operator() as new:
+            new.wait_until(lambda: new.ask("/readyz")[0] == 200, what="to be ready, or to stand by")
+            new.wait_until(lambda: set(intact(new).values()) == {1}, what="to see all of the fence")
+            assert not [message for message in new.messages() if message.startswith("Fence is open")]
+            new.stop()  # it may lead by now: the next one shall not have to wait for its Lease to end
 
 
 def test_a_key_is_issued_and_rotated_and_the_previous_one_kept(team: Team) -> None:
