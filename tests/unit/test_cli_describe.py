@@ -155,7 +155,7 @@ def test_the_json_has_every_field_whatever_is_known() -> None:
     assert (unknown["secret"], unknown["consumers"], unknown["events"]) == ({"name": "billing", "present": None, "keyID": None}, None, None)
     assert list(known) == [
         "apiVersion", "kind", "namespace", "name", "uid", "creationTime", "product", "productNamespace", "plan", "scopes", "askedPlan",
-        "askedScopes", "approved", "rotation", "effective", "expirationTime", "disabled", "paused", "activeVersion", "keyID",
+        "askedScopes", "approved", "rotation", "effective", "limits", "expirationTime", "disabled", "paused", "activeVersion", "keyID",
         "nextRotationTime", "lastRotationTime", "lastUsedTime", "delivery", "secret", "versions", "consumers", "conditions", "waitsFor",
         "nextSteps", "events", "notSeen",
     ]  # fmt: skip

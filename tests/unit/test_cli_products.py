@@ -281,7 +281,7 @@ def test_holders_are_keys_and_grants_together() -> None:
 def test_a_description_tells_what_is_in_force_and_what_is_asked_for_beyond() -> None:
     waits = condition("Approved", "Unknown", "PendingWidening", "Plan full waits for a grant")
     status = steady(
-        effective={"plan": "basic"},
+        effective={"plan": "basic", "limits": {"requestsPerSecond": 10, "burst": 20}},
         approved={"plan": "basic", "scopes": [READ], "by": f"{OWNER}/invoices", "time": at(hours=-3)},
         conditions=[condition("Ready", "True", "Issued"), waits],
     )
@@ -291,6 +291,7 @@ def test_a_description_tells_what_is_in_force_and_what_is_asked_for_beyond() -> 
         "Product:       billing-api/invoices\n"
         "Plan:          basic; asks for full\n"
         "Scopes:        invoices:read; asks also for invoices:write\n"
+        "Limits:        10 requests a second, 20 at once\n"
         "Approval:      PendingWidening: Plan full waits for a grant (by billing-api/invoices, since 3h)\n"
     ) in text
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gen.lifecycle import HOUR, MINUTE, NOW, SECOND, SETTINGS, active, apikey, observed, ours, record
 from gen.products import BASIC, FULL, READ, REFUND, WRITE, consumer, found, grant, ledger, product, settled
-from keyturn.api.v1alpha1.apikey import ApiKey, EffectiveQuota
+from keyturn.api.v1alpha1.apikey import ApiKey, EffectiveLimits, EffectiveQuota
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.api.v1alpha1.apiproduct_spec import NamespaceSelector
 from keyturn.api.v1alpha1.conditions import Reason
@@ -416,8 +416,8 @@ def test_power_never_exceeds_what_is_approved_now(lives: list[Life]) -> None:
         assert settled(held, consumer(**spec), seen, now=now) is held
 
 
-def test_the_quota_of_the_plan_is_part_of_the_power_and_stands_in_the_status() -> None:
-    plans = [{**BASIC, "quota": {"requests": 5000, "period": "Month"}}, FULL]
+def test_limits_and_quota_of_the_plan_are_part_of_the_power_and_stand_in_the_status() -> None:
+    plans = [{**BASIC, "limits": {"requestsPerSecond": 10, "burst": 20}, "quota": {"requests": 5000, "period": "Month"}}, FULL]
     of, asks = product(grants=[grant()], plans=plans), consumer()
     given_ = consent_for(asks, found(of), record=None, settings=SETTINGS)
     assert given_.power.quota == PeriodQuota(5000, "Month")
@@ -426,6 +426,7 @@ def test_the_quota_of_the_plan_is_part_of_the_power_and_stands_in_the_status() -
     seen = observed(written, ours(1), of=asks, product=found(of))
     told = conclude(seen, Plan(), Outcome()).effective
     assert told is not None
+    assert told.limits == EffectiveLimits(requests_per_second=10, burst=20)
     assert told.quota == EffectiveQuota(requests=5000, period="Month")
     (key,) = live_keys(replace(written, versions=(replace(active(1), digest=digest_token("x")),)), record_name="shop.billing")
     assert key.terms.power.quota == PeriodQuota(5000, "Month")

@@ -100,6 +100,8 @@ class ApiKeyView:
     """The plan in force."""
     approved: ApprovedView | None
     effective: tuple[tuple[str, str], ...]
+    limits: tuple[int, int] | None
+    """Requests a second, and at once; None: no limit."""
     last_rotation_time: datetime | None
     next_rotation_time: datetime | None
     last_used_time: datetime | None
@@ -176,6 +178,7 @@ def decode_apikey(raw: Raw) -> ApiKeyView:
         plan=text_of(mapping_of(status, "effective"), "plan"),
         approved=_approved(mapping_of(status, "approved")),
         effective=tuple(texts_of(status, "effective").items()),
+        limits=_limits(mapping_of(mapping_of(status, "effective"), "limits")),
         last_rotation_time=_time(status, "lastRotationTime"),
         next_rotation_time=_time(status, "nextRotationTime"),
         last_used_time=_time(status, "lastUsedTime"),
@@ -242,6 +245,10 @@ def _version(raw: Raw) -> VersionView:
 
 def _time(raw: Raw, name: str) -> datetime | None:
     return time_of(text_of(raw, name))
+
+
+def _limits(raw: Raw) -> tuple[int, int] | None:
+    return (_number(raw, "requestsPerSecond"), _number(raw, "burst")) if raw else None
 
 
 def _number(raw: Raw, name: str) -> int:

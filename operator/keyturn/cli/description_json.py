@@ -64,6 +64,7 @@ def _asked(key: ApiKeyView) -> Json:
         "approved": _approved(key.approved),
         "rotation": dict(key.rotation),
         "effective": dict(key.effective),
+        "limits": {"requestsPerSecond": key.limits[0], "burst": key.limits[1]} if key.limits else None,
         "expirationTime": _time(key.expiration_time),
         "disabled": key.disabled,
         "paused": key.is_paused,

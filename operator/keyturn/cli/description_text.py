@@ -76,6 +76,7 @@ def _power(key: ApiKeyView, *, now: datetime) -> list[tuple[str, Cell]]:
         ("Product", Cell(key.full_product)),
         ("Plan", Cell((key.plan or "none") + (f"; asks for {waits}" if waits else ""))),
         ("Scopes", Cell((", ".join(key.scopes) or "none") + (f"; asks also for {', '.join(beyond)}" if beyond else ""))),
+        ("Limits", Cell(f"{key.limits[0]} requests a second, {key.limits[1]} at once" if key.limits else "none")),
         ("Approval", Cell(f"{said.reason}: {said.message}{by}" if said else "not known yet", color=approval_cell(key).color)),
     ]
 

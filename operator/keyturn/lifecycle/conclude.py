@@ -14,6 +14,7 @@ from keyturn.api.v1alpha1.apikey import (
     ApiKeyStatus,
     ApprovedPower,
     Delivery,
+    EffectiveLimits,
     EffectiveQuota,
     EffectiveSettings,
     PendingWorkload,
@@ -88,13 +89,14 @@ def conclude(seen: Observed, plan: Plan, outcome: Outcome) -> ApiKeyStatus:
 
 
 def _effective(case: Situation) -> EffectiveSettings:
-    timing, quota = case.timing, case.record.quota
+    timing, limits, quota = case.timing, case.record.limits, case.record.quota
     return EffectiveSettings(
         plan=case.record.plan,
         rotation_interval=format_duration(timing.interval) if timing.interval is not None else None,
         grace_period=format_duration(timing.grace_period),
         overlap_limit=format_duration(timing.overlap_limit),
         quiet_period=format_duration(timing.quiet_period),
+        limits=EffectiveLimits(requests_per_second=limits.requests_per_second, burst=limits.burst) if limits is not None else None,
         quota=EffectiveQuota(requests=quota.requests, period=quota.period) if quota is not None else None,
     )
 

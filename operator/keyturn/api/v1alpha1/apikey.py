@@ -28,6 +28,7 @@ from keyturn.api.v1alpha1.apikey_spec import (
 from keyturn.api.v1alpha1.apikey_status import (
     ApiKeyStatus,
     ApprovedPower,
+    EffectiveLimits,
     EffectiveQuota,
     EffectiveSettings,
     PendingWorkload,
@@ -48,6 +49,7 @@ __all__ = [
     "ApprovedPower",
     "DeletionPolicy",
     "Delivery",
+    "EffectiveLimits",
     "EffectiveQuota",
     "EffectiveSettings",
     "ListedDigest",

@@ -36,6 +36,15 @@ class ApprovedPower(ApiModel):
     """When it was approved."""
 
 
+class EffectiveLimits(ApiModel):
+    """How often the key may be used, each verifier by itself, as its plan says."""
+
+    requests_per_second: LargeCount
+    """Requests a second over time."""
+    burst: LargeCount
+    """Requests at once after a while without any."""
+
+
 class EffectiveQuota(ApiModel):
     """How much the key may be used in a period, as its plan says. It stands in the record, and nobody counts it yet."""
 
@@ -58,6 +67,8 @@ class EffectiveSettings(ApiModel):
     """How long a replaced key lives on at most."""
     quiet_period: LengthText | None = None
     """How long a replaced key must have been unused before it ends."""
+    limits: EffectiveLimits | None = None
+    """How often the key may be used; absent: no limit."""
     quota: EffectiveQuota | None = None
     """How much the key may be used in a period: declared by the plan, not counted yet."""
     policies: Annotated[tuple[Annotated[str, Field(max_length=253)], ...], Field(max_length=8), ListOf()] = ()
