@@ -81,7 +81,7 @@ def records(draw: st.DrawFn) -> Record:
         limits=there.maybe(Limits(spun.number(1000) + 1, spun.number(1000) + 1)),
         access_lost_time=there.maybe(spun.time()),
         revoked_before=there.maybe(spun.time()),
-        revoked_through=there.maybe(spun.number(highest) + 1) or 0,
+        revoked_through=there.maybe(spun.number(highest + 1)) or 0,
         quota=there.maybe(PeriodQuota(spun.number(1000) + 1, spun.one_of(("Hour", "Day", "Month")))),
         ended_digests=there.maybe((digest_token("kt_0"),)) or (),
         restored_time=there.maybe(spun.time()),
