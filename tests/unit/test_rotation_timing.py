@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keyturn.api.v1alpha1.apikey import RotationPolicy, RotationSpec, Window
@@ -205,9 +205,9 @@ def test_a_start_is_the_first_instant_that_all_allow(
     floor = max(now, due, last + spacing)
     assert found >= floor
     assert in_window(timing, instant=found)
-    assume(found > floor)
-    assert not in_window(timing, instant=found - timedelta(microseconds=1))
-    assert not any(in_window(timing, instant=floor + (found - floor) * part / 16) for part in range(16))
+    if found > floor:
+        assert not in_window(timing, instant=found - timedelta(microseconds=1))
+        assert not any(in_window(timing, instant=floor + (found - floor) * part / 16) for part in range(16))
 
 
 NIGHT_IN_NEW_YORK = {"cron": "30 1 * * *", "windowDuration": "2h", "timeZone": "America/New_York"}
