@@ -81,8 +81,12 @@ def test_a_frozen_leader_that_wakes_after_its_successor_went_on_does_no_harm(sce
     assert scene.team.marks(name)[1:] == at_rest
     scene.rotate(name)
     scene.check(name)
-    assert second.leads
-    assert [each.metric("keyturn_apikeys") for each in (first, second)] == [0, 1], "the loser goes on telling of what it led"
+    # On a busy machine the lead may have gone back by now.
+    scene.keep_going(lambda: first.leads != second.leads, what="one of them leads")
+    scene.keep_going(
+        lambda: [each.metric("keyturn_apikeys") for each in (first, second)] == [int(first.leads), int(second.leads)],
+        what="only the one that leads tells of ApiKeys, and the loser no more of what it led",
+    )
 
 
 def test_a_write_that_arrives_after_its_sender_lost_the_lead_does_no_harm(scene: Scene) -> None:

@@ -127,7 +127,8 @@ def test_without_the_right_to_look_at_policies_it_works_and_says_that_they_canno
         with installed.start_operator() as started:
             started.wait_until(lambda: started.ask("/readyz")[0] == 200, what="to be ready, or to stand by")
             started.wait_until(lambda: "cannot be seen" in started.tail(), what="to say that it cannot see the policies")
-            assert started.metric("keyturn_fence_intact", policy=names.RECORDS_POLICY) == 0
+            unseen = lambda: started.metric("keyturn_fence_intact", policy=names.RECORDS_POLICY) == 0  # noqa: E731
+            started.wait_until(unseen, what="to count each as not seen")
             api.apply(path, binding)
             started.wait_until(
                 lambda: started.metric("keyturn_fence_intact", policy=names.RECORDS_POLICY) == 1, what="to see them without a restart"
