@@ -97,12 +97,12 @@ def read_some(descriptor: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def installed(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    for name in ("shop", "bakery", "on-call"):
-        plane.create_namespace(name)
-    installed = Installed.install(plane, EVERYWHERE, scratch=tmp_path_factory.mktemp("page"))
-    plane.kubectl("delete", "apikeys.keyturn.dev", "--all", "--all-namespaces")  # the page counts all there are
-    return installed
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """A cluster of this page's own: it names its namespaces, and counts every ApiKey there is."""
+    with Plane.start() as plane:
+        for name in ("shop", "bakery", "on-call"):
+            plane.create_namespace(name)
+        yield Installed.install(plane, EVERYWHERE, scratch=tmp_path_factory.mktemp("page"))
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +113,8 @@ def operator(installed: Installed) -> Iterator[OperatorProcess]:
 
 
 @pytest.fixture
-def scene(installed: Installed, operator: OperatorProcess, api: Api, tmp_path: Path) -> Iterator[Scene]:
-    plane = installed.plane
+def scene(installed: Installed, operator: OperatorProcess, tmp_path: Path) -> Iterator[Scene]:
+    plane, api = installed.plane, Api(installed.plane.login)
     plane.kubectl("-n", "on-call", "create", "serviceaccount", "sam")
     on_call = Person(plane, "on-call", plane.kubeconfig).as_service_account("sam", of="on-call", folder=tmp_path)
     shop, bakery = (Team(plane, api, name, operator, records_namespace=RECORDS, system_namespace=SYSTEM) for name in ("shop", "bakery"))
@@ -126,6 +126,7 @@ def scene(installed: Installed, operator: OperatorProcess, api: Api, tmp_path: P
         assert verifier.wait_ready().check(shop.secret("billing").token).status == 200
         shop.wait_until(lambda: shop.status("billing").get("lastUsedTime"), about="billing", what="its day of use")
         yield Scene(shop, verifier, on_call, tmp_path)
+    api.close()
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
