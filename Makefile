@@ -61,8 +61,8 @@ test-unit: $(READY) ## Decisions, formats and laws, in plain Python: no sockets,
 	@$(BIN)/pytest tests/unit $(ARGS)
 
 .PHONY: test-cluster
-test-cluster: $(READY) ## User stories against a real API server and etcd, about 5 min
-	@echo '== Cluster tests: a real API server and etcd, about 5 min. The first run on a machine builds them from source'
+test-cluster: $(READY) ## User stories against a real API server and etcd, about 15 min
+	@echo '== Cluster tests: a real API server and etcd, about 15 min. The first run on a machine builds them from source'
 	@echo '   (about ten minutes on two cores, downloads included); they are kept in ~/.cache/keyturn for all checkouts'
 	@$(BIN)/pytest tests/cluster --testbed=$(TESTBED) $(AT_ONCE) -m '$(SHORT)' $(ARGS)
 
