@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -17,6 +18,7 @@ from keyturn.cluster.client import METADATA_ONLY, Client
 from keyturn.cluster.events import Regarding, post_event
 from keyturn.cluster.login import NoClusterAccess
 from keyturn.cluster.permissions import Right, missing_rights
+from testbed.cable import cable_to
 from testbed.cluster import Cluster
 
 SECONDS = timedelta(seconds=1)
@@ -127,6 +129,42 @@ async def test_nobody_listening_is_something_to_retry(plane: Cluster, tmp_path_f
         with pytest.raises(RetryLater) as refused:
             await client.post("/api/v1/namespaces", {"metadata": {"name": "x"}})
     assert not isinstance(refused.value, OutcomeUnknown)
+
+
+async def test_closing_leaves_no_connection_to_a_server_that_says_nothing(plane: Cluster, tmp_path: Path) -> None:
+    """Else each would be held for half a minute: until the server answers the goodbye of TLS."""
+    before = open_sockets()
+    async with cable_to(plane, tmp_path) as cable:
+        beside = open_sockets()
+        async with await Client.connect(timeout=10 * SECONDS, kubeconfig=str(cable.kubeconfig)) as client:
+            watching = [asyncio.create_task(watch_forever(client)) for _ in range(3)]
+            await until(lambda: cable.ends == 2 * len(watching))
+            await client.get("/api/v1/namespaces/default/configmaps")  # by one more
+            cable.freeze()
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
+        assert cable.ends >= 2 * len(watching)  # which wait for what no longer comes
+        await until(lambda: open_sockets() - beside == cable.ends)
+    assert open_sockets() == before
+
+
+async def watch_forever(client: Client) -> None:
+    query = {"watch": "true", "resourceVersion": "0"}
+    async with aclosing(client.stream("/api/v1/namespaces/default/configmaps", query=query, idle_timeout=60 * SECONDS)) as lines:
+        async for _ in lines:
+            pass
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():  # noqa: ASYNC110  what is waited for happens outside
+            await asyncio.sleep(0.02)
+
+
+def open_sockets() -> int:
+    """How many sockets this process holds."""
+    return sum("socket:" in str(file.resolve()) for file in Path("/proc/self/fd").iterdir())
 
 
 async def test_requests_are_counted_and_the_clock_is_compared(client: Client, plane: Cluster, namespace: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from testbed.cluster import Cluster
@@ -21,6 +21,12 @@ class Cable:
         self._flows = asyncio.Event()
         self._flows.set()
         self._connections: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
+
+    @property
+    def ends(self) -> int:
+        """How many sockets it holds, two for each connection."""
+        return len(self._connections)
 
     def freeze(self) -> None:
         """From now on nothing passes."""
@@ -28,18 +34,36 @@ class Cable:
 
     def thaw(self) -> None:
         """Break every connection of before, let new ones pass."""
-        for writer in self._connections:
+        for writer in tuple(self._connections):
             writer.transport.abort()
         self._flows.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection."""
-        up_reader, up_writer = await asyncio.open_connection(self._host, self._port, family=socket.AF_INET)
-        self._connections |= {writer, up_writer}
-        await asyncio.gather(self._pump(reader, up_writer), self._pump(up_reader, writer), return_exceptions=True)
-        for end in (writer, up_writer):
-            end.transport.abort()
-        self._connections -= {writer, up_writer}
+        if task := asyncio.current_task():
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+        async with self._end(writer):
+            up_reader, up_writer = await asyncio.open_connection(self._host, self._port, family=socket.AF_INET)
+            async with self._end(up_writer):
+                await asyncio.gather(self._pump(reader, up_writer), self._pump(up_reader, writer), return_exceptions=True)
+
+    async def close(self) -> None:
+        """Break every connection; returns when none is left."""
+        while self._serving:  # one that is being made now is in nobody's set yet
+            self.thaw()
+            await asyncio.wait(self._serving, timeout=0.1)
+
+    @asynccontextmanager
+    async def _end(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+        self._connections.add(writer)
+        try:
+            yield
+        finally:
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
+            self._connections.discard(writer)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
@@ -61,4 +85,4 @@ async def cable_to(cluster: Cluster, folder: Path) -> AsyncIterator[Cable]:
         yield cable
     finally:
         server.close()
-        cable.thaw()
+        await cable.close()

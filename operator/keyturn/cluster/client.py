@@ -24,6 +24,7 @@ from keyturn.base.errors import KeyturnError, RetryLater
 from keyturn.base.names import FIELD_MANAGER
 from keyturn.cluster.api_errors import no_answer_error, read_refusal, refusal_error
 from keyturn.cluster.login import Credentials, Login
+from keyturn.cluster.open_sockets import OpenSockets
 from keyturn.cluster.request_target import parse_path
 
 Json = dict[str, object]
@@ -79,9 +80,15 @@ class Client:
         self._timeout = timeout
         self._clock = clock
         self._tls = login.tls()
-        connector = aiohttp.TCPConnector(limit=limit, ssl=self._tls, keepalive_timeout=_KEEP_ALIVE_SECONDS, ttl_dns_cache=30)
+        self._sockets = OpenSockets()
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=aiohttp.TCPConnector(
+                limit=limit,
+                ssl=self._tls,
+                keepalive_timeout=_KEEP_ALIVE_SECONDS,
+                ttl_dns_cache=30,
+                socket_factory=self._sockets.create,
+            ),
             headers={"User-Agent": FIELD_MANAGER, "Accept": "application/json"},
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -120,8 +127,9 @@ class Client:
             self._session.headers.add("Impersonate-Group", group)
 
     async def close(self) -> None:
-        """End all connections."""
+        """End all connections, also those that wait for the server to say goodbye."""
         await self._session.close()
+        await self._sockets.close()
 
     async def __aenter__(self) -> Self:
         return self
