@@ -37,7 +37,8 @@ class Source:
 def export_source(checkout: Path, folder: Path) -> Source:
     """Refuse what may not be released; else write the commit's files into `folder`."""
     if changed := _git(checkout, "status", "--porcelain").splitlines():
-        raise Refused(f"{len(changed)} files differ from the commit, {changed[0][3:]} among them: commit them or put them away first")
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise Refused(f"changed since the commit: {changed[0][3:]}{more}. Commit that or put it away first")
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=checkout, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=BytesIO(archive)) as files:
         files.extractall(folder, filter="data")

@@ -127,7 +127,7 @@ def test_a_tree_with_changes_is_refused(clone: Path, tmp_path: Path) -> None:
     (clone / "README.md").write_text("Changed.\n")
     done = release(clone, tmp_path / "dist", "notes")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "Not released: 1 files differ from the commit, README.md among them: commit them" in done.stderr
+    assert "Not released: changed since the commit: README.md. Commit that" in done.stderr
 
 
 def test_versions_that_differ_are_refused(clone: Path, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_signature_that_does_not_hold_is_exit_code_1(tmp_path: Path, capsys: p
     file.write_bytes(encrypt_to([str(identity.to_public())], encode_backup(spoiled)))
     safe.write_text(str(identity))
     assert run_cli(["backup", "--verify", str(file), "--identity", str(safe)]) == 1
-    assert "1 records cannot be believed" in capsys.readouterr().err
+    assert "1 record cannot be believed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

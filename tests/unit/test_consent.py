@@ -198,7 +198,7 @@ def test_who_comes_first_has_a_key_where_they_are_counted() -> None:
     third = consent(found(narrow, older=2))
     assert third.problem is not None
     assert third.problem.reason == Reason.TOO_MANY_KEYS
-    assert "2 keys, and others have them" in third.problem.message, "an older ApiKey that asked later has none"
+    assert "to 2, and others came first" in third.problem.message, "an older ApiKey that asked later has none"
     assert consent(found(narrow, older=2), ledger=ledger()).may_mint, "what has a key keeps it"
 
 

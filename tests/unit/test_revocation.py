@@ -422,7 +422,9 @@ def test_it_is_complete_when_all_is_dead_and_every_verifier_knows() -> None:
     live, dead = RecordStanding(frozenset({"key001"}), live=1), RecordStanding(frozenset({"key001"}), ended=1)
     assert told(ids, live)[:2] == ("False", "Revoking")
     assert told(ids, replace(live, end=NOW + HOUR))[:2] == ("False", "Replacing")
-    assert told(ids, dead, behind=("v-1",))[:2] == ("False", "VerifiersBehind")
+    status, reason, whole = told(ids, dead, behind=("v-1",))
+    assert (status, reason) == ("False", "VerifiersBehind")
+    assert "but verifier v-1 has not confirmed" in whole.conditions[0].message
     status, reason, whole = told(ids, dead)
     assert (status, reason, whole.revoked_versions, whole.unknown_key_ids, whole.latency) == ("True", "Revoked", 1, ("nobody",), "1ms")
     assert told(revocation())[:2] == ("True", "NothingToRevoke")

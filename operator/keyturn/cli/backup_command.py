@@ -81,6 +81,7 @@ def backup(
 
 async def run(options: Options, deps: Deps) -> int:
     """Read, encrypt, write."""
+    from keyturn.base.wording import counted
     from keyturn.cli.backing_up import read_backup
     from keyturn.keys.age_envelope import encrypt_to
     from keyturn.keys.backup import encode_backup
@@ -93,7 +94,8 @@ async def run(options: Options, deps: Deps) -> int:
     else:
         _write(options.output, sealed)
     where = f" in {options.output}" if options.output is not None else ""
-    deps.console.say(f"Backed up {len(made.records)} records and {len(made.revocations)} revocations, {len(sealed)} bytes{where}")
+    held = f"{counted(len(made.records), 'record')} and {counted(len(made.revocations), 'revocation')}"
+    deps.console.say(f"Backed up {held}, {counted(len(sealed), 'byte')}{where}")
     return ExitCode.FINE
 
 
@@ -101,6 +103,7 @@ def verify_file(file: Path, identity: Path) -> int:
     """Say what is in a backup."""
     import json
 
+    from keyturn.base.wording import counted
     from keyturn.cli.backup_check import contents_json
     from keyturn.cli.console import Console
 
@@ -108,7 +111,7 @@ def verify_file(file: Path, identity: Path) -> int:
     console = Console.of_process()
     console.data(json.dumps(contents_json(contents), indent=2))
     if contents.refused:
-        console.complain(f"{len(contents.refused)} records cannot be believed: their signature does not hold")
+        console.complain(f"{counted(len(contents.refused), 'record')} cannot be believed: the signature does not hold")
         return ExitCode.FAILED
     return ExitCode.FINE
 

@@ -12,6 +12,7 @@ from keyturn.api.v1alpha1.apikey_delivery import Delivery
 from keyturn.api.v1alpha1.conditions import ConditionType
 from keyturn.base.clock import format_time
 from keyturn.base.version_state import VersionState
+from keyturn.base.wording import counted
 from keyturn.cli.apikey_view import ApiKeyView, ConditionView, VersionView
 from keyturn.cli.description import ConsumerView, Description, EventView, SecretView
 from keyturn.cli.human_time import day_from, due_from, human_length, seen_from
@@ -76,7 +77,7 @@ def _power(key: ApiKeyView, *, now: datetime) -> list[tuple[str, Cell]]:
         ("Product", Cell(key.full_product)),
         ("Plan", Cell((key.plan or "none") + (f"; asks for {waits}" if waits else ""))),
         ("Scopes", Cell((", ".join(key.scopes) or "none") + (f"; asks also for {', '.join(beyond)}" if beyond else ""))),
-        ("Limits", Cell(f"{key.limits[0]} requests a second, {key.limits[1]} at once" if key.limits else "none")),
+        ("Limits", Cell(f"{counted(key.limits[0], 'request')} a second, {key.limits[1]} at once" if key.limits else "none")),
         ("Approval", Cell(f"{said.reason}: {said.message}{by}" if said else "not known yet", color=approval_cell(key).color)),
     ]
 

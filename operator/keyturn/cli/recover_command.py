@@ -154,13 +154,14 @@ async def run(options: Options, deps: Deps) -> int:
 
 def read_audit(files: tuple[Path, ...], deps: Deps) -> AuditHistory:
     """Every line of every file."""
+    from keyturn.base.wording import counted
     from keyturn.cli.audit_history import AuditHistory
 
     history = AuditHistory()
     for file in files:
         with file.open("rb") as reader:
             history.take(reader)
-        deps.console.say(f"Read {file}: {history.lines} lines, {len(history.keys)} ApiKeys")
+        deps.console.say(f"Read {file}: {counted(history.lines, 'line')}, {counted(len(history.keys), 'ApiKey')}")
     if history.unreadable:
-        deps.console.warn(f"{history.unreadable} of them are no audit lines")
+        deps.console.warn(f"Not an audit line: {history.unreadable} of them")
     return history

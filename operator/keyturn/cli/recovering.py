@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from keyturn.base import names
 from keyturn.base.errors import KeyturnError, RetryLater
 from keyturn.base.names import Key
+from keyturn.base.wording import counted
 from keyturn.cli.apikey_view import ApiKeyView, decode_apikey
 from keyturn.cli.blast_radius import workloads_of
 from keyturn.cli.exit_code import ExitCode
@@ -100,7 +101,7 @@ class Recovering:
             for _, entry in await list_records(self.client, namespace=self.records_namespace)
             if (record := readable_record(entry.value.data))
         ]
-        self.deps.console.say(f"Compared with {len(records)} verifier records in {self.records_namespace}")
+        self.deps.console.say(f"Compared with {counted(len(records), 'verifier record')} in {self.records_namespace}")
         views = {(view.namespace, view.name): view for view in map(decode_apikey, await list_apikeys(self.client, ""))}
         return await self._with_workloads(corrections(records, history.keys), views)
 
@@ -153,7 +154,7 @@ class Recovering:
         for number, each in enumerate(raised, start=1):
             codes.append(await self._raise_number(each))
             if number % _PROGRESS_EVERY == 0:
-                self.deps.console.say(f"Numbers of {number} of {len(raised)} ApiKeys")
+                self.deps.console.say(f"Numbers of {number} of {counted(len(raised), 'ApiKey')}")
         if raised and not self.dry_run:
             await self._wait_until_known({each.key: each.highest for each in raised})
         return worst(codes)
@@ -167,7 +168,7 @@ class Recovering:
         taken_up = await asyncio.gather(*(self._is_taken_up(key, number, limit, end=end) for key, number in wanted.items()))
         if not all(taken_up):
             late = taken_up.count(False)
-            self.deps.console.warn(f"The operator has not taken {late} numbers up yet: it does not run, or has much to do")
+            self.deps.console.warn(f"The operator has not taken {counted(late, 'number')} up yet: it does not run, or has much to do")
 
     async def _is_led(self) -> bool:
         """Whether there may be an operator; who may not ask has to wait and see."""
@@ -214,10 +215,11 @@ class Recovering:
         dead, replaced = sum(len(each.dead) for each in found), sum(len(each.replaced) for each in found)
         would = " (dry run: nothing was changed)" if self.dry_run else ""
         if asked:
-            said = f"{dead} dead keys were live, {replaced} had a successor, {sum(each.highest > 0 for each in found)} ApiKeys go on above"
+            raised = counted(sum(each.highest > 0 for each in found), "ApiKey")
+            said = f"The records called {counted(dead, 'dead key')} and {counted(replaced, 'replaced key')} live; numbers rise for {raised}"
             self.deps.console.say(f"{said}{would}" if found else "The records know everything that the audit log knows")
         if restored:
-            self.deps.console.say(f"{len(restored)} revocations were missing{would}")
+            self.deps.console.say(f"Missing in the cluster: {counted(len(restored), 'revocation')}{would}")
 
 
 def _name_of(manifest: Mapping[str, object]) -> str:

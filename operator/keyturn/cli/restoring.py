@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from keyturn.base.errors import Conflict, KeyturnError, UserMustAct
 from keyturn.base.names import Key
+from keyturn.base.wording import counted
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.failure import failure_of, worst
 from keyturn.cli.whose_backup import Standing, why_not_here
@@ -45,12 +46,11 @@ class Restoring:
 
     async def run(self, contents: BackupContents) -> ExitCode:
         """Put back what is missing or older. Raises UserMustAct where the cluster is of another installation: then nothing is written."""
-        self.deps.console.say(
-            f"The backup was made at {contents.backup.created:%Y-%m-%d %H:%M:%SZ} and holds {len(contents.records)} records"
-        )
+        held = counted(len(contents.records), "record")
+        self.deps.console.say(f"The backup was made at {contents.backup.created:%Y-%m-%d %H:%M:%SZ} and holds {held}")
         self.deps.console.say(f"It is of installation {contents.installation.id}")
         if contents.refused:
-            self.deps.console.warn(f"{len(contents.refused)} records in it are left out: their signature does not hold")
+            self.deps.console.warn(f"Left out: {counted(len(contents.refused), 'record')} whose signature does not hold")
         try:
             there = await self._put_roots_back(contents)
         except Forbidden as refused:
@@ -64,9 +64,9 @@ class Restoring:
                 codes.append(await self._put_record_back(each, entry))
                 put += codes[-1] is ExitCode.FINE
             if number % _PROGRESS_EVERY == 0:
-                self.deps.console.say(f"Looked at {number} of {len(contents.records)} records")
+                self.deps.console.say(f"Looked at {number} of {held}")
         would = " (dry run: nothing was changed)" if self.dry_run else ""
-        self.deps.console.say(f"{put} records were missing or older, {len(contents.records) - put} were left alone{would}")
+        self.deps.console.say(f"Missing or older: {counted(put, 'record')}; left alone: {len(contents.records) - put}{would}")
         return worst(codes)
 
     async def _put_roots_back(self, contents: BackupContents) -> dict[str, Entry[StoredRecord]]:

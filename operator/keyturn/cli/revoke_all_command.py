@@ -121,10 +121,10 @@ def _in_place(options: Options, client: Client) -> Target:
 
 async def _show(manifest: dict[str, object], options: Options, client: Client, deps: Deps) -> int:
     from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
+    from keyturn.base.wording import counted
     from keyturn.cli.blast_radius import losses, radius, radius_json, radius_table
     from keyturn.cli.documents import render
     from keyturn.cluster.apikeys import list_apikeys
-    from keyturn.lifecycle.revocation_status import counted
 
     found = radius(losses(ApiKeyRevocation.model_validate(manifest), await list_apikeys(client, ""), now=deps.clock()))
     if options.as_json:
@@ -133,7 +133,8 @@ async def _show(manifest: dict[str, object], options: Options, client: Client, d
         deps.console.data(radius_table(found, for_terminal=deps.console.is_terminal))
     versions, keys = sum(each.versions for each in found), sum(each.apikeys for each in found)
     ending = "end at once" if options.order.mode == "Immediate" else "end when their consumers have moved"
-    deps.console.say(f"{counted(versions)} of {keys} ApiKeys would {ending} (dry run). Keys that outlived their ApiKey are not shown")
+    what = f"{counted(versions, 'key version')} of {counted(keys, 'ApiKey')}"
+    deps.console.say(f"{what} would {ending} (dry run). Keys that outlived their ApiKey are not shown")
     return ExitCode.FINE
 
 

@@ -129,9 +129,9 @@ def _in_place(options: Options, client: Client) -> Target:
 
 async def _show(manifests: list[dict[str, object]], options: Options, client: Client, deps: Deps) -> int:
     from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
+    from keyturn.base.wording import counted
     from keyturn.cli.blast_radius import losses, losses_table, with_workloads
     from keyturn.cluster.apikeys import list_apikeys
-    from keyturn.lifecycle.revocation_status import counted
 
     if options.form:
         _print(manifests, options, deps)
@@ -141,7 +141,7 @@ async def _show(manifests: list[dict[str, object]], options: Options, client: Cl
     if found:
         deps.console.data(losses_table(await with_workloads(client, found), for_terminal=deps.console.is_terminal))
     ending = "end at once" if options.order.mode == "Immediate" else "end when their consumers have moved"
-    deps.console.say(f"{counted(len(found))} would {ending} (dry run). Keys that outlived their ApiKey are not shown")
+    deps.console.say(f"{counted(len(found), 'key version')} would {ending} (dry run). Keys that outlived their ApiKey are not shown")
     return ExitCode.FINE
 
 

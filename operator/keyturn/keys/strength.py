@@ -12,6 +12,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Final
 
+from keyturn.base.wording import counted
 from keyturn.keys.token_format import Token, parse_token
 
 LEAST_BITS: Final = 112
@@ -46,11 +47,11 @@ def strength_of(text: str) -> Strength:
         version = uuid.UUID(text).version
         return Strength(UUID4_BITS if version == 4 else 62, f"a UUID of version {version}")  # noqa: PLR2004 - the random one
     drawn = _random_part(_once(text))
-    alphabet, counted = _alphabet(drawn), _counted(drawn)
-    bits = int(counted * math.log2(alphabet)) if counted else 0
+    alphabet, telling = _alphabet(drawn), _telling(drawn)
+    bits = int(telling * math.log2(alphabet)) if telling else 0
     shown = len(_random_part(text))
-    what = f"{shown} characters of {alphabet}"
-    return Strength(bits, what if counted == shown else f"{what}, of which repeats and sequences leave {counted}")
+    what = f"{counted(shown, 'character')} of {alphabet}"
+    return Strength(bits, what if telling == shown else f"{what}, of which repeats and sequences leave {telling}")
 
 
 def _is_uuid(text: str) -> bool:
@@ -74,7 +75,7 @@ def _alphabet(text: str) -> int:
     return max(2, sum(size for pattern, size in _CLASSES if pattern.search(text)))
 
 
-def _counted(text: str) -> int:
+def _telling(text: str) -> int:
     """How many characters tell something: of a text that repeats itself, those of its period; of a run, one."""
     return _without_runs(_once(text))
 
@@ -87,12 +88,12 @@ def _once(text: str) -> str:
 
 
 def _without_runs(text: str) -> int:
-    counted, start = 0, 0
+    telling, start = 0, 0
     while start < len(text):
         end = _end_of_run(text, start)
-        counted += 1
+        telling += 1
         start = end if end - start >= RUN else start + 1
-    return counted
+    return telling
 
 
 def _end_of_run(text: str, start: int) -> int:

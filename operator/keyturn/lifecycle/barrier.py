@@ -7,7 +7,7 @@ However long it takes, nothing is delivered blindly: a verifier that fell silent
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -47,7 +47,7 @@ def _until_applied(case: Situation, staged: VersionEntry) -> Plan | None:
         return _waiting(case, staged, until=told_time)
     late = Waiting(
         Reason.PROPAGATION_PENDING,
-        f"Version {staged.number} is not delivered yet: {_named(behind)} not confirmed that it accepts it. Look at its pod and its Lease",
+        f"Version {staged.number} is not delivered yet: {named(behind)} not confirmed that it accepts it. Look at its pod and its Lease",
     )
     return Plan(waits_for=late, deferred=late, awaits_version=_version_in_view(case))
 
@@ -63,7 +63,8 @@ def _version_in_view(case: Situation) -> int | None:
     return mark.resource_version if mark is not None else None
 
 
-def _named(behind: tuple[str, ...]) -> str:
+def named(behind: Sequence[str]) -> str:
+    """Those of which something is missing, with their verb: `verifier a has`, `verifiers a, b, c and 2 more have`."""
     shown = ", ".join(sorted(behind)[:NAMES_SHOWN])
     more = len(behind) - NAMES_SHOWN
     names = f"{shown} and {more} more" if more > 0 else shown

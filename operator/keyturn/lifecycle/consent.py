@@ -290,5 +290,5 @@ def _is_one_too_many(product: ApiProduct, seen: ProductFound, record: Record | N
 
 def _too_many(product: ApiProduct) -> Waiting:
     most = product.spec.access.max_keys_per_namespace
-    message = f"ApiProduct {product.key} lets a namespace have {most} keys, and others have them: delete one of those, or ask its owner"
+    message = f"ApiProduct {product.key} limits the keys of a namespace to {most}, and others came first: delete one, or ask its owner"
     return Waiting(Reason.TOO_MANY_KEYS, message)

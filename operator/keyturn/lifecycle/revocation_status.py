@@ -14,11 +14,12 @@ from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.base.clock import MILLISECOND, SECOND, format_time
 from keyturn.base.duration import format_duration
 from keyturn.base.version_state import VersionState
+from keyturn.base.wording import counted
 from keyturn.keys.record import Record
+from keyturn.lifecycle.barrier import named
 from keyturn.lifecycle.revocation_hit import RevocationHit, hit_on, is_hit
 
 UNKNOWN_SHOWN: Final = 100
-NAMES_SHOWN: Final = 3
 _SHOWN_TO_THE_MILLISECOND: Final = 10 * SECOND
 
 Answer = tuple[ConditionStatus, Reason, str]
@@ -89,23 +90,17 @@ def _answer(standings: Sequence[RecordStanding], *, unknown: int, behind: Sequen
     live, ended = sum(standing.live for standing in standings), sum(standing.ended for standing in standings)
     ends = [standing.end for standing in standings if standing.end is not None]
     if live and ends:
-        message = f"{counted(live)} will end once all consumers have moved, at the latest at {format_time(max(ends))}"
+        message = f"{counted(live, 'key version')} will end once all consumers have moved, at the latest at {format_time(max(ends))}"
         return ConditionStatus.FALSE, Reason.REPLACING, message
     if live:
-        return ConditionStatus.FALSE, Reason.REVOKING, f"{counted(live)} will end within moments"
+        return ConditionStatus.FALSE, Reason.REVOKING, f"{counted(live, 'key version')} will end within moments"
     if behind:
-        shown = ", ".join(sorted(behind)[:NAMES_SHOWN])
-        message = f"The keys are dead, and {len(behind)} verifiers have not confirmed that they refuse them: {shown}. Look at their pods"
+        message = f"The keys are dead, but {named(behind)} not confirmed that they are refused. Look at its pod and its Lease"
         return ConditionStatus.FALSE, Reason.VERIFIERS_BEHIND, message
-    missing = f"; {unknown} of keyIDs are in no record" if unknown else ""
+    missing = f"; in no record: {counted(unknown, 'key ID')}" if unknown else ""
     if not ended:
         return ConditionStatus.TRUE, Reason.NOTHING_TO_REVOKE, f"No living key version is meant{missing}"
-    return ConditionStatus.TRUE, Reason.REVOKED, f"{counted(ended)} ended for good, and every live verifier knows{missing}"
-
-
-def counted(versions: int) -> str:
-    """So many key versions, in words."""
-    return f"{versions} key version{'' if versions == 1 else 's'}"
+    return ConditionStatus.TRUE, Reason.REVOKED, f"{counted(ended, 'key version')} ended for good, and every live verifier knows{missing}"
 
 
 def _conditions(revocation: ApiKeyRevocation, answer: Answer, *, now: datetime) -> list[Condition]:
