@@ -11,6 +11,7 @@ import pytest
 from gen.operator_process import OperatorProcess, unique_name
 from gen.team import APIKEYS, Api, StartTeam, Team, workload
 from gen.verifier_process import VerifierProcess
+from keyturn.base.clock import SECOND, utc_now
 from keyturn.base.duration import parse_duration
 from testbed.cluster import ApiFailed, Cluster, wait_until
 
@@ -179,6 +180,16 @@ def test_key_ids_of_several_apikeys_end_and_those_that_nobody_knows_are_listed(
     assert security.wait_says(security.revokes({"keyIDs": ["nobodyknows2"]}), "True", "NothingToRevoke")["unknownKeyIDs"] == [
         "nobodyknows2"
     ]
+
+
+def test_a_repeated_revocation_says_that_the_keys_were_dead_before(team: Team, security: Security, verifier: VerifierProcess) -> None:
+    old = team.issue("billing")
+    spec = {"keyIDs": [old.key_id]}
+    security.wait_says(security.revokes(spec), "True", "Revoked")
+    (dead,) = team.record("billing").dead
+    wait_until(lambda: utc_now() - dead.end_time > SECOND, patience=5, what="a creationTimestamp to be another one")
+    told = security.wait_says(security.revokes(spec), "True", "NothingToRevoke")
+    assert (told["revokedVersions"], told["deadBeforeVersions"], status(verifier, old.token)) == (0, 1, 401)
 
 
 def test_by_match_only_what_was_minted_before_ends(team: Team, security: Security, verifier: VerifierProcess) -> None:

@@ -160,6 +160,7 @@ def test_a_leaked_backup_ends_by_one_command_that_shows_how_far_it_is(shell: She
         "complete": True,
         "revokedVersions": 3,
         "remainingVersions": 0,
+        "deadBeforeVersions": 0,
         "latencySeconds": 0,
         "message": done["message"],
     }

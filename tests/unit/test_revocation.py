@@ -409,12 +409,39 @@ def told(
 
 
 def test_how_far_it_is_with_a_record() -> None:
-    dead = DeadEntry(1, "key001", NOW, VersionState.REVOKED, "Leaked", Cause.ISSUED)
-    ledger = replace(record(active(2), dead=(dead, tombstone(3))), revoked_before=NOW, revoked_through=1)
-    assert standing_in(revocation(), ledger) == RecordStanding(ended=1)
-    assert standing_in(revocation({"keyIDs": ["key001", "nobody"]}), ledger) == RecordStanding(frozenset({"key001"}), ended=1)
-    assert standing_in(revocation({"keyIDs": ["nobody"]}), ledger) is None
-    assert standing_in(revocation(), record(active(2))) == RecordStanding(live=1)
+    ledger = replace(record(active(2), dead=(leaked(NOW), tombstone(3))), revoked_before=NOW, revoked_through=1)
+    assert standing_in(revocation(), ledger, seen=NOW) == RecordStanding(ended=1)
+    ids = revocation({"keyIDs": ["key001", "nobody"]})
+    assert standing_in(ids, ledger, seen=NOW) == RecordStanding(frozenset({"key001"}), ended=1)
+    assert standing_in(revocation({"keyIDs": ["nobody"]}), ledger, seen=NOW) is None
+    assert standing_in(revocation(), record(active(2)), seen=NOW) == RecordStanding(live=1)
+
+
+def leaked(end: datetime) -> DeadEntry:
+    return DeadEntry(1, "key001", end, VersionState.REVOKED, "Leaked", Cause.ISSUED)
+
+
+@pytest.mark.parametrize("spec", [THIS, {"keyIDs": ["key001"]}])
+def test_what_had_died_before_is_not_the_work_of_a_repeated_revocation(spec: Mapping[str, object]) -> None:
+    ledger = replace(record(active(2), dead=(leaked(NOW - HOUR),)), revoked_before=NOW, revoked_through=1)
+    standing = standing_in(revocation(spec), ledger, seen=NOW)
+    assert standing is not None
+    assert (standing.ended, standing.dead_before) == (0, 1)
+    status, reason, whole = told(revocation(spec), replace(standing, live=0))
+    assert (status, reason, whole.revoked_versions, whole.dead_before_versions) == ("True", "NothingToRevoke", 0, 1)
+    assert whole.conditions[0].message == "No living key version is meant; dead before: 1 key version"
+    assert whole.latency is None
+
+
+@pytest.mark.parametrize("seen", [-3, 20])
+def test_what_it_ended_is_its_own_work_whatever_the_clock_of_the_operator_and_whenever_another_one_took_over(seen: float) -> None:
+    revoked = revocation({"keyIDs": ["key001"]})
+    created = revoked.metadata.creation_timestamp
+    assert created is not None
+    ended = created + min(seen, 0.2) * SECOND
+    standing = standing_in(revoked, record(dead=(leaked(ended),)), seen=created + seen * SECOND)
+    assert standing is not None
+    assert (standing.ended, standing.dead_before) == (1, 0)
 
 
 def test_it_is_complete_when_all_is_dead_and_every_verifier_knows() -> None:

@@ -172,6 +172,7 @@ def _as_json(name: str, outcome: Outcome) -> dict[str, object]:
         "complete": outcome.is_complete,
         "revokedVersions": (status.revoked_versions if status is not None else None) or 0,
         "remainingVersions": status.remaining_versions if status is not None else None,
+        "deadBeforeVersions": (status.dead_before_versions if status is not None else None) or 0,
         "latencySeconds": latency,
         "message": outcome.sentence,
     }

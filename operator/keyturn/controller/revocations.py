@@ -235,7 +235,7 @@ class Revocations:
     def _peek_at(self, revocation: ApiKeyRevocation, progress: _Progress, key: Key, data: bytes) -> None:
         """Not believing what is alive there yet costs a third: whoever ends it checks the signature."""
         record = readable_record(data)
-        standing = standing_in(revocation, record) if record is not None else None
+        standing = standing_in(revocation, record, seen=progress.seen_time) if record is not None else None
         if standing is not None and standing.live:
             progress.stands(key, standing)
             self._wake(key)
@@ -244,7 +244,7 @@ class Revocations:
 
     def _look_at(self, revocation: ApiKeyRevocation, progress: _Progress, key: Key) -> None:
         entry, record = self._records.get(key), self._read(key)  # both as of now: a newer one may have come meanwhile
-        standing = standing_in(revocation, record) if record is not None else None
+        standing = standing_in(revocation, record, seen=progress.seen_time) if record is not None else None
         before = progress.standings.get(key)
         progress.stands(key, standing if entry is not None else None)
         if standing is None or entry is None:

@@ -15,7 +15,7 @@ from keyturn.base.clock import MILLISECOND, SECOND, format_time
 from keyturn.base.duration import format_duration
 from keyturn.base.version_state import VersionState
 from keyturn.base.wording import counted
-from keyturn.keys.record import Record
+from keyturn.keys.record import DeadEntry, Record
 from keyturn.lifecycle.barrier import named
 from keyturn.lifecycle.revocation_hit import RevocationHit, hit_on, is_hit
 
@@ -34,28 +34,31 @@ class RecordStanding:
     live: int = 0
     """Versions that it means and that are not dead yet."""
     ended: int = 0
-    """Versions that it means and that are dead."""
+    """Versions that it means and that have died since it was created."""
+    dead_before: int = 0
+    """Versions that were dead by then already: others have ended them."""
     end: datetime | None = None
     """When the last of the live ones ends; None: at once."""
 
 
-def standing_in(revocation: ApiKeyRevocation, record: Record) -> RecordStanding | None:
-    """How far it is with a record; None: the record is none of its business."""
+def standing_in(revocation: ApiKeyRevocation, record: Record, *, seen: datetime) -> RecordStanding | None:
+    """How far it is with a record; None: the record is none of its business. `seen`: when it was seen first, by the operator's clock."""
     hit = hit_on(revocation, record)
     if hit is None:
         return None
     live = [entry for entry in record.versions if is_hit(hit, entry, record)]
     ends = [entry.not_after for entry in live if entry.not_after is not None]
-    return RecordStanding(hit.key_ids, len(live), _ended(hit, record), max(ends) if hit.replaces and ends else None)
+    dead = [entry for entry in record.dead if _is_meant(hit, entry, record)]
+    since = min(seen, hit.created)  # an endTime is by the operator's clock, which may be behind that of the API server
+    ended = sum(entry.end_time >= since for entry in dead)
+    return RecordStanding(hit.key_ids, len(live), ended, len(dead) - ended, max(ends) if hit.replaces and ends else None)
 
 
-def _ended(hit: RevocationHit, record: Record) -> int:
+def _is_meant(hit: RevocationHit, entry: DeadEntry, record: Record) -> bool:
+    """Whether a version is dead as this revocation wants it. When a dead one was minted nobody knows any more: its reason has to tell."""
     if hit.key_ids:
-        return sum(entry.key_id in hit.key_ids for entry in record.dead)
-    return sum(
-        entry.state is VersionState.REVOKED and entry.reason == hit.reason and entry.number <= record.revoked_through
-        for entry in record.dead
-    )
+        return entry.key_id in hit.key_ids
+    return entry.state is VersionState.REVOKED and entry.reason == hit.reason and entry.number <= record.revoked_through
 
 
 def is_complete(revocation: ApiKeyRevocation) -> bool:
@@ -80,6 +83,7 @@ def revocation_status(
         observed_generation=generation,
         revoked_versions=sum(standing.ended for standing in standings),
         remaining_versions=sum(standing.live for standing in standings),
+        dead_before_versions=sum(standing.dead_before for standing in standings),
         unknown_key_ids=unknown[:UNKNOWN_SHOWN] or None,
         latency=_latency(revocation, seen=seen, now=now) if done and any(standing.ended for standing in standings) else None,
         conditions=tuple(_conditions(revocation, answer, now=now)),
@@ -97,10 +101,12 @@ def _answer(standings: Sequence[RecordStanding], *, unknown: int, behind: Sequen
     if behind:
         message = f"The keys are dead, but {named(behind)} not confirmed that they are refused. Look at its pod and its Lease"
         return ConditionStatus.FALSE, Reason.VERIFIERS_BEHIND, message
-    missing = f"; in no record: {counted(unknown, 'key ID')}" if unknown else ""
+    before = sum(standing.dead_before for standing in standings)
+    beside = f"; dead before: {counted(before, 'key version')}" if before else ""
+    beside += f"; in no record: {counted(unknown, 'key ID')}" if unknown else ""
     if not ended:
-        return ConditionStatus.TRUE, Reason.NOTHING_TO_REVOKE, f"No living key version is meant{missing}"
-    return ConditionStatus.TRUE, Reason.REVOKED, f"{counted(ended, 'key version')} ended for good, and every live verifier knows{missing}"
+        return ConditionStatus.TRUE, Reason.NOTHING_TO_REVOKE, f"No living key version is meant{beside}"
+    return ConditionStatus.TRUE, Reason.REVOKED, f"{counted(ended, 'key version')} ended for good, and every live verifier knows{beside}"
 
 
 def _conditions(revocation: ApiKeyRevocation, answer: Answer, *, now: datetime) -> list[Condition]:

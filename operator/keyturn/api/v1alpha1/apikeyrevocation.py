@@ -140,9 +140,11 @@ class ApiKeyRevocationStatus(ApiModel):
     observed_generation: Generation | None = None
     """Generation of the spec that this speaks of."""
     revoked_versions: Count | None = None
-    """How many key versions are dead that this revocation means."""
+    """How many key versions that it means have ended since it was created."""
     remaining_versions: Count | None = None
     """How many live still that it means."""
+    dead_before_versions: Count | None = None
+    """How many were dead when it was created: of keyIDs all, otherwise those that were revoked for the same reason."""
     unknown_key_ids: Annotated[tuple[Annotated[str, Field(max_length=32)], ...], Field(max_length=100), ListOf()] | None = None
     """Of keyIDs, those that no record knows, live or dead; the first hundred."""
     latency: Annotated[str, Field(max_length=32)] | None = None
