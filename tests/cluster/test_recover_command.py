@@ -115,6 +115,28 @@ def test_for_an_operator_that_was_stopped_it_does_not_wait(own_team: Team, log: 
     own_team.wait_ready("billing", version=2 + NEWER)
 
 
+def test_the_log_of_another_installation_changes_nothing_and_is_no_success(own_team: Team, log: Path) -> None:
+    """A cluster beside this one has ApiKeys of the same names."""
+    log.write_text(json.dumps({**json.loads(log.read_text()), "installation": "0123456789abcdef"}) + "\n")
+    before = own_team.marks("billing")
+    said = recover(own_team, "--audit", str(log))
+    assert (said.code, said.out) == (1, ""), said.err
+    assert f"About keys of this installation ({own_team.record('billing').installation}): 0 of 1 line" in said.err
+    assert "created" not in said.err
+    assert own_team.marks("billing") == before
+    assert "keyturn.dev/highest-version" not in own_team.apikey("billing")["metadata"].get("annotations", {})
+
+
+def test_lines_of_another_installation_are_left_aside(own_team: Team, log: Path) -> None:
+    ours = json.loads(log.read_text())
+    foreign = {**ours, "installation": "0123456789abcdef", "versions": [{"number": 99, "keyID": "nobodyknows2", "state": "Active"}]}
+    log.write_text("".join(json.dumps(line) + "\n" for line in (foreign, ours)))
+    said = recover(own_team, "--audit", str(log), "--wait")
+    assert said.code == 0, said.err
+    assert "1 of 2 lines. What is of 0123456789abcdef counts for nothing" in said.err
+    own_team.wait_ready("billing", version=2 + NEWER)
+
+
 def test_a_dry_run_waits_for_nothing(own_team: Team, log: Path) -> None:
     said = recover(own_team, "--audit", str(log), "--dry-run", "--wait")
     assert (said.code, "--wait and --dry-run exclude each other" in said.err) == (2, True)

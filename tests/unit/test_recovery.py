@@ -14,13 +14,14 @@ from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
 from keyturn.base.errors import UserMustAct
 from keyturn.base.names import Key
 from keyturn.cli.audit_history import AuditHistory
-from keyturn.cli.recovery import Correction, corrections, corrections_table, revocations
+from keyturn.cli.recovery import Correction, Ours, corrections, corrections_table, ours, revocations
 from keyturn.cli.revocation_folder import read_revocation_folder
 from keyturn.controller.apikey.announce import audit_line
 from keyturn.controller.audit import as_json
 from keyturn.keys.record import Record
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+OURS = (gen.record().installation, gen.KEY)
 
 
 def logged(*records: Record) -> AuditHistory:
@@ -51,6 +52,28 @@ def test_a_log_that_ends_before_the_backup_ends_no_key() -> None:
     assert corrections([gen.record(gen.active(3), dead=(gen.tombstone(1), gen.tombstone(2)))], log.keys) == []
 
 
+def test_the_log_of_another_installation_ends_no_key_and_raises_no_number() -> None:
+    """Its ApiKeys may have the same names, and its versions higher numbers."""
+    here = gen.record(gen.active(1))
+    there = replace(gen.record(gen.active(7), dead=(gen.tombstone(1),)), installation="elsewhere")
+    assert corrections([here], logged(there).keys) == []
+    assert corrections([here], logged(there, gen.record(gen.active(2), dead=(gen.tombstone(1),))).keys) == [
+        Correction(gen.KEY, 2, dead=((1, "key1"),))
+    ]
+
+
+def test_it_is_said_how_many_lines_are_about_keys_of_this_installation() -> None:
+    here, there = gen.record(gen.active(1)), replace(gen.record(gen.active(1)), installation="elsewhere")
+    assert ours(logged(here, here), [here]) == Ours(2, "")
+    named = f"this installation ({here.installation})"
+    assert ours(logged(here, there), [here]) == Ours(1, f"About keys of {named}: 1 of 2 lines. What is of elsewhere counts for nothing")
+    assert ours(logged(there), [here]) == Ours(0, f"About keys of {named}: 0 of 1 line. What is of elsewhere counts for nothing")
+    nothing = AuditHistory()
+    nothing.take([b"not json"])
+    assert ours(nothing, [here]) == Ours(0, f"About keys of {named}: 0 of 1 line")
+    assert ours(logged(here), []).complaint.startswith("About keys of this installation, of which no record tells: 0 of 1 line")
+
+
 def test_lines_written_over_the_restored_records_hide_nothing() -> None:
     """The operator went on from the backup, before anybody looked."""
     before = gen.record(gen.active(7), dead=(gen.tombstone(6),))
@@ -63,20 +86,32 @@ def test_an_imported_key_that_came_back_with_its_apikey_is_not_ended() -> None:
     """Its key ID is made of its digest: the same under the old number, which is dead, and the new one."""
     again = replace(gen.active(2), key_id="key1")
     log = logged(gen.record(gen.active(1)), replace(gen.record(again, dead=(gen.tombstone(1),)), serial=2000))
-    assert log.keys[gen.KEY].ended == frozenset()
+    assert log.keys[OURS].ended == frozenset()
     ended = gen.record(dead=(gen.tombstone(1), replace(gen.tombstone(2), key_id="key1")))
     log.take([json.dumps(as_json(audit_line(replace(ended, serial=3000), now=NOW))).encode()])
-    assert log.keys[gen.KEY].ended == {"key1"}
+    assert log.keys[OURS].ended == {"key1"}
 
 
 def test_the_highest_line_counts_in_whatever_order_they_come() -> None:
     lines = [
-        {"namespace": "a", "name": "b", "serial": 2, "versions": [{"number": 2, "keyID": "two", "state": "Active"}]},
-        {"namespace": "a", "name": "b", "serial": 1, "versions": [{"number": 1, "keyID": "one", "state": "Active"}]},
+        {
+            "installation": "here",
+            "namespace": "a",
+            "name": "b",
+            "serial": 2,
+            "versions": [{"number": 2, "keyID": "two", "state": "Active"}],
+        },
+        {
+            "installation": "here",
+            "namespace": "a",
+            "name": "b",
+            "serial": 1,
+            "versions": [{"number": 1, "keyID": "one", "state": "Active"}],
+        },
     ]
     history = AuditHistory()
     history.take([json.dumps(line).encode() for line in lines] + [b"not json", b"", b"[]", b'{"namespace": "a"}'])
-    found = history.keys[Key("a", "b")]
+    found = history.keys["here", Key("a", "b")]
     assert (found.highest, found.live, found.ended) == (2, {"two": "Active"}, {"one"})
     assert (history.lines, history.unreadable) == (5, 3)
 

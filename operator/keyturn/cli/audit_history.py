@@ -1,11 +1,13 @@
 """What an audit log tells of each ApiKey: which of its versions are live, which ended, and the highest number. Pure.
 
-The lines may come from several files, in any order, and repeat.
+The lines may come from several files, in any order, and repeat. Those of each installation are kept apart: another one's ApiKeys may have
+the same names. Its key IDs are others, so that no key would end for them, but numbers would rise above those of a cluster that is not this.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -64,9 +66,12 @@ class KeyHistory:
 class AuditHistory:
     """All of them."""
 
-    keys: dict[Key, KeyHistory] = field(default_factory=dict)
+    keys: dict[tuple[str, Key], KeyHistory] = field(default_factory=dict)
+    """By installation and ApiKey."""
     lines: int = 0
     unreadable: int = 0
+    of_installation: Counter[str] = field(default_factory=Counter)
+    """How many lines there are of each."""
 
     def take(self, lines: Iterable[bytes]) -> None:
         """Read some more; a line that is none is counted."""
@@ -81,7 +86,9 @@ class AuditHistory:
         except (ValueError, RecursionError):
             fields = None
         match fields:
-            case {"namespace": str(namespace), "name": str(name), "serial": int(serial)}:
-                self.keys.setdefault(Key(namespace, name), KeyHistory()).take(serial, objects_of(fields, "versions"))
+            case {"installation": str(installation), "namespace": str(namespace), "name": str(name), "serial": int(serial)}:
+                self.of_installation[installation] += 1
+                history = self.keys.setdefault((installation, Key(namespace, name)), KeyHistory())
+                history.take(serial, objects_of(fields, "versions"))
             case _:
                 self.unreadable += 1

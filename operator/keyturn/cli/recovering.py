@@ -17,11 +17,11 @@ from keyturn.base import names
 from keyturn.base.errors import KeyturnError, RetryLater
 from keyturn.base.names import Key
 from keyturn.base.wording import counted
-from keyturn.cli.apikey_view import ApiKeyView, decode_apikey
+from keyturn.cli.apikey_view import decode_apikey
 from keyturn.cli.blast_radius import workloads_of
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.failure import failure_of, worst
-from keyturn.cli.recovery import NAME_PREFIX, Correction, corrections, corrections_json, corrections_table, revocations
+from keyturn.cli.recovery import NAME_PREFIX, Correction, Ours, corrections, corrections_json, corrections_table, ours, revocations
 from keyturn.cli.revoking import follow
 from keyturn.cluster.api_errors import AlreadyExists, NotFound
 from keyturn.cluster.apikeyrevocations import COLLECTION_PATH, decode_revocation
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from keyturn.cli.audit_history import AuditHistory
     from keyturn.cli.deps import Deps
     from keyturn.cluster.client import Client
+    from keyturn.keys.record import Record
 
 _AT_A_TIME: Final = 8
 _PROGRESS_EVERY: Final = 500
@@ -61,9 +62,11 @@ class Recovering:
 
     async def run(self, history: AuditHistory, folder: Sequence[Mapping[str, object]], *, form: str) -> ExitCode:
         """Find, show and do everything; answers the worst code of what failed."""
-        found = await self._found(history) if history.lines else []
+        records = await self._records() if history.lines else []
+        found = await self._with_workloads(corrections(records, history.keys)) if records else []
         restored, failed = await self._put_back(folder)
-        codes = [failed, await self._raise_numbers(found)]
+        own = ours(history, records)
+        codes = [self._say_whose(own) if history.lines else ExitCode.FINE, failed, await self._raise_numbers(found)]
         ending = revocations(found, now=self.deps.clock())
         codes += [await self._create(each) for each in ending]
         created = [_name_of(each) for each in ending]
@@ -73,7 +76,7 @@ class Recovering:
             self.deps.console.data(json.dumps(corrections_json(found, revocations=created, restored=restored), indent=2))
         elif found:
             self.deps.console.data(corrections_table(found, for_terminal=self.deps.console.is_terminal))
-        self._summarise(found, restored=restored, asked=bool(history.lines))
+        self._summarise(found, restored=restored, asked=own.lines > 0)
         return worst(codes)
 
     async def look_on(self, timeout: timedelta) -> ExitCode:  # noqa: ASYNC109  the person's own
@@ -95,17 +98,24 @@ class Recovering:
         found = map(decode_revocation, await list_in_chunks(self.client, COLLECTION_PATH))
         return sorted(key.name for key, each in filter(None, found) if key.name.startswith(NAME_PREFIX) and not is_complete(each))
 
-    async def _found(self, history: AuditHistory) -> list[Correction]:
+    def _say_whose(self, own: Ours) -> ExitCode:
+        if own.complaint and own.lines:
+            self.deps.console.warn(own.complaint)
+        elif own.complaint:
+            self.deps.console.complain(f"{own.complaint}. Is it this cluster's log, and are its records in {self.records_namespace}?")
+        return ExitCode.FINE if own.lines else ExitCode.FAILED
+
+    async def _records(self) -> list[Record]:
         records = [
             record
             for _, entry in await list_records(self.client, namespace=self.records_namespace)
             if (record := readable_record(entry.value.data))
         ]
         self.deps.console.say(f"Compared with {counted(len(records), 'verifier record')} in {self.records_namespace}")
-        views = {(view.namespace, view.name): view for view in map(decode_apikey, await list_apikeys(self.client, ""))}
-        return await self._with_workloads(corrections(records, history.keys), views)
+        return records
 
-    async def _with_workloads(self, found: Sequence[Correction], views: Mapping[tuple[str, str], ApiKeyView]) -> list[Correction]:
+    async def _with_workloads(self, found: Sequence[Correction]) -> list[Correction]:
+        views = {(view.namespace, view.name): view for view in map(decode_apikey, await list_apikeys(self.client, ""))}
         limit, has_rollouts = asyncio.Semaphore(_AT_A_TIME), await serves_rollouts(self.client)
 
         async def with_its_own(each: Correction) -> Correction:

@@ -13,7 +13,8 @@ from typing import Final
 
 from keyturn.base.names import Key
 from keyturn.base.version_state import VersionState
-from keyturn.cli.audit_history import KeyHistory
+from keyturn.base.wording import counted
+from keyturn.cli.audit_history import AuditHistory, KeyHistory
 from keyturn.cli.table import Cell, render_table
 from keyturn.keys.record import Record
 
@@ -46,10 +47,31 @@ class Correction:
         return bool(self.dead or self.replaced)
 
 
-def corrections(records: Iterable[Record], histories: Mapping[Key, KeyHistory]) -> list[Correction]:
-    """What must be put right, by namespace and name."""
-    found = [_correction(record, histories.get(Key(record.namespace, record.name))) for record in records]
+def corrections(records: Iterable[Record], histories: Mapping[tuple[str, Key], KeyHistory]) -> list[Correction]:
+    """What must be put right, by namespace and name. What another installation did with an ApiKey of that name counts for nothing."""
+    found = [_correction(record, histories.get((record.installation, Key(record.namespace, record.name)))) for record in records]
     return sorted((each for each in found if each is not None), key=lambda each: each.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """How much of a log is about this installation, as the records of the cluster name it."""
+
+    lines: int
+    complaint: str
+    """What to say of the rest; empty: it is all ours, but for what is no audit line."""
+
+
+def ours(history: AuditHistory, records: Iterable[Record]) -> Ours:
+    """Compare the two."""
+    here = {record.installation for record in records}
+    found = sum(history.of_installation[each] for each in here)
+    others = sorted(history.of_installation.keys() - here)
+    if found and not others:
+        return Ours(found, "")
+    known = f"this installation ({', '.join(sorted(here))})" if here else "this installation, of which no record tells"
+    rest = f". What is of {', '.join(others)} counts for nothing" if others else ""
+    return Ours(found, f"About keys of {known}: {found} of {counted(history.lines, 'line')}{rest}")
 
 
 def _correction(record: Record, history: KeyHistory | None) -> Correction | None:
