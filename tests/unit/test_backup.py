@@ -65,6 +65,12 @@ def test_it_says_what_is_inside() -> None:
     }
 
 
+def test_a_serial_of_no_time_that_there_is_is_shown_without_one() -> None:
+    written = gen.offered(gen.record(name="billing", installation=INSTALLATION, serial=10**18))
+    backup = replace(backed_up(), records=(BackupRecord(written.record_name, written.data, written.signature),))
+    assert contents_json(check_backup(backup))["newestRecordTime"] is None
+
+
 def test_a_record_that_was_changed_or_moved_is_not_believed() -> None:
     backup = backed_up("billing", "orders")
     first, second = backup.records

@@ -98,6 +98,9 @@ def test_a_key_of_our_own_form_keeps_its_id() -> None:
         ({"name": "a", "key": STRONG, "audience": "invoices"}, "give the product"),
         ({"name": "a", "key": STRONG, "expirationTime": "2020-01-01T00:00:00Z"}, "has passed"),
         ({"name": "a", "key": STRONG, "expirationTime": "soon"}, "is no instant"),
+        ({"name": "a", "key": STRONG, "expirationTime": "99999999h"}, "is no instant"),
+        ({"name": "a", "key": STRONG, "expirationTime": "9" * 400 + "h"}, "is no instant"),
+        ({"name": "a", "key": STRONG, "expirationTime": "9999-12-31T23:59:59-12:00"}, "is no instant"),
         ({"name": "a", "key": STRONG, "product": "p", "scopes": "NOT:VALID"}, "scopes"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gen.instant_texts import DAYS, INSTANTS
 from gen.lifecycle import (
     HOUR,
     MINUTE,
@@ -138,10 +139,10 @@ def test_not_after_ends_every_wait() -> None:
     assert retires(decide(observed(ledger, ours(2), rollout=rollout(), use=KeyUse(retiring=(used(SECOND),)))))
 
 
-def test_a_use_in_the_future_of_a_clock_that_is_off_waits_no_longer_than_not_after() -> None:
+def test_a_use_in_the_future_of_a_clock_that_is_off_counts_as_tomorrow() -> None:
     plan = decide(seen(used(-400 * DAY)))
     assert plan.steps == ()
-    assert plan.look_again_time == NOW + 6 * DAY
+    assert plan.look_again_time == NOW + DAY + HOUR
 
 
 def test_a_version_that_min_version_ended_waits_for_no_quiet() -> None:
@@ -326,6 +327,23 @@ def test_a_replica_that_names_the_version_no_more_does_not_know_it() -> None:
     assert ReplicaUse("a", A, knows_version=False) in told.retiring
 
 
+SAID = st.none() | INSTANTS
+
+
+@given(last_use=SAID, lapsed=SAID, reported=SAID, quiet=st.sampled_from([SECOND, 99_999 * HOUR]))
+def test_no_instant_that_a_replica_says_raises(
+    last_use: datetime | None, lapsed: datetime | None, reported: datetime | None, quiet: timedelta
+) -> None:
+    use = KeyUse(retiring=(ReplicaUse("a", ReplicaLife("a", lapsed, reported), last_use_time=last_use),))
+    waits = reason_to_wait(use, number=1, switch_time=SWITCHED, quiet_period=quiet, now=NOW)
+    assert last_use is None or last_use <= NOW - quiet or waits is not None
+
+
+@given(made=INSTANTS, at=st.none() | INSTANTS, day=DAYS)
+def test_no_report_is_kept_for_ever_on_account_of_an_instant_to_come(made: datetime, at: datetime | None, day: date) -> None:
+    assert needed_until(made, {"k": at}, day, now=NOW) <= NOW + 32 * DAY
+
+
 @pytest.mark.parametrize(
     ("made_ago", "uses", "newest_day", "is_needed"),
     [
@@ -343,4 +361,4 @@ def test_what_a_dead_replica_said_is_kept_for_as_long_as_it_matters(
     made_ago: timedelta, uses: dict[str, datetime | None], newest_day: datetime | None, *, is_needed: bool
 ) -> None:
     day = newest_day.date() if newest_day is not None else date(1, 1, 1)
-    assert (needed_until(NOW - made_ago, uses, day) >= NOW) == is_needed
+    assert (needed_until(NOW - made_ago, uses, day, now=NOW) >= NOW) == is_needed

@@ -44,6 +44,14 @@ def test_whatever_the_file_holds_reading_does_not_fail_in_any_other_way(garbage:
             list(read_snapshot(file))
 
 
+@pytest.mark.parametrize("line", ['{"heard":%s}', '{"vanished":"a.b","at":%s}'])
+def test_a_number_that_no_clock_shows_was_heard_at_no_later_than_now(line: str) -> None:
+    with gen.scratch_file() as file:
+        file.write_bytes(header_line() + (line % ("9" * 400)).encode() + b"\n")
+        (entry,) = read_snapshot(file)
+    assert entry in {Heard(float("inf")), Vanished("a.b", float("inf"))}
+
+
 def item(offered: OfferedRecord) -> dict[str, object]:
     return gen.secret_of(offered)
 

@@ -27,7 +27,7 @@ def live(*key_ids: str) -> dict[str, LiveKey]:
 
 def retiring_lines(usage: Usage) -> dict[str, float | None]:
     """What a report says, in unix seconds."""
-    read = read_retiring("".join(usage.retiring.texts()))
+    read = read_retiring("".join(usage.retiring.texts()), now=NOW)
     return {key_id: None if at is None else at.timestamp() for key_id, at in read.items()}
 
 
@@ -140,7 +140,7 @@ def test_thousands_of_keys_are_spread_over_shards_of_bounded_size() -> None:
     texts = [days.take(shard) for shard in sorted(days.changed)]
     assert len(texts) == 8
     assert max(map(len, texts)) <= LARGEST
-    assert {name: day for text in texts for name, day in read_days(text)} == dict.fromkeys(names, TODAY)
+    assert {name: day for text in texts for name, day in read_days(text, now=NOW)} == dict.fromkeys(names, TODAY)
 
 
 def test_many_retiring_versions_are_spread_over_shards_too() -> None:

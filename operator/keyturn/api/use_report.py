@@ -1,7 +1,7 @@
 """What a verifier tells the operator of the use of keys: lines of text in ConfigMaps. `docs/reference/use-reports.md` is about it.
 
 Written by `verifier/service/use_report.py`, read by `cluster/replica_reports.py`. Nothing in it ends a key: it delays the end of an old one
-and dates the last use. So a line that cannot be read counts as not written.
+and dates the last use. So a line that cannot be read counts as not written, and no use was in the future.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 from zlib import crc32
 
-from keyturn.base.clock import format_time
+from keyturn.base.clock import DAY, format_time, parse_time
 
 FORMAT: Final = "1"
 FORMAT_ENTRY: Final = "format"
@@ -20,6 +20,11 @@ DAYS_ENTRY: Final = "days"
 REPORTED_TIME_ANNOTATION: Final = "keyturn.dev/use-reported-time"
 """On a replica's Lease: every use of a Retiring version up to this instant stands in its reports."""
 UNUSED: Final = "-"
+CLOCKS_AHEAD: Final = DAY
+"""How far ahead a replica's clock may be. What is said to be later counts as this far ahead of our own: nobody waits for the year 9999.
+
+Not as now: whether a replica has told everything is seen by comparing its instants with each other, so one that is ahead keeps its own.
+"""
 LARGEST: Final = 256 * 1024
 """Characters a ConfigMap is filled with at most; the API server refuses more than 1 MiB."""
 
@@ -35,14 +40,15 @@ def write_retiring(uses: Mapping[str, int | None]) -> str:
     return "".join(f"{key_id} {text_of[at]}\n" for key_id, at in sorted(uses.items()))
 
 
-def read_retiring(text: str) -> LastUses:
-    """Read what `write_retiring` wrote."""
+def read_retiring(text: str, *, now: datetime) -> LastUses:
+    """Read what `write_retiring` wrote. Never raises."""
     found: LastUses = {}
+    latest = now + CLOCKS_AHEAD
     for key_id, value in _pairs(text):
         if value == UNUSED:
             found[key_id] = None
         elif (at := _instant(value)) is not None:
-            found[key_id] = at
+            found[key_id] = min(at, latest)
     return found
 
 
@@ -52,15 +58,16 @@ def write_days(days: Mapping[str, int]) -> str:
     return "".join(f"{name} {text_of[day]}\n" for name, day in sorted(days.items()))
 
 
-def read_days(text: str) -> Iterator[tuple[str, int]]:
-    """Read what `write_days` wrote, pair by pair: there may be thousands."""
+def read_days(text: str, *, now: datetime) -> Iterator[tuple[str, int]]:
+    """Read what `write_days` wrote, pair by pair: there may be thousands. Never raises."""
     known: dict[str, int | None] = {}
+    latest = (now + CLOCKS_AHEAD).toordinal()
     for name, value in _pairs(text):
         if value not in known:
             known[value] = _ordinal(value)
         day = known[value]
         if day is not None:
-            yield name, day
+            yield name, min(day, latest)
 
 
 def shard_of(name: str, count: int) -> int:
@@ -81,10 +88,9 @@ def _seconds(at: int) -> str:
 
 def _instant(text: str) -> datetime | None:
     try:
-        instant = datetime.fromisoformat(text)
+        return parse_time(text)
     except ValueError:
         return None
-    return None if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def _ordinal(text: str) -> int | None:

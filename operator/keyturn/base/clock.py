@@ -30,8 +30,14 @@ def format_time(instant: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """Read an RFC 3339 instant; raise ValueError for anything else, also for one without an offset."""
+    """Read an RFC 3339 instant; raise ValueError for anything else, also for one without an offset.
+
+    Who calculates with one that somebody else wrote must expect the years 1 and 9999: a sum that leaves them raises OverflowError.
+    """
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone: write for example 2026-11-24T06:00:00Z")
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is in no year from 1 to 9999 in UTC") from None

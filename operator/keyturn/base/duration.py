@@ -22,7 +22,10 @@ def parse_duration(text: str) -> timedelta:
         part = _PART.match(text, position)
         if part is None:
             break
-        total += float(part[1]) * _UNITS[part[2]]
+        try:
+            total += float(part[1]) * _UNITS[part[2]]
+        except OverflowError:
+            raise ValueError(f"{text!r} is too long: write less than a thousand years") from None
         position = part.end()
     if not text or position != len(text):
         raise ValueError(f"{text!r} is not a duration: write hours, minutes, seconds, for example 720h, 1h30m, 500ms")

@@ -64,7 +64,7 @@ def installation_of(backup: Backup) -> Installation:
 def contents_json(contents: BackupContents) -> dict[str, object]:
     """For scripts, and in sentences for people."""
     live = sum(len(record.versions) for _, record in contents.records)
-    newest = datetime.fromtimestamp(contents.newest_serial / 1000, UTC) if contents.newest_serial else None
+    newest = _time_of(contents.newest_serial) if contents.newest_serial else None
     return {
         "created": format_time(contents.backup.created),
         "installation": contents.installation.id,
@@ -76,3 +76,11 @@ def contents_json(contents: BackupContents) -> dict[str, object]:
         "revocations": len(contents.backup.revocations),
         "recordsNotBelieved": list(contents.refused),
     }
+
+
+def _time_of(serial: int) -> datetime | None:
+    """When a record of that serial was written; None: at no time that there is. Whoever knows a public key can make a backup."""
+    try:
+        return datetime.fromtimestamp(serial / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -91,7 +91,7 @@ def expiration_time(text: str, *, now: datetime) -> str:
     """The instant in RFC 3339, from itself or from a length of time from now (720h). Raises ValueError that says what to write."""
     try:
         instant = now.replace(microsecond=0) + parse_duration(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         try:
             instant = parse_time(text)
         except ValueError:

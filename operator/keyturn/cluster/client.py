@@ -35,6 +35,8 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+LONGEST_ADVICE: Final = 300.0
+"""Seconds of a Retry-After that are heeded: a proxy may write any number."""
 _KEEP_ALIVE_SECONDS: Final = 75.0
 
 
@@ -302,7 +304,7 @@ def _word_for(error: Exception) -> str:
 
 def _retry_after(response: aiohttp.ClientResponse) -> float | None:
     text = response.headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() else None
+    return min(float(text), LONGEST_ADVICE) if text.isascii() and text.isdigit() else None
 
 
 def _skew(now: datetime, date: str) -> timedelta | None:
@@ -314,7 +316,7 @@ def _skew(now: datetime, date: str) -> timedelta | None:
 def _server_time(date: str) -> datetime | None:
     try:
         server = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return server if server.tzinfo is not None else server.replace(tzinfo=UTC)
 

@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from keyturn.base.clock import Clock, parse_time, utc_now
+from keyturn.base.clock import Clock, utc_now
 from keyturn.base.errors import Conflict, KeyturnError
 from keyturn.base.log_output import get_logger
 from keyturn.cluster.api_errors import NotFound
 from keyturn.cluster.client import Client
-from keyturn.cluster.raw import mapping_of, text_of, texts_of
+from keyturn.cluster.raw import instant_of, mapping_of, text_of, texts_of
 
 log = get_logger(__name__)
 
@@ -134,7 +134,7 @@ class Elector:
         self._version = version
         self._acquire_time = micro_time(self._clock())
         self._transitions = _whole_number(spec, "leaseTransitions") + (holder != self._identity)
-        self.previous_renew_time = _instant(text_of(spec, "renewTime"))
+        self.previous_renew_time = instant_of(spec, "renewTime")
         self.inherited_notes = texts_of(mapping_of(lease, "metadata"), "annotations")
         await self._write(holder=self._identity, started=self._monotonic())
         return True
@@ -197,13 +197,6 @@ class Elector:
 def micro_time(instant: datetime) -> str:
     """A metav1.MicroTime: exactly six digits, anything else is refused."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        return parse_time(text) if text else None
-    except ValueError:
-        return None
 
 
 def _whole_number(raw: Mapping[str, object], name: str) -> int:

@@ -35,7 +35,7 @@ def instant_of(raw: Mapping[str, object], name: str) -> datetime | None:
     """An RFC 3339 instant; None if it is absent or something else."""
     try:
         return parse_time(text_of(raw, name))
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
 
 

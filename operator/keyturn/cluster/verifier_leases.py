@@ -152,7 +152,7 @@ def _duration(seconds: object) -> timedelta:
 def _instant(text: str) -> datetime | None:
     try:
         return parse_time(text)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
 
 

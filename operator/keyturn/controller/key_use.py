@@ -54,19 +54,20 @@ class KeyUses:
 
     def take(self, where: Key, report: UseReport) -> None:
         """Take what one report says now."""
-        uses = read_retiring(report.retiring)
+        now = self._clock()
+        uses = read_retiring(report.retiring, now=now)
         if uses:
             self._retiring[where] = report.replica, uses
         else:
             self._retiring.pop(where, None)
         newest = 1
-        for record_name, day in read_days(report.days):
+        for record_name, day in read_days(report.days, now=now):
             newest = max(newest, day)
             before = self._days.get(record_name, 0)
             if day > before:
                 self._days[record_name] = day
                 self._wake(Key.of_record(record_name), self._look_time(record_name) if before == day - 1 else None)
-        self._needed_until[where] = needed_until(report.made_time or self._clock(), uses, date.fromordinal(newest))
+        self._needed_until[where] = needed_until(report.made_time or now, uses, date.fromordinal(newest), now=now)
 
     def left_behind(self, now: datetime) -> tuple[tuple[Key, Entry[UseReport]], ...]:
         """Reports of replicas that are no more, in which nothing stands that matters any more."""

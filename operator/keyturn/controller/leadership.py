@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Final
 
 from keyturn.base import metrics
-from keyturn.base.clock import utc_now
+from keyturn.base.clock import MILLISECOND, utc_now
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
 from keyturn.base.settings import SecretAccess, Settings
@@ -50,6 +50,7 @@ from keyturn.lifecycle.pacing import RotationPacer
 STOP_TIMEOUT: Final = timedelta(seconds=8)
 NO_LEASE_YET: Final = timedelta(minutes=10)
 TOLD_THROUGH_NOTE: Final = "keyturn.dev/told-through"
+SERIAL_DIGITS: Final = 19
 
 log = get_logger(__name__)
 
@@ -262,9 +263,9 @@ def first_notes(elector: Elector, settings: Settings) -> dict[str, str]:
 def _announced_before(elector: Elector, settings: Settings) -> int:
     """Up to which serial (unix milliseconds) records were surely told of. A leader that died may have left its last ones untold."""
     noted = elector.inherited_notes.get(TOLD_THROUGH_NOTE, "")
-    if noted.isascii() and noted.isdigit():
+    if noted.isascii() and noted.isdigit() and len(noted) <= SERIAL_DIGITS:
         return int(noted)
-    return _milliseconds((elector.previous_renew_time or utc_now() - NO_LEASE_YET) - 2 * settings.lease_duration)
+    return _milliseconds(elector.previous_renew_time or utc_now() - NO_LEASE_YET) - 2 * settings.lease_duration // MILLISECOND
 
 
 def _take_up_telling(rt: Runtime, elector: Elector) -> None:

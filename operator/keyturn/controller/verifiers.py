@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from keyturn.base.clock import DAY
@@ -92,15 +92,20 @@ class Verifiers:
             entry = self._cache.get(where)
             if entry is not None:
                 lease = entry.value
-                ended = lease.end_time or now
-                found.append(ReplicaLife(lease.identity, ended if renewal.ended else None, lease.use_reported_time))
+                ended = self._end_time(renewal, lease, now) if renewal.ended else None
+                found.append(ReplicaLife(lease.identity, ended, lease.use_reported_time))
         return tuple(found)
 
     def left_behind(self, now: datetime) -> tuple[tuple[Key, Entry[VerifierLease]], ...]:
         """Leases that ended over a day ago: their replicas died, and what they may have seen matters no more."""
-        ended = [where for where, renewal in self._renewals.items() if renewal.ended]
-        entries = [(where, entry) for where in ended if (entry := self._cache.get(where)) is not None]
-        return tuple((where, entry) for where, entry in entries if (entry.value.end_time or now) + DAY < now)
+        ended = [(where, renewal) for where, renewal in self._renewals.items() if renewal.ended]
+        entries = [(where, renewal, entry) for where, renewal in ended if (entry := self._cache.get(where)) is not None]
+        return tuple((where, entry) for where, renewal, entry in entries if self._end_time(renewal, entry.value, now) < now - DAY)
+
+    def _end_time(self, renewal: _Renewal, lease: VerifierLease, now: datetime) -> datetime:
+        """When a Lease ended: as its writer says, and no later than it was seen to end here."""
+        seen = now - timedelta(seconds=self._monotonic() - renewal.ends)
+        return min(lease.end_time or seen, seen)
 
     def lag(self, newest: int) -> float:
         """Seconds for which the live verifier furthest behind has had something to apply; `newest`: the records' newest change."""

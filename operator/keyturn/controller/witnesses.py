@@ -101,7 +101,7 @@ class Witnesses:
         """Reports of replicas that are no more, made over a day ago: whatever stood in them was acted on."""
         entries = self._reports.entries().items()
         gone = ((where, entry) for where, entry in entries if entry.value.replica not in replicas)
-        return tuple((where, entry) for where, entry in gone if (entry.value.made_time or now) + DAY < now)
+        return tuple((where, entry) for where, entry in gone if (entry.value.made_time or now) < now - DAY)
 
     def _remember(self, key: Key, stored: StoredRecord) -> None:
         record = self._believed(key, stored.data, stored.signature)

@@ -53,7 +53,7 @@ def decode_record(data: bytes) -> Record:
         raise RecordTooNew(found)
     try:
         return _read_record(fields)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise RecordDamaged("a time in the record is none") from error
 
 

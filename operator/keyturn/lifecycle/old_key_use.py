@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
+from keyturn.api.use_report import CLOCKS_AHEAD
 from keyturn.api.v1alpha1.conditions import Reason
 from keyturn.base.clock import DAY, SECOND, format_time
 from keyturn.base.duration import format_duration
@@ -97,14 +98,15 @@ def recheck_after(quiet_period: timedelta) -> timedelta:
     return min(max(quiet_period / 10, SHORTEST_RECHECK), LONGEST_RECHECK)
 
 
-def needed_until(made: datetime, uses: Mapping[str, datetime | None], newest_day: date) -> datetime:
+def needed_until(made: datetime, uses: Mapping[str, datetime | None], newest_day: date, *, now: datetime) -> datetime:
     """How long a report of a replica that is no more may still say something that is not known otherwise.
 
     Days are in the statuses by then; a use of an old version that long ago is no reason to wait; and a young one may be that of a
     replica whose Lease is not seen yet.
     """
-    matters = [made + DAY, datetime.combine(newest_day, time(), UTC) + DAYS_MATTER]
-    return max([*matters, *(at + USES_MATTER for at in uses.values() if at is not None)])
+    latest = now + CLOCKS_AHEAD
+    matters = [min(made, latest) + DAY, datetime.combine(min(newest_day, latest.date()), time(), UTC) + DAYS_MATTER]
+    return max([*matters, *(min(at, latest) + USES_MATTER for at in uses.values() if at is not None)])
 
 
 def _was_there_after(each: ReplicaUse, instant: datetime) -> bool:
@@ -114,7 +116,8 @@ def _was_there_after(each: ReplicaUse, instant: datetime) -> bool:
 def _possible_uses(each: ReplicaUse, *, now: datetime) -> list[datetime]:
     """When the version was used there last, and when it may have been without a word."""
     lapsed = each.life.lapsed_time if each.life is not None else None
-    return [instant for instant in (each.last_use_time, min(lapsed, now) if lapsed is not None else None) if instant is not None]
+    said = ((each.last_use_time, now + CLOCKS_AHEAD), (lapsed, now))
+    return [min(instant, latest) for instant, latest in said if instant is not None]
 
 
 def _speaks_for(each: ReplicaUse, end: datetime) -> bool:

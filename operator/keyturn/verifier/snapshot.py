@@ -91,7 +91,7 @@ def _line(value: object) -> bytes:
 
 def _value(line: bytes) -> object:
     try:
-        return json.loads(line)
+        return json.loads(line, parse_int=float)  # an integer of 400 digits becomes no float later, but raises
     except (ValueError, RecursionError):
         return None
 
@@ -100,10 +100,10 @@ def _entry(value: object) -> Entry | None:
     match value:
         case [str(record_name), str(data), str(signature)]:
             return _offered(record_name, data, signature)
-        case {"heard": float() | int() as at}:
-            return Heard(float(at))
-        case {"vanished": str(record_name), "at": float() | int() as at}:
-            return Vanished(record_name, float(at))
+        case {"heard": float(at)}:
+            return Heard(at)
+        case {"vanished": str(record_name), "at": float(at)}:
+            return Vanished(record_name, at)
         case _:
             return None
 

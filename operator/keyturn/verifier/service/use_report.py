@@ -129,8 +129,9 @@ class UseReporter:
         self._remembers = True
 
     def _take_up(self, report: UseReport) -> None:
-        self._usage.may_have_been_used(read_retiring(report.retiring), now=self._clock().timestamp())
-        for record_name, day in read_days(report.days):
+        now = self._clock()
+        self._usage.may_have_been_used(read_retiring(report.retiring, now=now), now=now.timestamp())
+        for record_name, day in read_days(report.days, now=now):
             self._usage.days.note(record_name, day)
 
     async def _write_retiring(self) -> int:
