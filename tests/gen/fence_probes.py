@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from gen.fence import ACCOUNT, RECORDS, SECRETS, SYSTEM, credential, record, secret
 from gen.operator_process import unique_name
 from gen.team import APPLY, MERGE, Api, bare_pod
+from testbed.cluster import ApiFailed
 
 Json = dict[str, Any]
 
@@ -72,6 +74,21 @@ class Probe:
         """Raise ApiFailed where it is refused."""
         path = f"{self.path}{'&' if '?' in self.path else '?'}{query}" if query else self.path
         return api.ask(self.method, path, self.body, content_type=self.content_type if self.method == "PATCH" else "application/json")
+
+
+def assert_refused(probe: Probe, api: Api) -> None:
+    """It is tried, and refused by what it says."""
+    refusal = _refusal(probe, api)
+    assert refusal is not None, f"{probe} was let through"
+    assert (refusal.status, probe.refused_by in str(refusal)) == (HTTPStatus.FORBIDDEN, True), str(refusal)
+
+
+def _refusal(probe: Probe, api: Api) -> ApiFailed | None:
+    try:
+        probe.run(api)
+    except ApiFailed as refusal:
+        return refusal
+    return None
 
 
 def creates(does: str, by: str, path: str, body: Json) -> Probe:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from gen.apikey_json import Json
 from keyturn.cli.main import run_cli
+from keyturn.keys.token_format import Token, parse_token
 from testbed.binaries import search_path
 from testbed.cluster import Cluster
 
@@ -28,6 +29,13 @@ class Answer:
     code: int
     out: str
     err: str
+
+    @property
+    def key(self) -> Token:
+        """The key that was printed: standard output holds nothing else. Whether all went well says the code."""
+        token = parse_token(self.out.removesuffix("\n"))
+        assert isinstance(token, Token), self.err
+        return token
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,13 @@ class Person:
         environment = {"PATH": path, "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.kubeconfig.parent)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
         return Answer(done.returncode, done.stdout, done.stderr)
+
+    def launches(self, *arguments: str, folder: Path) -> subprocess.Popen[bytes]:
+        """Call the program in a process of its own and do not wait for it; what it says goes into `out` and `err` of the folder."""
+        environment = {"PATH": f"{BIN}{os.pathsep}/usr/bin", "KUBECONFIG": str(self.kubeconfig), "HOME": str(folder)}
+        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+            words = [str(BIN / "keyturn"), *arguments, "-n", self.namespace]
+            return subprocess.Popen(words, env=environment, stdout=out, stderr=err)
 
     def sets_status(self, name: str, status: Json) -> None:
         """Be the operator for a moment."""

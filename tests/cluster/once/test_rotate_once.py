@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +12,9 @@ import pytest
 
 from gen.api_call import Call, Drop, Fault, Hold, Refuse
 from gen.deliveries import ANNA
-from gen.fault_proxy import Door, FaultProxy
-from gen.person import BIN, Person
+from gen.fault_proxy import Door
+from gen.person import Person
 from gen.team import StartTeam, Team
-from gen.team_verifier import team_verifier
 from gen.verifier_process import VerifierProcess
 from keyturn.keys.token_format import Token, parse_token
 
@@ -25,33 +22,11 @@ FINE, INTERRUPTED = 200, 130
 REQUEST, RECEIVED = "keyturn.dev/rotate-requested-at", "keyturn.dev/received"
 
 
-@pytest.fixture(scope="module")
-def team(start_module_team: StartTeam) -> Team:
-    return start_module_team({"propagation_delay": "60s", "propagation_timeout": "5s", "sealed_wait": "60s"})
-
-
-@pytest.fixture(scope="module")
-def verifier(team: Team) -> Iterator[VerifierProcess]:
-    with team_verifier(team) as verifier:
-        yield verifier
-
-
-@pytest.fixture
-def person(team: Team) -> Person:
-    return Person(team.cluster, team.namespace, team.cluster.kubeconfig)
-
-
 def created(person: Person, name: str) -> Token:
     """The first version of a person's key, as `create --once` printed it."""
     answer = person.runs("create", name, "--once", "--grace-period", "1h")
     assert answer.code == 0, answer.err
-    return token_in(answer.out.removesuffix("\n"))
-
-
-def token_in(text: str) -> Token:
-    token = parse_token(text)
-    assert isinstance(token, Token)
-    return token
+    return answer.key
 
 
 def recipient(team: Team, name: str) -> str:
@@ -63,8 +38,8 @@ def test_the_next_key_is_printed_once_and_the_one_before_lives_on_for_its_grace(
 ) -> None:
     first, before = created(person, "laptop"), recipient(team, "laptop")
     answer = person.runs("rotate", "laptop", "--once")
+    second = answer.key
     assert answer.code == 0, answer.err
-    second = token_in(answer.out.removesuffix("\n"))
     assert [verifier.check(each.plaintext.reveal()).status for each in (second, first)] == [FINE, FINE]
     team.wait_states("laptop", {1: "Retiring", 2: "Active"})
     assert (team.status("laptop")["keyID"], recipient(team, "laptop")) == (second.key_id, before)
@@ -80,7 +55,8 @@ def test_a_script_gets_one_object(team: Team, verifier: VerifierProcess, person:
     answer = person.runs("rotate", "apikey/scripted", "--once", "-o", "json")
     assert answer.code == 0, answer.err
     told = json.loads(answer.out)
-    token = token_in(told.pop("key"))
+    token = parse_token(told.pop("key"))
+    assert isinstance(token, Token)
     assert told == {"namespace": team.namespace, "name": "scripted", "version": 2, "keyID": token.key_id}
     assert verifier.check(token.plaintext.reveal()).status == FINE
 
@@ -123,15 +99,8 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(person: Person, 
     assert person.runs("rotate", "nobody", "-o", "json").code == 2
 
 
-def launched(person: Person, name: str, folder: Path) -> subprocess.Popen[bytes]:
-    environment = {"PATH": f"{BIN}{os.pathsep}/usr/bin", "KUBECONFIG": str(person.kubeconfig), "HOME": str(folder)}
-    words = [str(BIN / "keyturn"), "rotate", name, "--once", "-n", person.namespace]
-    with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-        return subprocess.Popen(words, env=environment, stdout=out, stderr=err)
-
-
 def started(team: Team, name: str, folder: Path) -> subprocess.Popen[bytes]:
-    running = launched(Person(team.cluster, team.namespace, team.cluster.kubeconfig), name, folder)
+    running = Person(team.cluster, team.namespace, team.cluster.kubeconfig).launches("rotate", name, "--once", folder=folder)
     team.wait_until(lambda: 2 in team.states(name), about=name, what="version 2 is staged")
     return running
 
@@ -180,14 +149,10 @@ class Disturbed:
 
 
 @pytest.fixture
-def disturbed(start_team: StartTeam, tmp_path: Path) -> Iterator[Disturbed]:
-    team = start_team({"propagation_delay": "100ms", "sealed_wait": "60s"})
-    where = {"records_namespace": team.records_namespace, "namespace": team.system_namespace}
-    with FaultProxy(team.cluster, folder=tmp_path, **where) as proxy:
-        door = proxy.door("person")
-        person = Person(team.cluster, team.namespace, door.kubeconfig)
-        first = created(person, "laptop")
-        yield Disturbed(team, person, door, first, recipient(team, "laptop"))
+def disturbed(quick_team: Team, door: Door) -> Disturbed:
+    person = Person(quick_team.cluster, quick_team.namespace, door.kubeconfig)
+    first = created(person, "laptop")
+    return Disturbed(quick_team, person, door, first, recipient(quick_team, "laptop"))
 
 
 def is_request(call: Call) -> bool:
@@ -212,7 +177,7 @@ def test_ctrl_c_while_the_request_is_under_way_leaves_nobody_as_the_recipient(di
     team, door = disturbed.team, disturbed.door
     answered = threading.Event()
     door.rule = lambda call: Hold(answered, after=True) if is_request(call) else None
-    running = launched(disturbed.person, "laptop", tmp_path)
+    running = disturbed.person.launches("rotate", "laptop", "--once", folder=tmp_path)
     team.wait_until(lambda: disturbed.recipient() != disturbed.before, about="laptop", what="the request has its effect")
     running.send_signal(ctrl_c)
     assert (running.wait(timeout=60), (tmp_path / "out").read_text()) == (INTERRUPTED, "")
@@ -233,7 +198,7 @@ def test_a_key_that_is_not_in_force_in_time_is_the_last_one_for_this_process(dis
         answer = disturbed.person.runs("rotate", "laptop", "--once", "--timeout", "8s")
     finally:
         operator.thaw()
-    second = token_in(answer.out.removesuffix("\n"))
+    second = answer.key
     assert (answer.code, disturbed.recipient()) == (1, disturbed.before)
     disturbed.team.wait_until(lambda: disturbed.team.status("laptop")["keyID"] == second.key_id, about="laptop", what="it is in force")
 
@@ -242,7 +207,7 @@ def test_a_recipient_stays_while_the_key_that_was_shown_waits_for_the_word(distu
     """With another one the operator would end it, and the line that the person is told to type would come too late."""
     disturbed.door.rule = lambda call: Refuse(403) if is_word(call) else None
     answer = disturbed.person.runs("rotate", "laptop", "--once")
-    second = token_in(answer.out.removesuffix("\n"))
+    second = answer.key
     assert (answer.code, disturbed.recipient() != disturbed.before) == (4, True)
     assert f"annotate --overwrite apikey laptop {RECEIVED}={second.key_id}" in answer.err
     assert f'"recipient":"{disturbed.before}"' in answer.err

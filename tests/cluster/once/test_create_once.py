@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from gen.person import BIN, Answer, Person
+from gen.person import Person
 from gen.team import StartTeam, Team
-from gen.team_verifier import team_verifier
 from gen.verifier_process import VerifierProcess
-from keyturn.keys.token_format import Token, parse_token
 
 FINE, UNAUTHORIZED, INTERRUPTED = 200, 401, 130
 
 
-@pytest.fixture(scope="module")
-def team(start_module_team: StartTeam) -> Team:
-    return start_module_team({"propagation_delay": "60s", "propagation_timeout": "5s", "sealed_wait": "60s"})
-
-
-@pytest.fixture(scope="module")
-def verifier(team: Team) -> Iterator[VerifierProcess]:
-    with team_verifier(team) as verifier:
-        yield verifier
-
-
-@pytest.fixture
-def person(team: Team) -> Person:
-    return Person(team.cluster, team.namespace, team.cluster.kubeconfig)
-
-
-def key_in(answer: Answer) -> Token:
-    """Standard output holds the key and nothing else."""
-    assert answer.code == 0, answer.err
-    token = parse_token(answer.out.removesuffix("\n"))
-    assert isinstance(token, Token)
-    return token
-
-
-def environment(person: Person) -> Mapping[str, str]:
-    return {"PATH": f"{BIN}{os.pathsep}/usr/bin", "KUBECONFIG": str(person.kubeconfig), "HOME": str(person.kubeconfig.parent)}
-
-
 def test_a_key_is_printed_once_and_works(team: Team, verifier: VerifierProcess, person: Person) -> None:
     answer = person.runs("create", "laptop", "--once", "--expires", "720h")
-    token = key_in(answer)
+    token = answer.key
+    assert answer.code == 0, answer.err
     assert (verifier.check(token.plaintext.reveal()).status, team.find_secret("laptop")) == (FINE, None)
     status = team.wait_ready("laptop")
     assert (status["keyID"], "sealed" in status) == (token.key_id, False)
@@ -59,7 +27,7 @@ def test_a_key_is_printed_once_and_works(team: Team, verifier: VerifierProcess, 
 
 
 def test_a_taken_name_is_refused_and_left_alone(team: Team, verifier: VerifierProcess, person: Person) -> None:
-    token = key_in(person.runs("create", "taken", "--once"))
+    token = person.runs("create", "taken", "--once").key
     again = person.runs("create", "taken", "--once")
     assert (again.code, again.out) == (1, "")
     assert "already exists" in again.err
@@ -83,13 +51,10 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(team: Team, pers
 def test_ctrl_c_before_the_key_is_there_leaves_nothing(start_team: StartTeam, tmp_path: Path, ctrl_c: int) -> None:
     team = start_team({"propagation_delay": "60s"})  # nobody acknowledges: it is not sealed for a minute
     person = Person(team.cluster, team.namespace, team.cluster.kubeconfig)
-    with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
-        words = [str(BIN / "keyturn"), "create", "broken-off", "--once", "-n", team.namespace]
-        running = subprocess.Popen(words, env=environment(person), stdout=out, stderr=err)
-        team.wait_until(lambda: team.find_record("broken-off") is not None, about="broken-off", what="the key is staged")
-        running.send_signal(ctrl_c)
-        code = running.wait(timeout=60)
-    assert (code, (tmp_path / "out").read_text()) == (INTERRUPTED, "")
+    running = person.launches("create", "broken-off", "--once", folder=tmp_path)
+    team.wait_until(lambda: team.find_record("broken-off") is not None, about="broken-off", what="the key is staged")
+    running.send_signal(ctrl_c)
+    assert (running.wait(timeout=60), (tmp_path / "out").read_text()) == (INTERRUPTED, "")
     assert "nothing usable is left" in (tmp_path / "err").read_text()
     assert team.api.get(team.apikey_path("broken-off")) is None
     team.wait_until(lambda: not team.accepted("broken-off"), about="broken-off", what="nothing is accepted")
