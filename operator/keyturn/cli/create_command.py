@@ -18,7 +18,6 @@ from keyturn.cli.product_completion import complete_plans, complete_scopes
 if TYPE_CHECKING:
     from keyturn.cli.documents import Document
     from keyturn.cli.manifest import Wish
-    from keyturn.cluster.client import Client
     from keyturn.keys.age_envelope import AgeIdentity
 
 
@@ -163,7 +162,9 @@ def _refuse_mistakes(wish: Wish) -> None:
 
 async def run(options: Options, deps: Deps) -> int:
     """Create it and say so; wait where asked."""
+    from keyturn.base.names import Key
     from keyturn.cli.apikey_access import namespace_of
+    from keyturn.cli.create_once import NewKey
     from keyturn.cli.manifest import apikey_manifest
     from keyturn.cli.waiting import Goal, wait_for
     from keyturn.cluster.apikeys import collection_path
@@ -174,35 +175,16 @@ async def run(options: Options, deps: Deps) -> int:
     async with await deps.connect(options.place) as client:
         namespace = namespace_of(client, options.place)
         query = {"dryRun": "All"} if options.dry_run else None
-        answer = await client.post(collection_path(namespace), apikey_manifest(options.wish, namespace=namespace), query=query)
+        manifest = apikey_manifest(options.wish, namespace=namespace)
         if options.identity is not None:
-            return await _take(answer, options.identity, client, deps, options=options)
+            wanted = NewKey(client, deps, Key(namespace, options.wish.name), manifest, options.identity)
+            return await wanted.create_and_take(timeout=options.timeout)
+        answer = await client.post(collection_path(namespace), manifest, query=query)
         _tell(answer, options, deps)
         if not options.wait:
             return ExitCode.FINE
         goal = Goal(namespace, options.wish.name, after_version=0, word="issued")
         return await wait_for([goal], client, deps, timeout=options.timeout)
-
-
-async def _take(answer: Document, identity: AgeIdentity, client: Client, deps: Deps, *, options: Options) -> int:
-    from keyturn.base.names import Key
-    from keyturn.cli.apikey_view import decode_apikey
-    from keyturn.cli.taking import Taking, WayBack
-    from keyturn.cluster.apikeys import object_path
-
-    created = decode_apikey(answer)
-
-    async def delete_again() -> None:
-        path = object_path(created.namespace, created.name)
-        await client.request("DELETE", path, body={"preconditions": {"uid": created.uid}})
-
-    async def nothing_is_left_to_do(_: str) -> None:
-        """The identity is this ApiKey's recipient until the next version."""
-
-    deps.console.say(f"apikey/{created.name} created; its key comes in a moment")
-    way_back = WayBack(delete_again, "was deleted again: nothing usable is left", "could not be deleted again")
-    where = Key(created.namespace, created.name)
-    return await Taking(client, deps, where, created.uid, identity, way_back, nothing_is_left_to_do).take(timeout=options.timeout)
 
 
 def _tell(answer: Document, options: Options, deps: Deps) -> None:

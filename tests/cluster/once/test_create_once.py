@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from gen.api_call import Call, Drop, Fault, Hold, Refuse
+from gen.deliveries import ANNA
+from gen.fault_proxy import Door
 from gen.person import Person
 from gen.team import StartTeam, Team
 from gen.verifier_process import VerifierProcess
@@ -72,3 +76,68 @@ def test_who_may_not_delete_is_told_that_it_ends_by_itself(start_team: StartTeam
     assert (answer.code, answer.out) == (1, "")
     assert time.monotonic() - started < 30
     assert "ends by itself" in answer.err
+
+
+@pytest.fixture
+def disturbed(quick_team: Team, door: Door) -> Person:
+    """Somebody whose way to the API server does harm."""
+    return Person(quick_team.cluster, quick_team.namespace, door.kubeconfig)
+
+
+def is_creation(call: Call) -> bool:
+    return (call.method, call.resource) == ("POST", "apikeys")
+
+
+def test_a_key_whose_creation_had_no_answer_is_taken_all_the_same(quick_team: Team, door: Door, disturbed: Person) -> None:
+    door.rule = lambda call: Drop(after=True) if is_creation(call) else None
+    answer = disturbed.runs("create", "laptop", "--once")
+    assert answer.code == 0, answer.err
+    assert [call.status for call in door.calls if is_creation(call)] == [201], "it had its effect, and is not asked for again"
+    assert quick_team.wait_ready("laptop")["keyID"] == answer.key.key_id
+
+
+def test_a_request_that_did_not_arrive_may_be_repeated(quick_team: Team, door: Door, disturbed: Person) -> None:
+    door.rule = lambda call: Drop(after=False) if is_creation(call) else None
+    answer = disturbed.runs("create", "laptop", "--once")
+    assert (answer.code, answer.out) == (1, "")
+    assert "apikey/laptop was not created" in answer.err
+    assert quick_team.api.get(quick_team.apikey_path("laptop")) is None
+
+
+def test_who_was_faster_keeps_the_name(quick_team: Team, door: Door, disturbed: Person) -> None:
+    def anna_is_faster(call: Call) -> Fault | None:
+        if not is_creation(call):
+            return None
+        quick_team.apply_apikey("laptop", {"delivery": "Sealed", "sealed": {"recipient": ANNA}})
+        return Drop(after=True)
+
+    door.rule = anna_is_faster
+    answer = disturbed.runs("create", "laptop", "--once")
+    assert (answer.code, answer.out) == (1, "")
+    assert "or somebody else's has that name" in answer.err
+    assert quick_team.apikey("laptop")["spec"]["sealed"]["recipient"] == ANNA
+
+
+def test_where_nobody_can_look_it_is_said_how_to_clear_up(quick_team: Team, door: Door, disturbed: Person) -> None:
+    def looks_are_refused(call: Call) -> Fault | None:
+        return Drop(after=True) if is_creation(call) else Refuse(403) if (call.method, call.resource) == ("GET", "apikeys") else None
+
+    door.rule = looks_are_refused
+    answer = disturbed.runs("create", "laptop", "--once")
+    assert (answer.code, answer.out) == (1, "")
+    assert "Nobody knows whether apikey/laptop was created" in answer.err
+    assert f"If its recipient is {quick_team.apikey('laptop')['spec']['sealed']['recipient']}" in answer.err
+    assert f"kubectl -n {quick_team.namespace} delete apikey laptop" in answer.err
+
+
+def test_ctrl_c_before_the_answer_leaves_nothing(quick_team: Team, door: Door, disturbed: Person, tmp_path: Path, ctrl_c: int) -> None:
+    answered = threading.Event()
+    door.rule = lambda call: Hold(answered, after=True) if is_creation(call) else None
+    running = disturbed.launches("create", "laptop", "--once", folder=tmp_path)
+    path = quick_team.apikey_path("laptop")
+    quick_team.wait_until(lambda: quick_team.api.get(path) is not None, about="laptop", what="it is created")
+    running.send_signal(ctrl_c)
+    assert (running.wait(timeout=60), (tmp_path / "out").read_text()) == (INTERRUPTED, "")
+    answered.set()
+    assert "is not there: nothing usable is left" in (tmp_path / "err").read_text()
+    assert quick_team.api.get(path) is None
