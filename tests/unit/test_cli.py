@@ -316,6 +316,17 @@ def test_the_environment_sets_what_no_option_does(monkeypatch: pytest.MonkeyPatc
     assert (given["settle"], given["workers"]) == ("2s", "5")
 
 
+def test_an_empty_variable_counts_where_the_setting_knows_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header that was not to be trusted any more went on being trusted, and who clears the port of gRPC has it served all the same."""
+    command = keyturn.get_command(click.Context(keyturn), "verifier")
+    assert command is not None
+    for variable in ("CLIENT_ADDRESS_HEADER", "GRPC_ADDRESS", "DRAIN_DELAY", "NAMESPACE", "LOG_FORMAT"):
+        monkeypatch.setenv(f"KEYTURN_{variable}", "")
+    given = command.make_context("verifier", []).params
+    assert (given["client_address_header"], given["grpc_address"]) == ("", "")
+    assert (given["drain_delay"], given["namespace"], given["log_format"]) == ("5s", "keyturn-system", "console")
+
+
 def test_the_crds_are_the_files_of_the_repository() -> None:
     files = {file.name: yaml.safe_load(file.read_text()) for file in (ROOT / "crds").glob("*.yaml")}
     printed = list(yaml.safe_load_all(crds_yaml()))

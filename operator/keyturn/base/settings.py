@@ -77,10 +77,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    namespace: str = Field("keyturn-system", description="Namespace of the operator: its root Secret, Lease and public keys")
-    records_namespace: str = Field("keyturn-verifiers", description="Namespace of the verifier records, and of nothing else")
+    namespace: str = Field("keyturn-system", min_length=1, description="Namespace of the operator: its root Secret, Lease and public keys")
+    records_namespace: str = Field("keyturn-verifiers", min_length=1, description="Namespace of the verifier records, and of nothing else")
     watch_namespaces: str = Field("", description="Comma-separated namespaces whose ApiKeys are managed; empty: all")
-    root_secret: str = Field("keyturn-root", description="Name of the root Secret, created once if it does not exist")
+    root_secret: str = Field("keyturn-root", min_length=1, description="Name of the root Secret, created once if it does not exist")
     key_prefix: str = Field(
         "kt",
         min_length=2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,6 +28,8 @@ class SettingOption:
     choices: tuple[str, ...]
     default: str
     description: str
+    knows_empty: bool
+    """Whether an empty text says something, as in "empty: nowhere"."""
 
 
 def setting_options(model: type[BaseModel]) -> Iterator[SettingOption]:
@@ -43,6 +46,7 @@ def setting_options(model: type[BaseModel]) -> Iterator[SettingOption]:
             choices=_choices(field),
             default=str(defaults[name]),
             description=field.description or "",
+            knows_empty=_takes(model, name, ""),
         )
 
 
@@ -61,7 +65,15 @@ def read_settings(model: type[Model], values: dict[str, str]) -> Model:
 
 def click_options(model: type[BaseModel]) -> list[click.Parameter]:
     """The same for click, texts all of them."""
-    return [_as_click(option) for option in setting_options(model)]
+    return [_SettingOption(option) for option in setting_options(model)]
+
+
+def _takes(model: type[BaseModel], field: str, value: str) -> bool:
+    try:
+        model.model_validate({field: value})
+    except ValidationError:
+        return False
+    return True
 
 
 def _choices(field: FieldInfo) -> tuple[str, ...]:
@@ -69,14 +81,25 @@ def _choices(field: FieldInfo) -> tuple[str, ...]:
     return tuple(str(item.value) for item in kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else ()
 
 
-def _as_click(option: SettingOption) -> click.Option:
-    return click.Option(
-        [option.option, option.field],
-        default=option.default,
-        show_default=bool(option.default),
-        envvar=option.variable,
-        show_envvar=True,
-        metavar=None if option.choices else option.metavar,
-        type=click.Choice(option.choices) if option.choices else click.STRING,
-        help=option.description + ".",
-    )
+class _SettingOption(click.Option):
+    """For click an empty variable is none, and the default counts: KEYTURN_CLIENT_ADDRESS_HEADER= would go on trusting a header."""
+
+    def __init__(self, option: SettingOption) -> None:
+        self._knows_empty = option.knows_empty
+        super().__init__(
+            [option.option, option.field],
+            default=option.default,
+            show_default=bool(option.default),
+            envvar=option.variable,
+            show_envvar=True,
+            metavar=None if option.choices else option.metavar,
+            type=click.Choice(option.choices) if option.choices else click.STRING,
+            help=option.description + ".",
+        )
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """What the variable says; None: the default counts."""
+        said = super().resolve_envvar_value(ctx)
+        if said is None and self._knows_empty and isinstance(self.envvar, str):
+            return os.environ.get(self.envvar)
+        return said

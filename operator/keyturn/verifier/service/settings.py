@@ -14,8 +14,10 @@ class VerifierSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    namespace: str = Field("keyturn-system", description="Namespace of the operator, where it publishes the public keys of its signatures")
-    records_namespace: str = Field("keyturn-verifiers", description="Namespace of the verifier records")
+    namespace: str = Field(
+        "keyturn-system", min_length=1, description="Namespace of the operator, where it publishes the public keys of its signatures"
+    )
+    records_namespace: str = Field("keyturn-verifiers", min_length=1, description="Namespace of the verifier records")
     listen_address: Address = Field("0.0.0.0:8080", description="Where gateways ask over HTTP; port 0: any free one, named in the log")
     grpc_address: OptionalAddress = Field(
         "0.0.0.0:9090", description="Where Envoy asks over gRPC; port 0: any free one, named in the log; empty: nowhere"
