@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from keyturn.base.errors import Conflict, OutcomeUnknown, RetryLater
 from keyturn.cluster.api_errors import AlreadyExists, Forbidden, Invalid, NotFound
+from keyturn.cluster.caller import own_name
 from keyturn.cluster.client import METADATA_ONLY, Client
 from keyturn.cluster.events import Regarding, post_event
 from keyturn.cluster.login import NoClusterAccess
@@ -34,6 +36,13 @@ def config_map(name: str, **data: str) -> dict[str, object]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
 
 
+def acting_as(plane: Cluster, file: Path, **whom: object) -> Path:
+    config = yaml.safe_load(plane.kubeconfig.read_text())
+    config["users"][0]["user"] |= whom
+    file.write_text(yaml.safe_dump(config))
+    return file
+
+
 def version_of(answer: dict[str, object]) -> str:
     metadata = answer["metadata"]
     assert isinstance(metadata, dict)
@@ -49,6 +58,29 @@ async def test_an_object_is_created_read_changed_and_deleted(client: Client, nam
     await client.request("DELETE", f"{collection}/a")
     with pytest.raises(NotFound):
         await client.get(f"{collection}/a")
+
+
+async def test_whom_the_kubeconfig_acts_as_it_acts_as(plane: Cluster, namespace: str, tmp_path: Path) -> None:
+    """Somebody who narrows their own rights in the file acted with all of them."""
+    plane.kubectl("create", "rolebinding", "viewers", "--clusterrole=view", "--group=viewers", "-n", namespace)
+    narrowed = acting_as(
+        plane, tmp_path / "kubeconfig", **{"as": "nora", "as-groups": ["viewers", "guests"], "as-user-extra": {"a/b": ["c"]}}
+    )
+    collection = f"/api/v1/namespaces/{namespace}/configmaps"
+    async with await Client.connect(timeout=10 * SECONDS, kubeconfig=str(narrowed)) as client:
+        assert await own_name(client) == "nora"
+        await client.get(collection)
+        with pytest.raises(Forbidden, match="nora"):
+            await client.post(collection, config_map("a"))
+        client.act_as("otto", ["system:masters"])
+        await client.post(collection, config_map("a"))
+        assert await own_name(client) == "otto"
+
+
+async def test_groups_without_a_name_are_refused_as_kubectl_does_it(plane: Cluster, tmp_path: Path) -> None:
+    nameless = acting_as(plane, tmp_path / "kubeconfig", **{"as-groups": ["viewers"]})
+    with pytest.raises(NoClusterAccess, match="as-groups without as"):
+        await Client.connect(timeout=10 * SECONDS, kubeconfig=str(nameless))
 
 
 async def test_the_second_to_create_or_to_write_is_told_so(client: Client, namespace: str) -> None:

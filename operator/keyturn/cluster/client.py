@@ -91,7 +91,7 @@ class Client:
                 ttl_dns_cache=30,
                 socket_factory=self._sockets.create,
             ),
-            headers={"User-Agent": FIELD_MANAGER, "Accept": "application/json"},
+            headers=[("User-Agent", FIELD_MANAGER), ("Accept", "application/json"), *login.impersonation],
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -123,7 +123,9 @@ class Client:
         return self._login.credentials()
 
     def act_as(self, user: str, groups: Iterable[str]) -> None:
-        """From now on as somebody else, as kubectl's --as and --as-group."""
+        """From now on as somebody else, as kubectl's --as and --as-group: also in the place of whom the kubeconfig names."""
+        for name in [name for name in self._session.headers if name.startswith("Impersonate-")]:
+            self._session.headers.popall(name, None)
         self._session.headers["Impersonate-User"] = user
         for group in groups:
             self._session.headers.add("Impersonate-Group", group)

@@ -10,6 +10,7 @@ import asyncio
 import os
 import ssl
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client import Configuration
 
 from keyturn.base.errors import KeyturnError
+from keyturn.cluster.impersonation import Headers, headers_of
 
 _REREAD_SECONDS: Final = 60.0
 
@@ -54,6 +56,8 @@ class Login:
         self._lock = asyncio.Lock()
         self.namespace = "default"
         """The namespace of the kubeconfig's context, or of the pod."""
+        self.impersonation: Headers = ()
+        """What each request has to say about whom we act as."""
 
     @classmethod
     async def load(cls, *, kubeconfig: str | None = None, context: str | None = None) -> Login:
@@ -135,13 +139,16 @@ class Login:
             kubernetes_config.load_incluster_config(client_configuration=configuration)
             self.namespace = _pod_namespace()
         else:
+            files = _existing(self._kubeconfig or str(Path.home() / ".kube" / "config"))
             self._loader = await kubernetes_config.load_kube_config(
-                config_file=_existing(self._kubeconfig or str(Path.home() / ".kube" / "config")),
+                config_file=files,
                 context=self._context,
                 client_configuration=configuration,
                 persist_config=False,
             )
-            self.namespace = self._loader.current_context["context"].get("namespace") or "default"
+            context = self._loader.current_context["context"]
+            self.namespace = context.get("namespace") or "default"
+            self.impersonation = headers_of(_user(files, context.get("user")))
         self._configuration = configuration
 
     async def _reread(self) -> None:
@@ -161,6 +168,15 @@ def _existing(paths: str) -> str:
     if not any(Path(path).is_file() for path in paths.split(os.pathsep)):
         raise FileNotFoundError(f"{paths} does not exist")
     return paths
+
+
+def _user(files: str, name: str | None) -> Mapping[str, object]:
+    merged = kubernetes_config.kube_config.KubeConfigMerger(files).config
+    if merged is None or name is None:
+        return {}
+    found = merged["users"].get_with_name(name, safe=True)
+    user = found["user"].value if found is not None else {}
+    return user if isinstance(user, dict) else {}
 
 
 def _pod_namespace() -> str:
