@@ -87,9 +87,15 @@ def test_kubectl_finds_the_command_as_its_plugin(person: Person) -> None:
 
 def test_a_second_key_of_the_name_is_refused_with_what_to_do(person: Person) -> None:
     person.runs("create", "billing")
-    assert person.runs("create", "billing") == Answer(
-        1, "", 'Error: apikeys.keyturn.dev "billing" already exists. Choose another name, or look at it: keyturn describe\n'
-    )
+    where = person.namespace
+    there = f'Error: apikeys.keyturn.dev "billing" already exists in namespace {where}. Choose another name, or look at it: '
+    assert person.runs("create", "billing") == Answer(1, "", f"{there}keyturn describe billing -n {where}\n")
+
+
+def test_a_namespace_that_is_not_there_is_not_taken_for_a_cluster_without_keyturn(person: Person) -> None:
+    nowhere = f"{person.namespace}-nowhere"
+    answer = person.calls("keyturn", "create", "billing", "-n", nowhere)
+    assert answer == Answer(1, "", f'Error: namespaces "{nowhere}" not found. Make it, or name another one by -n\n')
 
 
 def test_a_dry_run_stores_nothing(person: Person) -> None:
@@ -104,7 +110,8 @@ def test_a_dry_run_stores_nothing(person: Person) -> None:
 
 def test_what_is_missing_is_complained_about_beside_what_is_there(person: Person) -> None:
     person.runs("create", "billing")
-    missing = 'apikeys.keyturn.dev "nope" not found. To see what there is: keyturn get\n'
+    where = person.namespace
+    missing = f'apikeys.keyturn.dev "nope" not found in namespace {where}. To see what there is: keyturn get -n {where}\n'
     got = person.runs("get", "nope", "apikey/billing")
     assert (got.code, columns(got)[0][0], got.err) == (1, "billing", f"Error: {missing}")
     assert person.runs("rotate", "nope", "billing") == Answer(1, "apikey/billing rotation requested\n", f"Error: apikey/nope: {missing}")

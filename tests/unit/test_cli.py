@@ -255,11 +255,22 @@ def test_no_cluster_is_a_failure_that_names_the_option(
         ),
         (
             NotFound('get apikeys a/b: 404 NotFound: apikeys.keyturn.dev "b" not found'),
-            Failure('apikeys.keyturn.dev "b" not found. To see what there is: keyturn get', ExitCode.FAILED),
+            Failure('apikeys.keyturn.dev "b" not found in namespace a. To see what there is: keyturn get -n a', ExitCode.FAILED),
+        ),
+        (
+            NotFound('create apikeys a: 404 NotFound: namespaces "a" not found'),
+            Failure('namespaces "a" not found. Make it, or name another one by -n', ExitCode.FAILED),
+        ),
+        (
+            NotFound('get apikeyrevocations a: 404 NotFound: apikeyrevocations.keyturn.dev "a" not found'),
+            Failure('apikeyrevocations.keyturn.dev "a" not found. To see what there is: kubectl get apikeyrevocations', ExitCode.FAILED),
         ),
         (
             AlreadyExists('create apikeys a: 409 AlreadyExists: apikeys.keyturn.dev "b" already exists'),
-            Failure('apikeys.keyturn.dev "b" already exists. Choose another name, or look at it: keyturn describe', ExitCode.FAILED),
+            Failure(
+                'apikeys.keyturn.dev "b" already exists in namespace a. Choose another name, or look at it: keyturn describe b -n a',
+                ExitCode.FAILED,
+            ),
         ),
         (Invalid("create apikeys a: 422 Invalid: spec: no"), Failure("The API server refused it: spec: no", ExitCode.FAILED)),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,14 +29,18 @@ _NO_SUCH_PRODUCTS: Final = (
 )
 
 _SENTENCES: Final[tuple[tuple[type[KeyturnError], str], ...]] = (
-    (NotFound, "{refusal}. To see what there is: keyturn get"),
-    (AlreadyExists, "{refusal}. Choose another name, or look at it: keyturn describe"),
+    (NotFound, "{refusal}{there}. To see what there is: keyturn get{place}"),
+    (AlreadyExists, "{refusal}{there}. Choose another name, or look at it: keyturn describe{name}{place}"),
     (Invalid, "The API server refused it: {refusal}"),
     (Conflict, "Somebody changed it at the same moment: {refusal}. Try again"),
     (OutcomeUnknown, "Nobody knows whether it worked: {text}. Look with keyturn get, then try again"),
     (RetryLater, "The API server cannot be reached: {text}. Try: kubectl cluster-info"),
 )
 """The first kind that fits is taken: special ones stand before their families."""
+
+_ABOUT: Final = re.compile(r"\w+ apikeys(?:/\w+)? ([^/: ]+)")
+"""`get apikeys team-a/billing: 404 …`, `create apikeys team-a: 409 …`: in which namespace."""
+_NAMED: Final = re.compile(r'apikeys\.keyturn\.dev "([^"]+)"')
 
 
 def failure_of(error: KeyturnError) -> Failure:
@@ -46,15 +51,28 @@ def failure_of(error: KeyturnError) -> Failure:
             return Failure(f"Not allowed: {_refusal(text)}{_hint(error)}", ExitCode.NOT_ALLOWED)
         case Unauthorized():
             return Failure(f"The cluster does not know you: {text}. Log in again, or choose another --context", ExitCode.NOT_ALLOWED)
-        case NotFound() if "apiproducts" in text and "apiproducts.keyturn.dev" not in text:
-            return Failure(_NO_SUCH_PRODUCTS, ExitCode.FAILED)
-        case NotFound() if "apiproducts" in text:
-            return Failure(f"{_refusal(text)}. To see what there is: keyturn products -A", ExitCode.FAILED)
-        case NotFound() if "apikeys" in text and "apikeys.keyturn.dev" not in text:
-            return Failure(_NO_SUCH_KIND, ExitCode.FAILED)
+        case NotFound():
+            return Failure(_what_is_not_there(text), ExitCode.FAILED)
         case _:
-            sentence = next((sentence for kind, sentence in _SENTENCES if isinstance(error, kind)), "{text}")
-            return Failure(sentence.format(text=text, refusal=_refusal(text)), ExitCode.FAILED)
+            return Failure(_sentence(error, text), ExitCode.FAILED)
+
+
+def _what_is_not_there(text: str) -> str:
+    refusal = _refusal(text)
+    if refusal.startswith("namespaces "):  # it says so of what is to be made in one, and never of what is looked for
+        return f"{refusal}. Make it, or name another one by -n"
+    if "apiproducts" in text:
+        return f"{refusal}. To see what there is: keyturn products -A" if "apiproducts.keyturn.dev" in text else _NO_SUCH_PRODUCTS
+    if "apikeyrevocations" in text:
+        return f"{refusal}. To see what there is: kubectl get apikeyrevocations"
+    return _NO_SUCH_KIND if "apikeys" in text and "apikeys.keyturn.dev" not in text else _sentence(NotFound(text), text)
+
+
+def _sentence(error: KeyturnError, text: str) -> str:
+    sentence = next((sentence for kind, sentence in _SENTENCES if isinstance(error, kind)), "{text}")
+    about, named = _ABOUT.match(text), _NAMED.search(text)
+    there, place = (f" in namespace {about[1]}", f" -n {about[1]}") if about else ("", "")
+    return sentence.format(text=text, refusal=_refusal(text), there=there, place=place, name=f" {named[1]}" if named else "")
 
 
 def worst(codes: list[ExitCode]) -> ExitCode:
