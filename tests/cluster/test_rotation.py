@@ -10,6 +10,8 @@ import pytest
 from gen.team import StartTeam, Team, accepted_key_ids
 from keyturn.base.clock import SECOND, utc_now
 from keyturn.base.version_state import Cause
+from keyturn.cli.apikey_view import decode_apikey
+from keyturn.cli.hindrances import told_deferral
 
 QUICK = {"gracePeriod": "1s"}
 KEEP_PREVIOUS = {"keepPrevious": True, "data": {"both": "$(API_KEY) $(PREVIOUS_API_KEY)"}}
@@ -145,6 +147,7 @@ def test_two_rotations_keep_their_distance_and_the_message_says_so(slow: Team) -
     slow.issue("billing", {"rotation": QUICK})
     slow.request_rotation("billing")
     slow.wait_until(lambda: "too recent" in slow.condition("billing", "Ready")["message"], about="billing", what="the deferral is told")
+    assert told_deferral(decode_apikey(slow.apikey("billing"))).startswith("A rotation is due (Requested); the last one was too recent")
     assert slow.states("billing") == {1: "Active"}
     slow.wait_ready("billing", version=2)
     first, second = (each.active_time or each.staged_time for each in slow.record("billing").versions[:2])

@@ -128,6 +128,15 @@ def test_who_still_uses_the_old_key_is_to_be_found() -> None:
     assert "Last used:     today" in click.unstyle(render_description(told, now=NOW))
 
 
+def test_a_rotation_that_waits_is_told_once() -> None:
+    """It stands on Ready alone where the key is in force and has no older one: describe waited for nothing."""
+    due = "A rotation is due (Requested); it starts when version 1 has retired"
+    ready = condition("Ready", "True", "Issued", f"Version 2 is in force. {due}")
+    overlap = condition("PreviousVersionActive", "True", "RotationDeferred", due)
+    assert described(apikey(status=steady(conditions=[ready]))).waits_for == (due,)
+    assert described(apikey(status=steady(conditions=[ready, overlap]))).waits_for == (f"{due} (RotationDeferred)",)
+
+
 def test_the_most_urgent_advice_comes_first() -> None:
     paused = apikey(status=stalled(), spec={"disabled": True}, annotations={"keyturn.dev/paused": "true"})
     assert described(paused).next_steps == (

@@ -130,6 +130,12 @@ def test_instants_are_seen_from_now() -> None:
 
 
 GOAL = Goal("team-a", "billing", after_version=1, word="rotated")
+TOO_RECENT = "A rotation is due (Requested); the last one was too recent, it starts at 2026-11-23T12:11:00Z"
+
+
+def too_recent() -> Json:
+    """The key is in force, so nothing but Ready's message tells of the rotation that waits."""
+    return steady(conditions=[condition("Ready", "True", "Issued", f"Version 2 is in force. {TOO_RECENT}")])
 
 
 @pytest.mark.parametrize(
@@ -152,6 +158,7 @@ GOAL = Goal("team-a", "billing", after_version=1, word="rotated")
             ),
         ),
         (GOAL, apikey(), Look(Progress.UNDER_WAY, "waits for the operator")),
+        (Goal("team-a", "billing", after_version=2, word="rotated"), apikey(status=too_recent()), Look(Progress.UNDER_WAY, TOO_RECENT)),
         (GOAL, apikey(status=stalled()), Look(Progress.HOPELESS, "stalled, SecretConflict: Secret billing is not Keyturn's. Remove it")),
         (
             GOAL,
@@ -167,7 +174,7 @@ GOAL = Goal("team-a", "billing", after_version=1, word="rotated")
             Look(Progress.UNDER_WAY, "Verifiers learn version 2 (PropagationPending)"),
         ),
     ],
-    ids=["done", "done-in-overlap", "until-retired", "deferred", "no-operator", "stalled", "paused", "reconciling"],
+    ids=["done", "done-in-overlap", "until-retired", "deferred", "no-operator", "too-recent", "stalled", "paused", "reconciling"],
 )
 def test_waiting_says_what_is_the_case(goal: Goal, item: Json, look: Look) -> None:
     assert verdict_on(goal, decode_apikey(item)) == look

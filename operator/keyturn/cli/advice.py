@@ -9,7 +9,7 @@ from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.api.workloads import PendingReason
 from keyturn.cli.apikey_view import ApiKeyView
 from keyturn.cli.description import ConsumerView, SecretView
-from keyturn.cli.hindrances import unpause_line
+from keyturn.cli.hindrances import told_deferral, unpause_line
 
 _STEPS: Final[dict[str, str]] = {
     PendingReason.ON_DELETE: "{what} replaces pods only when they are deleted: kubectl -n {ns} delete pod, one of its pods after the other",
@@ -50,6 +50,9 @@ def _waits(key: ApiKeyView, consumers: Sequence[ConsumerView]) -> Iterator[str]:
         condition = key.condition(type_)
         if condition is not None and condition.status == bad:
             yield f"{condition.message} ({condition.reason})"
+    deferral = told_deferral(key)
+    if deferral and not any(deferral in each.message for each in key.conditions if each.type != ConditionType.READY):
+        yield deferral
     approved = key.condition(ConditionType.APPROVED)
     if approved is not None and approved.reason == Reason.PENDING_WIDENING:
         yield f"{approved.message} ({approved.reason})"

@@ -8,6 +8,7 @@ from keyturn.api.v1alpha1.apikey_delivery import Delivery
 from keyturn.api.v1alpha1.conditions import ConditionType, Reason
 from keyturn.base.version_state import VersionState
 from keyturn.cli.apikey_view import ApiKeyView
+from keyturn.lifecycle.rotation import ROTATION_IS_DUE
 
 MADE_ELSEWHERE: Final = "its key is made elsewhere: make another one, and append its digest to spec.digests"
 
@@ -32,6 +33,13 @@ def rotation_waits_for(view: ApiKeyView) -> str:
     last = retiring[-1]
     until = f", at the latest {last.not_after:%Y-%m-%dT%H:%M:%SZ}" if last.not_after else ""
     return f"version {last.number} is still accepted from the last rotation; the next one starts when it has retired{until}"
+
+
+def told_deferral(view: ApiKeyView) -> str:
+    """What the operator says a rotation waits for that was asked for before; empty: nothing. It stands on Ready, the key is in force."""
+    ready = view.condition(ConditionType.READY)
+    _, begins, rest = ready.message.partition(ROTATION_IS_DUE) if ready is not None else ("", "", "")
+    return begins + rest
 
 
 def unpause_line(view: ApiKeyView) -> str:

@@ -24,7 +24,7 @@ from keyturn.cli.apikey_view import ApiKeyView, VersionView, decode_apikey
 from keyturn.cli.deps import Deps
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.failure import failure_of
-from keyturn.cli.hindrances import MADE_ELSEWHERE, rotation_waits_for, unpause_line
+from keyturn.cli.hindrances import MADE_ELSEWHERE, rotation_waits_for, told_deferral, unpause_line
 from keyturn.cluster.api_errors import Forbidden, NotFound, Unauthorized
 from keyturn.cluster.apikeys import object_path
 
@@ -178,8 +178,7 @@ def _why_not_yet(goal: Goal, view: ApiKeyView) -> Look:
     waits = view.holds(ConditionType.RECONCILING) or next((each for each in view.conditions if each.reason in _DEFERRED), None)
     if waits is not None:
         return Look(Progress.UNDER_WAY, f"{waits.message} ({waits.reason})")
-    deferred = rotation_waits_for(view)
-    return Look(Progress.UNDER_WAY, deferred or "waits for the operator")
+    return Look(Progress.UNDER_WAY, told_deferral(view) or rotation_waits_for(view) or "waits for the operator")
 
 
 def _overlap(active: VersionView, old: VersionView, view: ApiKeyView) -> str:

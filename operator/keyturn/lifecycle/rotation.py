@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from keyturn.api.v1alpha1.apikey import Delivery
 from keyturn.api.v1alpha1.conditions import Reason
@@ -14,6 +15,9 @@ from keyturn.lifecycle.plan import Plan, Stage, Waiting
 from keyturn.lifecycle.power import with_requests
 from keyturn.lifecycle.rotation_timing import may_start_time, next_rotation_time
 from keyturn.lifecycle.situation import Situation, rotate_annotation
+
+ROTATION_IS_DUE: Final = "A rotation is due"
+"""How the message of every rotation that waits begins; on Ready it stands behind what is in force, and keyturn looks for it there."""
 
 
 def rotation_is_due(case: Situation) -> Plan | None:
@@ -27,7 +31,7 @@ def rotation_is_due(case: Situation) -> Plan | None:
     if cause is None:
         return Plan(look_again_time=due)
     if case.seen.clock_is_off:  # the switch's time and the old key's end would come from a wrong clock
-        message = f"A rotation is due ({cause}); it waits until this process's clock and the API server's agree"
+        message = f"{ROTATION_IS_DUE} ({cause}); it waits until this process's clock and the API server's agree"
         return Plan(look_again_time=case.now + MINUTE, deferred=Waiting(Reason.CLOCK_SKEWED, message))
     start = start_time(case, cause, due=due)
     if start > case.now:
@@ -82,15 +86,15 @@ def deferral(case: Situation) -> Waiting | None:
     cause, _ = rotation_wanted(case)
     if cause is None:
         return None
-    return Waiting(Reason.ROTATION_DEFERRED, f"A rotation is due ({cause}); it starts when version {case.retiring[-1].number} has retired")
+    return Waiting(Reason.ROTATION_DEFERRED, f"{ROTATION_IS_DUE} ({cause}); it starts when version {case.retiring[-1].number} has retired")
 
 
 def _why_it_waits(case: Situation, cause: Cause, *, start: datetime) -> Waiting:
     spacing = case.seen.settings.minimum_rotation_spacing
     active = case.active
     if active is not None and active.active_time is not None and start == active.active_time + spacing:
-        message = f"A rotation is due ({cause}); the last one was too recent, it starts at {format_time(start)}"
+        message = f"{ROTATION_IS_DUE} ({cause}); the last one was too recent, it starts at {format_time(start)}"
         return Waiting(Reason.WAITING_FOR_SPACING, message)
     if cause is Cause.SCHEDULED and case.seen.pacer_time is not None and start == case.seen.pacer_time:
-        return Waiting(Reason.WAITING_FOR_PACER, f"A rotation is due ({cause}); many are, and they start one after another")
-    return Waiting(Reason.WAITING_FOR_WINDOW, f"A rotation is due ({cause}); the next window opens at {format_time(start)}")
+        return Waiting(Reason.WAITING_FOR_PACER, f"{ROTATION_IS_DUE} ({cause}); many are, and they start one after another")
+    return Waiting(Reason.WAITING_FOR_WINDOW, f"{ROTATION_IS_DUE} ({cause}); the next window opens at {format_time(start)}")
