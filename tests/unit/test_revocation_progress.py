@@ -8,7 +8,7 @@ import pytest
 
 from gen.revocations import revocation
 from keyturn.cli.console import Console
-from keyturn.cli.revocation_progress import WIDTH, Progress, Teller, bar, progress_of
+from keyturn.cli.revocation_progress import WIDTH, Progress, Teller, bar, fitted, progress_of
 
 
 class Terminal(io.StringIO):
@@ -61,6 +61,20 @@ def test_on_a_terminal_one_line_moves() -> None:
     teller.end(Progress(2, 0))
     half, whole = "#" * 15 + "." * 15, "#" * 30
     assert err.getvalue() == f"\r\x1b[K[{half}] 1 of 2 dead  more to come\r\x1b[K[{whole}] 2 of 2 dead\n"
+
+
+def test_the_line_that_moves_does_not_wrap() -> None:
+    """At 120 columns every look left a line behind: thirty in five seconds."""
+    err = Terminal()
+    until = "3 key versions will end once all consumers have moved, at the latest at 2026-11-30T23:47:46Z"
+    Teller(Console(io.StringIO(), err, is_terminal=True), "leak").tell(Progress(3, 3, sentence=until))
+    shown = err.getvalue().removeprefix("\r\x1b[K")
+    assert (len(shown), shown[-13:]) == (79, "end once all…")
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(5, "all"), (4, "all"), (3, "a…"), (2, "…")])
+def test_what_does_not_fit_is_cut(columns: int, shown: str) -> None:
+    assert fitted("all", columns) == shown
 
 
 def test_one_key_needs_no_bar() -> None:

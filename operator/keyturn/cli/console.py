@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Final, TextIO
 
 import click
+
+_USUAL_COLUMNS: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,14 @@ class Console:
     def of_process(cls) -> Console:
         """The process's own."""
         return cls(sys.stdout, sys.stderr, sys.stdout.isatty(), color=wants_color(sys.stdout), err_color=wants_color(sys.stderr))
+
+    @property
+    def err_columns(self) -> int:
+        """How wide the terminal is to which standard error goes, at this moment."""
+        try:
+            return os.get_terminal_size(self.err.fileno()).columns or _USUAL_COLUMNS
+        except (OSError, ValueError):
+            return _USUAL_COLUMNS
 
     def data(self, text: str) -> None:
         """Write what was asked for."""

@@ -54,6 +54,11 @@ def counts(progress: Progress) -> str:
     return f"{progress.dead} of {progress.dead + progress.living} dead"
 
 
+def fitted(text: str, columns: int) -> str:
+    """As much as stands in one line: what wraps is not written over by the next, and every look leaves a line behind."""
+    return text if len(text) < columns else f"{text[: columns - 2]}…"
+
+
 class Teller:
     """Writes to standard error: whoever reads standard output wants the result alone."""
 
@@ -66,7 +71,7 @@ class Teller:
         """How far it is now."""
         several = progress.dead + progress.living > 1
         if self._moves and several:
-            self._over(f"{bar(progress)}  {progress.sentence}")
+            self._over(fitted(f"{bar(progress)}  {progress.sentence}", self._console.err_columns))
             return
         text = f"{counts(progress)}: {progress.sentence}" if several else progress.sentence
         is_due = progress.phase != self._told_phase or time.monotonic() - self._told_time >= LINE_EVERY
