@@ -87,6 +87,24 @@ def test_it_revokes_and_waits_until_every_verifier_knows(shell: Shell) -> None:
     assert {entry.reason for entry in team.record("first").dead if entry.number == 1} == {"OwnerLeft"}
 
 
+def test_a_name_or_key_id_that_is_misspelt_is_not_called_done(shell: Shell) -> None:
+    """It said complete and ended with 0, and the key that had leaked lived on."""
+    team = shell.team
+    team.issue("billing")
+    nobody, nothing = ("biling", "-n", team.namespace), ("--key-id", "AAAAAAAAAAAA")
+    there_is_none = f"Warning: There is no ApiKey {team.namespace}/biling. Is that spelt right?"
+    for target, told in ((nobody, there_is_none), (nothing, "Warning: No ApiKey tells of key ID AAAAAAAAAAAA.")):
+        shell.runs(*target, "--reason", "Leaked", "--dry-run")
+        assert (shell.code, told in shell.err) == (0, True)
+    shell.runs(*nobody, "--reason", "Leaked")
+    assert (shell.code, there_is_none in shell.err) == (0, True)
+    shell.runs(*nobody, "--reason", "Other", "--wait")
+    assert (shell.code, f"did not end all that it names: There is no ApiKey {team.namespace}/biling" in shell.err) == (1, True)
+    shell.runs(*nothing, "--reason", "Leaked", "--wait")
+    assert (shell.code, "did not end all that it names: key ID AAAAAAAAAAAA is in no record" in shell.err) == (1, True)
+    assert team.states("billing") == {1: "Active"}
+
+
 def test_a_wrong_time_ends_with_2_and_nothing_is_created(shell: Shell) -> None:
     before = len(shell.revocations())
     shell.runs("--minted-before", "yesterday", "--reason", "Leaked")

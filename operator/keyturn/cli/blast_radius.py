@@ -48,6 +48,17 @@ def losses(revocation: ApiKeyRevocation, apikeys: Iterable[Raw], *, now: datetim
     ]
 
 
+def not_found(revocation: ApiKeyRevocation, apikeys: Iterable[Raw]) -> list[str]:
+    """What it names and no ApiKey is or tells of, in words: misspelt as a rule, else a key that outlived its ApiKey or ended long ago."""
+    views = [decode_apikey(raw) for raw in apikeys]
+    named = revocation.spec.api_key_ref
+    if named is not None:
+        is_there = any((view.namespace, view.name) == (named.namespace, named.name) for view in views)
+        return [] if is_there else [f"There is no ApiKey {named.namespace}/{named.name}"]
+    known = {version.key_id for view in views for version in view.versions}
+    return [f"No ApiKey tells of key ID {key_id}" for key_id in revocation.spec.key_ids or () if key_id not in known]
+
+
 def _product_of(raw: Raw) -> str:
     ref = mapping_of(mapping_of(raw, "spec"), "productRef")
     namespace = text_of(ref, "namespace") or text_of(mapping_of(raw, "metadata"), "namespace")

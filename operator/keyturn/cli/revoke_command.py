@@ -17,10 +17,13 @@ from keyturn.cli.revocation_order import with_order
 from keyturn.cluster.raw import mapping_of, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from keyturn.cli.documents import Document
     from keyturn.cli.revocation_manifest import Order, Target
     from keyturn.cluster.client import Client
 
+_SPELT_RIGHT: Final = "Is that spelt right? Only a key that outlived its ApiKey is not seen here"
 _WHICH: Final = "Say which keys: names, or --key-id, or --all, --product and --minted-before; exactly one of the three"
 
 
@@ -130,16 +133,19 @@ def _in_place(options: Options, client: Client) -> Target:
 async def _show(manifests: list[dict[str, object]], options: Options, client: Client, deps: Deps) -> int:
     from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
     from keyturn.base.wording import counted
-    from keyturn.cli.blast_radius import losses, losses_table, with_workloads
+    from keyturn.cli.blast_radius import losses, losses_table, not_found, with_workloads
     from keyturn.cluster.apikeys import list_apikeys
 
     if options.form:
         _print(manifests, options, deps)
         return ExitCode.FINE
     apikeys = await list_apikeys(client, options.place.namespace or "" if options.target.names else "")
-    found = [loss for each in manifests for loss in losses(ApiKeyRevocation.model_validate(each), apikeys, now=deps.clock())]
+    revocations = [ApiKeyRevocation.model_validate(each) for each in manifests]
+    found = [loss for each in revocations for loss in losses(each, apikeys, now=deps.clock())]
     if found:
         deps.console.data(losses_table(await with_workloads(client, found), for_terminal=deps.console.is_terminal))
+    for missing in [missing for each in revocations for missing in not_found(each, apikeys)]:
+        deps.console.warn(f"{missing}. {_SPELT_RIGHT}")
     ending = "end at once" if options.order.mode == "Immediate" else "end when their consumers have moved"
     deps.console.say(f"{counted(len(found), 'key version')} would {ending} (dry run). Keys that outlived their ApiKey are not shown")
     return ExitCode.FINE
@@ -163,9 +169,32 @@ async def _pull(manifest: dict[str, object], options: Options, client: Client, d
         _print([dict(answer)], options, deps)
     else:
         deps.console.data(f"apikeyrevocation/{name} created")
+    missing = await _missing(answer, client)
+    for each in missing:
+        deps.console.warn(f"{each}. {_SPELT_RIGHT}")
     if not options.wait:
         return ExitCode.FINE
     outcome = await follow(name, client, deps, timeout=options.timeout)
     if outcome.is_complete:
         deps.console.data(f"apikeyrevocation/{name} complete: {outcome.sentence}")
-    return outcome.code
+    missed = outcome.missed or (missing if not outcome.dead else ())
+    if not outcome.is_complete or not missed:
+        return outcome.code
+    deps.console.complain(f"apikeyrevocation/{name} did not end all that it names: {'; '.join(missed)}")
+    return ExitCode.FAILED
+
+
+async def _missing(revocation: Mapping[str, object], client: Client) -> list[str]:
+    """An ApiKey that is named and not there; looked for when the brake is pulled already, and not knowing is no reason to say so."""
+    from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
+    from keyturn.base.errors import KeyturnError
+    from keyturn.cli.blast_radius import not_found
+    from keyturn.cluster.apikeys import list_apikeys
+
+    pulled = ApiKeyRevocation.model_validate(revocation)
+    if pulled.spec.api_key_ref is None:
+        return []
+    try:
+        return not_found(pulled, await list_apikeys(client, pulled.spec.api_key_ref.namespace))
+    except KeyturnError:
+        return []

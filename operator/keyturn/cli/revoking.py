@@ -39,6 +39,18 @@ class Outcome:
     sentence: str
     code: ExitCode
 
+    @property
+    def dead(self) -> int:
+        """How many key versions that it means are dead, also of those that were before."""
+        status = self.revocation.status if self.revocation is not None else None
+        return (status.revoked_versions or 0) + (status.dead_before_versions or 0) if status is not None else 0
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Of its key IDs, those that no record knows, in words."""
+        status = self.revocation.status if self.revocation is not None else None
+        return tuple(f"key ID {key_id} is in no record" for key_id in (status.unknown_key_ids or ())) if status is not None else ()
+
 
 def are_sound(manifests: Iterable[Mapping[str, object]], deps: Deps) -> bool:
     """Whether the API server would take them all; what it would refuse is said."""
