@@ -84,10 +84,14 @@ class Log:
 
     def exception(self, sentence: str, /, **fields: object) -> None:
         """A bug: with the traceback of the exception being handled, without the values of variables."""
-        self._write(logging.ERROR, sentence, fields, with_traceback=True)
+        self._write(logging.ERROR, sentence, fields, traceback_of=True)
 
-    def _write(self, level: int, sentence: str, fields: dict[str, object], *, with_traceback: bool = False) -> None:
-        self._logger.log(level, sentence, exc_info=with_traceback, extra={"fields": fields}, stacklevel=3)
+    def bug(self, sentence: str, /, *, of: BaseException, **fields: object) -> None:
+        """Likewise with the traceback of `of`, which ended a task."""
+        self._write(logging.ERROR, sentence, fields, traceback_of=of)
+
+    def _write(self, level: int, sentence: str, fields: dict[str, object], *, traceback_of: BaseException | bool = False) -> None:
+        self._logger.log(level, sentence, exc_info=traceback_of, extra={"fields": fields}, stacklevel=3)
 
 
 def get_logger(name: str) -> Log:

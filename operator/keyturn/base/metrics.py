@@ -106,6 +106,7 @@ VERIFIER_LAG: Final = Gauge(
     "keyturn_verifiers_lag_seconds", "How long the verifier furthest behind has had a record to apply", registry=REGISTRY
 )
 LEADER: Final = Gauge("keyturn_leader", "1 while this process leads", registry=REGISTRY)
+TERMS_BROKEN: Final = Counter("keyturn_terms_broken", "Terms of leading that a bug ended", registry=REGISTRY)
 CLOCK_SKEW: Final = Gauge("keyturn_clock_skew_seconds", "Own clock minus the API server's", registry=REGISTRY)
 EVENT_LOOP_LAG: Final = Gauge("keyturn_event_loop_lag_seconds", "Longest delay of the event loop in the last 30 seconds", registry=REGISTRY)
 FENCE_INTACT: Final = Gauge(

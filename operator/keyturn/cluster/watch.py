@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
+from types import TracebackType
 from typing import Final, Generic, Protocol, TypeVar
 
 from keyturn.base.errors import KeyturnError, RetryLater
@@ -59,7 +60,11 @@ class Collection:
 
 
 class Sink(Protocol):
-    """Where a collection's objects go. Nothing of it may raise, whatever an object holds."""
+    """Where a collection's objects go. Nothing of it may raise, whatever an object holds: it would have taken half of it.
+
+    Where one raises all the same, the watch ends and no object is passed over: what is not taken may be a revocation, access that was lost,
+    or a verifier that must be waited for.
+    """
 
     @property
     def seen_through(self) -> int:
@@ -87,6 +92,22 @@ class Sink(Protocol):
         ...
 
 
+class _About:
+    """Names the object in whatever is raised about it: who reads the traceback must know which one to look at."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: object) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _kind: type[BaseException] | None, bug: BaseException | None, _traceback: TracebackType | None) -> None:
+        if bug is not None:
+            bug.add_note(f"about {self._name}")
+
+
 class CacheSink(Generic[T]):
     """Keeps decoded objects in a Cache; `on_change` is told which key is different now."""
 
@@ -105,7 +126,7 @@ class CacheSink(Generic[T]):
 
     def take_listed(self, item: Item) -> None:
         """Decode and keep until the list is whole: our own writes may be answered meanwhile."""
-        decoded = self._decode(item)
+        decoded = self._decoded(item)
         if decoded is not None:
             self._listing.append((decoded[0], Entry(decoded[1], resource_version_of(item), uid_of(item))))
 
@@ -114,21 +135,21 @@ class CacheSink(Generic[T]):
         changed = self._cache.replace_all(self._listing, resource_version)
         self._listing = []
         for key in changed:
-            self._on_change(key)
+            self._tell(key)
 
     def take_change(self, item: Item, *, is_deletion: bool, resource_version: int) -> None:
         """Into the cache, and tell if it was news."""
         key = self._changed_by(item, resource_version, is_deletion=is_deletion)
         self._cache.advance(resource_version)
         if key is not None:
-            self._on_change(key)
+            self._tell(key)
 
     def advance(self, resource_version: int) -> None:
         """As the cache."""
         self._cache.advance(resource_version)
 
     def _changed_by(self, item: Item, version: int, *, is_deletion: bool) -> Key | None:
-        decoded = self._decode(item)
+        decoded = self._decoded(item)
         if decoded is None:  # not ours, or no longer
             held = self._cache.key_of(uid_of(item))
             return held if held is not None and self._cache.remove(held, version) else None
@@ -136,6 +157,14 @@ class CacheSink(Generic[T]):
         if is_deletion:
             return key if self._cache.remove(key, version) else None
         return key if self._cache.put(key, value, version, uid_of(item)) else None
+
+    def _decoded(self, item: Item) -> tuple[Key, T] | None:
+        with _About(text_of(mapping_of(item, "metadata"), "name")):
+            return self._decode(item)
+
+    def _tell(self, key: Key) -> None:
+        with _About(str(key).lstrip("/")):
+            self._on_change(key)
 
 
 def _ignore() -> None:
@@ -168,6 +197,11 @@ class Reflector:
         """Set when the store turned out to be older than what was seen: a restore. Whatever else was remembered is in doubt then."""
         self.lists = 0
         """How often the whole collection was read."""
+
+    @property
+    def path(self) -> str:
+        """Of the collection."""
+        return self._collection.path
 
     @property
     def age(self) -> timedelta:

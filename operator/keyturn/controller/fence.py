@@ -91,7 +91,7 @@ def note_end_of_watch(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (bug := task.exception()) is not None:
         for policy in names.POLICIES:
             _show(policy, stands=False)
-        log.error("A task died of a bug", task=task.get_name(), error=type(bug).__name__)
+        log.bug("A task died of a bug", of=bug, task=task.get_name(), error=type(bug).__name__)
 
 
 async def watch_fence(client: Client, settings: Settings) -> None:

@@ -6,7 +6,7 @@ What must outlive Kopf starts before it and ends after it: Kopf cancels what is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,6 +40,7 @@ from keyturn.controller.root_watch import watch_root
 from keyturn.controller.runtime import Memory, Runtime
 from keyturn.controller.secret_looks import look_at_secrets
 from keyturn.controller.sweep import sweep_forever
+from keyturn.controller.term_tasks import TermBroken, TermTasks
 from keyturn.controller.verifiers import Verifiers
 from keyturn.controller.witnesses import EarlierTerm, Witnesses
 from keyturn.controller.workqueue import WorkQueue
@@ -91,89 +92,77 @@ async def lead(
     found: Found,
     earlier: EarlierTerm,
 ) -> TermEnd:
-    """Work until `stop`, or until the lead is lost; the elector holds the lead already."""
-    rt = _runtime(client, settings, installation, elector)
+    """Work until `stop`, or until the lead is lost; the elector holds the lead already. Raises TermBroken where a bug ended it."""
+    rt, tasks = _runtime(client, settings, installation, elector), TermTasks()
     rt.has_argo_rollouts, rt.follows_revocations = found.has_argo_rollouts, found.follows_revocations
-    async with _watching(rt, found) as (reflectors, watching):
-        rt.witnesses.compare(earlier, rt.records.entries())
-        _take_up_telling(rt, elector)
-        _take_up_places(rt)
-        rt.queue.start()
-        at_work(rt.queue)
-        try:
-            await _work(rt, elector, reflectors, watching, stop)
-        finally:
-            at_work(None)
-            finished = await rt.queue.stop(STOP_TIMEOUT)
-            rt.witnesses.hand_over(earlier, rt.records.entries())
-            measure_no_term()
-            metrics.KEYS.forget()
-    if not finished:
-        log.error("Work did not end in time")
-        return TermEnd.STUCK
-    elector.notes = lambda: _note(rt.memory.told_through(_milliseconds(rt.clock())))  # nothing runs any more: up to this moment
+    async with _watching(rt, found, tasks) as reflectors:
+        if not tasks.over.is_set():
+            rt.witnesses.compare(earlier, rt.records.entries())
+            _take_up_telling(rt, elector)
+            _take_up_places(rt)
+            rt.queue.start()
+            at_work(rt.queue)
+            try:
+                await _work(rt, elector, reflectors, tasks, stop)
+            finally:
+                at_work(None)
+                finished = await rt.queue.stop(STOP_TIMEOUT)
+                rt.witnesses.hand_over(earlier, rt.records.entries())
+                measure_no_term()
+                metrics.KEYS.forget()
+            if not finished:
+                log.error("Work did not end in time")
+                return TermEnd.STUCK
+            elector.notes = lambda: _note(rt.memory.told_through(_milliseconds(rt.clock())))  # nothing runs any more: up to this moment
     await elector.release()
     log.info("Operator stopped")
-    return TermEnd.STOPPED if stop.is_set() else TermEnd.AGAIN
+    if stop.is_set():
+        return TermEnd.STOPPED
+    if tasks.broken is not None:
+        raise TermBroken(tasks.broken)
+    return TermEnd.AGAIN
 
 
-async def _work(
-    rt: Runtime, elector: Elector, reflectors: list[Reflector], watching: list[asyncio.Task[None]], stop: asyncio.Event
-) -> None:
+async def _work(rt: Runtime, elector: Elector, reflectors: list[Reflector], tasks: TermTasks, stop: asyncio.Event) -> None:
     """Kopf inside everything else; the first of stop, lost lead, a store that went back and a bug in a watch or the sweep ends it."""
     namespaces = watched_namespaces(rt.settings)
-    ended = asyncio.Event()
-    tasks = [
-        _start(elector.run(), "lease", ended),
-        _start(stop.wait(), "stop", ended),
-        *(_start(reflector.went_back.wait(), "went-back", ended) for reflector in reflectors),
-        _start(rt.verifiers.run(), "verifiers", ended),
-        _start(rt.products.keep_status(), "products", ended),
-        _start(rt.revocations.keep(), "revocations", ended),
-        _start(sweep_forever(rt, namespaces=namespaces), "sweep", ended),
-        _start(watch_root(rt), "root", ended),
-        *([_start(look_at_secrets(rt, rt.secrets.rounds), "looks", ended)] if rt.secrets.rounds is not None else []),
+    started = [
+        tasks.start(elector.run(), "lease"),
+        tasks.start(stop.wait(), "stop"),
+        *(tasks.start(reflector.went_back.wait(), "went-back") for reflector in reflectors),
+        tasks.start(rt.verifiers.run(), "verifiers"),
+        tasks.start(rt.products.keep_status(), "products"),
+        tasks.start(rt.revocations.keep(), "revocations"),
+        tasks.start(sweep_forever(rt, namespaces=namespaces), "sweep"),
+        tasks.start(watch_root(rt), "root"),
+        *([tasks.start(look_at_secrets(rt, rt.secrets.rounds), "looks")] if rt.secrets.rounds is not None else []),
     ]
-    for watch in watching:
-        watch.add_done_callback(lambda task: _note_end(task, ended))
     log.info("Operator started", namespaces=",".join(namespaces) or "all")
     try:
-        await run_kopf(rt, ended=ended, stop=stop, namespaces=namespaces)
+        await run_kopf(rt, ended=tasks.over, stop=stop, namespaces=namespaces)
     finally:
         # The renewal ends last of all the tasks here: until the workers have stopped, is_leading() holds on its own for a while.
-        for task in tasks:
+        for task in started:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _start(waiting: Coroutine[None, None, object], name: str, ended: asyncio.Event) -> asyncio.Task[object]:
-    task = asyncio.create_task(waiting, name=name)
-    task.add_done_callback(lambda done: _note_end(done, ended))
-    return task
-
-
-def _note_end(task: asyncio.Task[object], ended: asyncio.Event) -> None:
-    """A watch or sweep that died would leave us deciding by an old view for ever: the term ends with it."""
-    ended.set()
-    if not task.cancelled() and (bug := task.exception()) is not None:
-        log.error("A task died of a bug", task=task.get_name(), error=type(bug).__name__)
+        await asyncio.gather(*started, return_exceptions=True)
 
 
 @asynccontextmanager
-async def _watching(rt: Runtime, found: Found) -> AsyncIterator[tuple[list[Reflector], list[asyncio.Task[None]]]]:
-    """The watches, in step with the cluster: nothing is decided before records, Secrets and revocations are known.
+async def _watching(rt: Runtime, found: Found, tasks: TermTasks) -> AsyncIterator[list[Reflector]]:
+    """The watches, in step with the cluster unless the term is over: nothing is decided before records, Secrets and revocations are known.
 
     What is not served yet, as at an upgrade, is not waited for: it is acted on whenever it comes.
     """
     needed, of_products = _reflectors(rt), rt.products.reflectors()
     of_revocations = [rt.revocations.reflector()] if rt.follows_revocations else []
     reflectors = [*needed, *of_products, *of_revocations]
-    watching = [asyncio.create_task(reflector.run(), name="watch") for reflector in reflectors]
+    watching = [tasks.start(reflector.run(), f"The watch of {reflector.path}") for reflector in reflectors]
     served = [*(of_products if found.has_products else ()), *(of_revocations if found.has_revocations else ())]
     try:
         for reflector in [*needed, *served]:
-            await reflector.synced.wait()
-        yield reflectors, watching
+            if not await tasks.reach(reflector.synced):
+                break
+        yield reflectors
     finally:
         for task in watching:
             task.cancel()

@@ -29,11 +29,13 @@ from keyturn.cluster.lease import Elector
 from keyturn.cluster.permissions import missing_rights
 from keyturn.cluster.resource_path import API_VERSION
 from keyturn.cluster.workloads import serves_rollouts
+from keyturn.controller.broken_terms import BrokenTerms
 from keyturn.controller.fence import note_end_of_watch, prove_fence, watch_fence
 from keyturn.controller.installation import Installation, set_up
 from keyturn.controller.leadership import Found, TermEnd, first_notes, lead
 from keyturn.controller.probes import queue_complaint
 from keyturn.controller.rights import LEASE_NAME, argo_rights, needed_rights, revocation_rights, watched_namespaces
+from keyturn.controller.term_tasks import TermBroken
 from keyturn.controller.witnesses import EarlierTerm
 from keyturn.controller.workqueue import WorkQueue
 
@@ -41,6 +43,9 @@ FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 10.0
 RIGHTS_EVERY: Final = 20
 """Lease durations between two times that a standby asks for its rights: five minutes, as delivered. It is some forty questions."""
+
+LIVES_AFTER: Final = 4
+"""Lease durations after which a term lives: a minute, as delivered."""
 
 T = TypeVar("T")
 
@@ -102,6 +107,7 @@ class Health:
         self._workers = settings.workers
         self.complaint: str | None = "The API server was not asked yet"
         self.queue: WorkQueue | None = None
+        self.broken = BrokenTerms(lives_after=LIVES_AFTER * settings.lease_duration)
 
     def is_unhealthy(self) -> str | None:
         """Only a queue that stands still is cured by a restart."""
@@ -109,7 +115,7 @@ class Health:
 
     def is_unready(self) -> str | None:
         """None as soon as this replica works, or stands by to take over."""
-        return self.complaint
+        return self.complaint or self.broken.complaint()
 
 
 async def _outcome(work: asyncio.Task[int]) -> int:
@@ -133,7 +139,11 @@ async def _work(client: Client, settings: Settings, health: Health, stop: asynci
     try:
         while True:
             health.complaint = None
-            end = await _term(client, settings, installation, health, stop, earlier=earlier)
+            try:
+                end = await _term(client, settings, installation, health, stop, earlier=earlier)
+            except TermBroken as broken:
+                await _bear(broken, health)
+                end = TermEnd.AGAIN
             if end is not TermEnd.AGAIN:
                 return int(end is TermEnd.STUCK)
             log.info("Stands by again")
@@ -143,6 +153,14 @@ async def _work(client: Client, settings: Settings, health: Health, stop: asynci
     finally:
         fence.cancel()
         await asyncio.gather(fence, return_exceptions=True)
+
+
+async def _bear(broken: TermBroken, health: Health) -> None:
+    """Wait before the next term, longer each time, and be unready until one lives: the other replica may be luckier meanwhile."""
+    metrics.TERMS_BROKEN.inc()
+    pause = health.broken.note_end(str(broken))
+    log.error("A bug ended the term", problem=str(broken), seconds=pause)
+    await asyncio.sleep(pause)
 
 
 async def _find(client: Client, settings: Settings, health: Health) -> Found:
@@ -177,6 +195,7 @@ async def _term(
 
     def at_work(queue: WorkQueue | None) -> None:
         health.queue = queue
+        (health.broken.note_life if queue is not None else health.broken.note_idle)()
         metrics.LEADER.set(queue is not None)
 
     return await lead(client, settings, installation, elector, stop=stop, at_work=at_work, found=found, earlier=earlier)
@@ -184,10 +203,12 @@ async def _term(
 
 async def _stand_by(client: Client, settings: Settings, elector: Elector, health: Health) -> None:
     """Wait for the lead, unready while it could not be taken: who looks at two ready pods must be able to believe in both."""
+    health.broken.note_life()  # somebody else's: where nobody leads, the lead is ours within a lease duration
     async with asyncio.TaskGroup() as tasks:
         asking = tasks.create_task(_ask_for_rights(client, settings, health), name="rights")
         await elector.acquire()
         asking.cancel()
+    health.broken.note_idle()
 
 
 async def _ask_for_rights(client: Client, settings: Settings, health: Health) -> None:
