@@ -292,6 +292,13 @@ def test_a_failure_says_how_to_mend_it(error: KeyturnError, failure: Failure) ->
     assert failure_of(error) == failure
 
 
+def test_called_alone_it_shows_its_help_and_calls_nothing_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli([]) == ExitCode.USED_WRONGLY
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.split("\n")[0], "Error" in shown.err) == ("", "Usage: keyturn [OPTIONS] COMMAND [ARGS]...", False)
+    assert "  rotate      Replace keys now" in shown.err
+
+
 def test_not_being_allowed_outweighs_other_failures() -> None:
     assert worst([ExitCode.FAILED, ExitCode.NOT_ALLOWED, ExitCode.FAILED]) == ExitCode.NOT_ALLOWED
     assert worst([]) == ExitCode.FINE

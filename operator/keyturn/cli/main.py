@@ -44,6 +44,9 @@ def run_cli(arguments: Sequence[str], *, program: str = PROGRAM) -> int:
     """Do what the arguments say and answer the exit code."""
     try:
         answer = keyturn.main(list(arguments), prog_name=program, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as alone:
+        click.echo(alone.format_message(), err=True)
+        return ExitCode.USED_WRONGLY
     except click.ClickException as error:
         return _refuse(error)
     except click.Abort:
