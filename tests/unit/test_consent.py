@@ -145,10 +145,12 @@ def test_a_scope_that_the_plan_does_not_offer_stalls_and_keeps_the_rest() -> Non
 def test_a_plan_that_there_is_not_is_named() -> None:
     problem = consent(found(product(grants=[grant()])), plan="gold").problem
     assert problem is not None
-    assert (problem.reason, "basic, full" in problem.message) == (Reason.PLAN_UNKNOWN, True)
+    assert problem.reason == Reason.PLAN_UNKNOWN
+    assert problem.message == "spec.plan is gold, and ApiProduct billing-api/invoices has no such plan: write one of basic, full"
     several = consent(found(product(grants=[grant()], defaultPlan=None))).problem
     assert several is not None
     assert several.reason == Reason.PLAN_UNKNOWN
+    assert several.message == "spec.plan is not set, and ApiProduct billing-api/invoices has no default plan: write one of basic, full"
 
 
 def test_scopes_without_a_product_are_nobodys_to_give() -> None:

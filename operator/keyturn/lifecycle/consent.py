@@ -229,8 +229,8 @@ def _plan_problem(apikey: ApiKey, product: ApiProduct, wanted: Plan | None) -> W
     if wanted is not None:
         return None
     offered = ", ".join(plan.name for plan in product.spec.plans)
-    asked = f"spec.plan is {apikey.spec.plan}, which" if apikey.spec.plan else "spec.plan is not set, and there is no default plan that"
-    return Waiting(Reason.PLAN_UNKNOWN, f"{asked} ApiProduct {product.key} offers: write one of {offered}")
+    said, no_plan = (f"is {apikey.spec.plan}", "no such plan") if apikey.spec.plan else ("is not set", "no default plan")
+    return Waiting(Reason.PLAN_UNKNOWN, f"spec.plan {said}, and ApiProduct {product.key} has {no_plan}: write one of {offered}")
 
 
 def _scope_problem(apikey: ApiKey, product: ApiProduct, wanted: Plan | None) -> Waiting | None:
