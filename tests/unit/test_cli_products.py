@@ -135,6 +135,16 @@ def test_an_approver_is_told_what_else_keeps_the_key_from_its_power() -> None:
     )
 
 
+def test_an_approver_who_takes_a_plan_in_force_away_is_told() -> None:
+    """Who thought to narrow a key by another plan's grant cut it off: its own plan had no grant any more."""
+    in_force = decode_apikey(apikey(spec={**REF, "plan": "full"}, status={"effective": {"plan": "full"}}))
+    assert approved(in_force, plan="basic").notes == (
+        "the ApiKey asks for plan full: it has plan basic once its spec.plan says so, and loses plan full until then",
+    )
+    by_itself = approved(in_force, of=product(approval="Automatic"), plan="basic").notes
+    assert not any("loses" in note for note in by_itself)
+
+
 @pytest.mark.parametrize(
     ("status", "spec", "look"),
     [

@@ -147,7 +147,7 @@ def _notes(
     granted: Sequence[str] | None,
     labels: Mapping[str, str] | None,
 ) -> Iterator[str]:
-    if (plan.approval or product.spec.access.approval) is Mode.AUTOMATIC:
+    if not _wants_grant(plan, product):
         yield f"plan {plan.name} approves by itself: the grant counts where that becomes Manual"
     if labels is not None or not needs_labels(product):
         refused = admits(product, namespace=words.apikey.namespace, labels=labels or {})
@@ -156,7 +156,17 @@ def _notes(
     if asked is None:
         return
     if asked.asked_plan not in {"", plan.name}:
-        yield f"the ApiKey asks for plan {asked.asked_plan}: it has plan {plan.name} once its spec.plan says so"
+        yield f"the ApiKey asks for plan {asked.asked_plan}: it has plan {plan.name} once its spec.plan says so{_lost(asked, product)}"
     missing = [scope for scope in asked.asked_scopes or () if granted is not None and scope not in granted]
     if missing:
         yield f"the ApiKey also asks for {', '.join(missing)}: that goes on waiting"
+
+
+def _lost(asked: ApiKeyView, product: ApiProduct) -> str:
+    """What becomes of a key whose plan in force stands in no grant any more: there is one for each ApiKey."""
+    in_force = next((each for each in product.spec.plans if each.name == asked.plan == asked.asked_plan), None)
+    return f", and loses plan {in_force.name} until then" if in_force is not None and _wants_grant(in_force, product) else ""
+
+
+def _wants_grant(plan: Plan, product: ApiProduct) -> bool:
+    return (plan.approval or product.spec.access.approval) is not Mode.AUTOMATIC
