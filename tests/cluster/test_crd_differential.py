@@ -347,6 +347,14 @@ def test_the_columns_are_the_ones_people_were_promised(server: Server, quiet_pla
     ]  # fmt: skip
 
 
+def test_the_secret_of_a_key_that_names_none_is_shown(server: Server, quiet_plane: Cluster) -> None:
+    """The commonest ApiKey, spec: {}, showed nothing there."""
+    server.create(apikey({}, name="delivered"), dry=False)
+    patch = json.dumps({"status": {"secretRef": {"name": "delivered-to"}}})
+    quiet_plane.kubectl("-n", server.namespace, "patch", "apikey", "delivered", "--subresource=status", "--type=merge", "-p", patch)
+    assert "delivered-to" in quiet_plane.kubectl("-n", server.namespace, "get", "apikey", "delivered", "-o", "wide")
+
+
 def test_keys_are_found_by_their_id(server: Server, quiet_plane: Cluster) -> None:
     """Whose key is this? The question of every incident, answered without listing the cluster."""
     status, stored = server.create(apikey({}, name="leaked"), dry=False)

@@ -122,7 +122,7 @@ APIKEY: Final = ResourceKind(
         # A string: kubectl prints a `date` that lies in the future as "<invalid>".
         Column("Next Rotation", ".status.nextRotationTime"),
         Column("Age", ".metadata.creationTimestamp", type="date"),
-        Column("Secret", ".spec.secretName", wide=True),
+        Column("Secret", ".status.secretRef.name", wide=True),
         Column("Plan", ".status.effective.plan", wide=True),
         Column("Last Used", ".status.lastUsedTime", type="date", wide=True),
         Column("Reason", _condition_field("reason"), wide=True),
