@@ -7,7 +7,7 @@ be wrong in both at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -84,6 +84,20 @@ def granted_at_most(namespace: str, name: str, spec: Json, *, products: Mapping[
     each = [granted(namespace, name, {**bare, "plan": plan["name"]}, products=products, labels=labels) for plan in product["plans"]]
     allowed = frozenset(opening for one in each for opening in one.allowed)
     return Granted(each[0].audience, allowed, frozenset(opening for one in each for opening in one.kept))
+
+
+def room_in(product: Json) -> float:
+    """How many keys of it one namespace may have."""
+    return float(product.get("access", {}).get("maxKeysPerNamespace", math.inf))
+
+
+def is_one_too_many(inside: set[str], *, before: set[str], rooms: Iterable[float]) -> bool:
+    """Whether a namespace's ApiKey got in where there was no room. `inside`: those with a key that opens the product's doors now.
+
+    `before`: those that had a key, and asked for this product, the last time that anybody looked; `rooms`: how many the product let in at
+    any moment since. Who lowers it takes nobody's key away: so where nobody came, any number is right.
+    """
+    return bool(inside - before) and len(inside) > max(rooms)
 
 
 def _disabled(spec: Json, opening: Opening) -> Opening | None:

@@ -13,11 +13,11 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any, Final, Self
 
-from gen.granted_power import Granted, Opening, granted, granted_at_most
+from gen.granted_power import Granted, Opening, granted, granted_at_most, is_one_too_many
 from gen.installed import RBAC, Installed
 from gen.operator_process import OperatorProcess, unique_name
 from gen.team import Api
@@ -102,6 +102,10 @@ class Market:
     tenants: list[Tenant]
     doors: Doors
     operator: OperatorProcess
+    asked_before: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By namespace, which product each of its ApiKeys with a key asked for when all was settled last."""
+    rooms_before: dict[str, list[float]] = field(default_factory=dict)
+    """By product, how many keys it let a namespace have in the round before: who asked just then may have been let in later."""
 
     @classmethod
     @contextmanager
@@ -167,6 +171,25 @@ class Market:
             if time.monotonic() > end:
                 raise AssertionError("\n".join([*found, *(self._picture_of(complaint.split()[0]) for complaint in found)]))
             time.sleep(0.2)
+        for tenant in self.tenants:
+            self._assert_nobody_is_one_too_many(tenant)
+        for owner in self.owners:
+            self.rooms_before[owner.key], owner.rooms = owner.rooms, owner.rooms[-1:]
+
+    def _assert_nobody_is_one_too_many(self, tenant: Tenant) -> None:
+        """Where a product counts its keys. What one that waits was granted is nothing, so each by itself looks as it should."""
+        with_key = {name for token, name in tenant.tokens.items() if token not in tenant.ended}
+        asked = {name: _product_asked_for(tenant.last_word[name]) for name in with_key}
+        before = self.asked_before.get(tenant.namespace, {})
+        for owner in self.owners:
+            rooms = [*self.rooms_before.get(owner.key, ()), *owner.rooms]
+            if max(rooms, default=math.inf) == math.inf:
+                continue
+            mine = [token for token, name in tenant.tokens.items() if asked.get(name) == owner.key]
+            inside = {tenant.tokens[token] for token in mine if self.doors.try_all(token)[0].opening is not None}
+            had = {name for name, key in before.items() if key == owner.key}
+            assert not is_one_too_many(inside, before=had, rooms=rooms), f"{tenant.namespace}: {inside} of {owner.key}, before: {had}"
+        self.asked_before[tenant.namespace] = asked
 
     def _picture_of(self, about: str) -> str:
         namespace, _, name = about.partition("/")
@@ -227,6 +250,12 @@ def is_worked_on(apikey: Json) -> bool:
     in_the_way = any((each["type"], each["reason"]) == ("Stalled", "SecretConflict") for each in conditions)
     is_left_alone = is_paused(apikey) or "deletionTimestamp" in metadata
     return not (in_the_way or is_left_alone or apikey["spec"].get("delivery", "Secret") != "Secret" or too_many_repairs(conditions))
+
+
+def _product_asked_for(spec: Json) -> str:
+    """namespace/name; empty: none. Owners' products are in other namespaces than tenants'."""
+    reference = spec.get("productRef", {})
+    return f"{reference.get('namespace')}/{reference['name']}" if reference else ""
 
 
 def is_paused(apikey: Json) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gen.granted_power import room_in
 from gen.installed import RBAC
 from gen.team import APIKEYS, Api, SecretView, Team
 from keyturn.base import names
@@ -43,6 +44,8 @@ class Owner:
     user: Api
     word: Json = field(default_factory=dict)
     """The ApiProduct's spec as he wrote it last; empty: there is none."""
+    rooms: list[float] = field(default_factory=list)
+    """How many keys of it a namespace could have, one after another; `market.py` forgets what is long ago."""
 
     @property
     def key(self) -> str:
@@ -63,6 +66,7 @@ class Owner:
         metadata = {"name": PRODUCT, "namespace": self.namespace}
         body = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiProduct", "metadata": metadata, "spec": spec}
         self.word = self.user.apply(self.path, body)["spec"]
+        self.rooms.append(room_in(self.word))
 
     def withdraws(self) -> None:
         """Delete the product."""

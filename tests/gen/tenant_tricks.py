@@ -23,6 +23,8 @@ LURE: Final = "lure"
 """Label of the Secrets that are put in Keyturn's way."""
 BYSTANDER: Final = "bystander"
 """A Deployment whose owner never said that others may restart it."""
+LEFT: Final = ("left", "left-too", "left-as-well")
+"""ApiKeys whose keys stay without them."""
 WORDS: Final = ("\u202e" * 40, "\U0001d573" * 60_000, "x" * 250_000, '","product":"evil/api","versions":[{"')
 
 Trick = Callable[[Random, Market, Tenant, str], None]
@@ -66,11 +68,14 @@ def pause_or_go_on(chance: Random, _market: Market, tenant: Tenant, name: str) -
 
 
 def leave_behind(chance: Random, market: Market, tenant: Tenant, _name: str) -> None:
-    """A key that is to outlive its ApiKey; or its ApiKey is back, for the same product or another."""
-    if "left" in tenant.apikeys():
-        tenant.gives_up("left")
-    else:
-        _ask(tenant, "left", {"productRef": chance.choice(market.owners[:-1]).reference, "plan": "full", "deletionPolicy": "Retain"})
+    """Keys that are to outlive their ApiKeys; or these are back, for the same product or another, or of none."""
+    owner = chance.choice((*market.owners[:-1], None))
+    for name in chance.sample(LEFT, chance.randint(1, len(LEFT))):
+        if name in tenant.apikeys():
+            tenant.gives_up(name)
+        else:
+            wanted = {"productRef": owner.reference, "plan": "full"} if owner is not None else {}
+            _ask(tenant, name, {**wanted, "deletionPolicy": "Retain"})
 
 
 def restart_a_bystander(_chance: Random, _market: Market, tenant: Tenant, name: str) -> None:

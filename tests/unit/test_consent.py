@@ -204,6 +204,26 @@ def test_who_comes_first_has_a_key_where_they_are_counted() -> None:
     assert consent(found(narrow, older=2), ledger=ledger()).may_mint, "what has a key keeps it"
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        replace(record(active(1)), audience="default"),
+        replace(ledger(), product="elsewhere/other", audience="other"),
+        replace(ledger(), plan=None, scopes=(), disabled=True, access_lost_time=NOW),
+    ],
+    ids=["of no product", "of another product", "of nobody since it was refused here"],
+)
+def test_a_retained_key_that_is_taken_over_has_no_place_by_that(kept: Record) -> None:
+    """It was let in wherever it came from: a tenant had as many keys as he had retained before."""
+    narrow = product(approval="Automatic", access={"maxKeysPerNamespace": 1})
+    refused = settled(kept, consumer(), found(narrow, older=1))
+    assert (refused.disabled, refused.plan, refused.scopes) == (True, None, ())
+    assert conditions(kept, consumer(), found(narrow, older=1))["Disabled"] == ("True", "AccessLost")
+    assert settled(refused, consumer(), ProductMissing()).disabled, "it never had what could be lost after a delay"
+    let_in = settled(refused, consumer(), found(narrow, older=0))
+    assert (let_in.disabled, let_in.plan, let_in.scopes) == (False, "basic", (READ,))
+
+
 # ------------------------------------------------------------------------------------------------------------- what is lost
 
 

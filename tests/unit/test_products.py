@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any, Final, cast
 
 import pytest
 
 from gen.lifecycle import KEY, active, record
-from gen.products import OWNER, product
+from gen.products import OWNER, ledger, product
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.base.clock import utc_now
 from keyturn.base.names import Key
 from keyturn.cluster.apiproducts import decode_apiproduct
 from keyturn.cluster.client import Client
 from keyturn.controller.products import Products
+from keyturn.keys.record import Record
 from keyturn.lifecycle.admission import admits
 from keyturn.lifecycle.consent import ProductFound, ProductMissing, ProductUnknown
 
@@ -139,13 +141,26 @@ def test_who_goes_makes_room_for_who_has_waited_longest(*, has_key: bool) -> Non
     counted = product(approval="Automatic", access={"maxKeysPerNamespace": 1})
     known = Known(counted).has_listed_all()
     first, second, third = (Key(KEY.namespace, name) for name in ("first", "second", "third"))
-    known.see(first, ledger=record(active(1)) if has_key else None)
+    known.see(first, ledger=ledger() if has_key else None)
     assert [known.see(each) for each in (second, third)] == [ProductFound(counted, None, older_siblings=1)] * 2
     known.products.forget(third)
     assert known.woken == []
     known.products.forget(first)
     assert known.woken == [second]
     assert known.see(second) == ProductFound(counted, None, older_siblings=0)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [record(active(1)), replace(ledger(), product="elsewhere/other"), replace(ledger(), plan=None)],
+    ids=["of no product", "of another product", "of nobody since it was refused here"],
+)
+def test_who_has_a_key_but_not_of_the_product_waits_in_line(held: Record) -> None:
+    counted = product(approval="Automatic", access={"maxKeysPerNamespace": 1})
+    known = Known(counted).has_listed_all()
+    first, second = (Key(KEY.namespace, name) for name in ("first", "second"))
+    known.see(first)
+    assert known.see(second, ledger=held) == ProductFound(counted, None, older_siblings=1)
 
 
 def test_keys_of_before_this_term_have_their_places() -> None:

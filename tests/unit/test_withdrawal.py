@@ -136,5 +136,13 @@ def test_whose_word_counts(*, living: ApiKey | None, held: str | None, readable:
     assert product_in_question(living, ledger(product=held), spec_is_readable=readable) == whose
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_key_that_its_product_only_refuses_waits_for_nothing_while_nobody_works_on_it(way: str) -> None:
+    """It stood in the line for a place, and in the way of one that asks."""
+    refused = ledger(plan=None, scopes=(), disabled=True, access_lost_time=NOW - MINUTE)
+    assert product_in_question(None, refused, spec_is_readable=True) is None
+    assert decide(looked_at(way, refused, found(product(approval="Automatic")))).steps == ()
+
+
 def test_a_record_of_dead_keys_is_no_product_s() -> None:
     assert product_in_question(None, replace(record(), product=f"{OWNER}/invoices"), spec_is_readable=True) is None

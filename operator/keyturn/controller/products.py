@@ -29,7 +29,7 @@ from keyturn.keys.record import Record
 from keyturn.lifecycle.admission import needs_labels
 from keyturn.lifecycle.audience import AudienceClaim
 from keyturn.lifecycle.consent import ProductFound, ProductMissing, ProductSeen, ProductUnknown
-from keyturn.lifecycle.held_power import has_key
+from keyturn.lifecycle.held_power import product_of_key
 from keyturn.lifecycle.plan import Waiting
 from keyturn.lifecycle.product_status import KeyStanding, product_status, standing_for_product
 
@@ -191,7 +191,7 @@ class Products:
 
     def _older_siblings(self, key: Key, where: Key, product: ApiProduct, *, record: Record | None) -> int:
         most = product.spec.access.max_keys_per_namespace
-        if has_key(record):
+        if product_of_key(record) == str(where):
             self._places.know(where, key)
             return 0
         return self._places.ask(where, key, most=most) if most is not None else 0

@@ -16,6 +16,7 @@ from keyturn.keys.record_encoding import RecordDamaged, RecordTooNew, decode_rec
 _SERIAL: Final = re.compile(rb'"serial":([0-9]{1,19})[,}]')
 _INSTALLATION: Final = re.compile(rb'"installation":"([^"\\]+)"')
 _PRODUCT: Final = re.compile(rb'"product":"([^"\\]+)"')
+_HAS_PLAN: Final = b'"plan":"'
 _KEY_IDS: Final = re.compile(rb'"keyID":"([A-Za-z0-9]+)"')
 _DIGESTS: Final = re.compile(rb'"digest":"([$]sha256[$][A-Za-z0-9_-]{43})"')
 _ENDED_DIGESTS: Final = re.compile(rb'"endedDigests":\["([^\]]*)"\]')
@@ -36,9 +37,9 @@ def installation_in(data: bytes) -> str | None:
 
 
 def holds_key_of(data: bytes) -> str | None:
-    """Which product's key it has in force; None: no key, or of no product."""
+    """Which product's key it has; None: no key, or of no product, or one that the product only refuses: that has no plan."""
     found = _PRODUCT.search(data)
-    return found[1].decode() if found and _HAS_VERSIONS in data else None
+    return found[1].decode() if found and _HAS_PLAN in data and _HAS_VERSIONS in data else None
 
 
 def key_ids_in(data: bytes) -> set[str]:

@@ -21,7 +21,7 @@ from keyturn.base.settings import Settings
 from keyturn.keys.record import Record
 from keyturn.lifecycle.admission import admits, labels_hidden, needs_labels
 from keyturn.lifecycle.audience import taken_by
-from keyturn.lifecycle.held_power import Power, has_key, limits_of, power_in, quota_of, staleness_of, what_is_left
+from keyturn.lifecycle.held_power import Power, has_key, limits_of, power_in, product_of_key, quota_of, staleness_of, what_is_left
 from keyturn.lifecycle.plan import Waiting
 
 AUTOMATIC: Final = "automatic"
@@ -103,7 +103,7 @@ def consent_for(apikey: ApiKey, seen: ProductSeen | None, *, record: Record | No
         why = Waiting(Reason.PRODUCT_UNAVAILABLE, message)
         if not has_key(record):
             return Consent(held, problem=why, may_mint=False)
-        return _lost(why, held, delay=settings.access_lost_delay if held.product == name else timedelta(0))
+        return _lost(why, held, delay=settings.access_lost_delay if product_of_key(record) == name else timedelta(0))
     why = seen.why if seen is not None else Waiting(Reason.PRODUCT_UNAVAILABLE, f"ApiProduct {name} was not read yet")
     return _unknown(why, held, name=name, record=record)
 
@@ -285,7 +285,7 @@ def _lost_delay(product: ApiProduct, settings: Settings) -> timedelta | None:
 
 def _is_one_too_many(product: ApiProduct, seen: ProductFound, record: Record | None) -> bool:
     most = product.spec.access.max_keys_per_namespace
-    return most is not None and not has_key(record) and seen.older_siblings >= most
+    return most is not None and product_of_key(record) != str(product.key) and seen.older_siblings >= most
 
 
 def _too_many(product: ApiProduct) -> Waiting:

@@ -38,6 +38,14 @@ def has_key(record: Record | None) -> bool:
     return record is not None and bool(record.versions)
 
 
+def product_of_key(record: Record | None) -> str | None:
+    """Whose key it is, as namespace/name; None: there is none, or of no product.
+
+    The record of a key that a product only refuses names that product, too: such a key has no plan.
+    """
+    return record.product if record is not None and has_key(record) and record.plan is not None else None
+
+
 def power_in(record: Record | None) -> Power:
     """What the key may do by its record; without one, what a key of no product may."""
     if record is None:

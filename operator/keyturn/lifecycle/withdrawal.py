@@ -12,7 +12,7 @@ from keyturn.api.v1alpha1.apikey import ApiKey, ApiKeySpec, DeletionPolicy, Obje
 from keyturn.base.names import Key
 from keyturn.keys.record import Record
 from keyturn.lifecycle.consent import consent_for, product_name
-from keyturn.lifecycle.held_power import has_key
+from keyturn.lifecycle.held_power import product_of_key
 from keyturn.lifecycle.observed import GoodRecord, Observed
 from keyturn.lifecycle.plan import Change, Plan, SaveRecord
 from keyturn.lifecycle.power import refusal_time, with_power
@@ -22,7 +22,7 @@ from keyturn.lifecycle.situation import is_paused
 def product_in_question(apikey: ApiKey | None, record: Record | None, *, spec_is_readable: bool) -> Key | None:
     """Whose word counts: the product that is asked for; where nobody may ask just now, the one whose power the key has."""
     asked = product_name(apikey) if apikey is not None else ""
-    held = record.product if record is not None and has_key(record) else None
+    held = product_of_key(record)
     is_asking = apikey is not None and spec_is_readable and not is_paused(apikey)
     namespace, _, name = (asked if is_asking else held or asked).partition("/")
     return Key(namespace, name) if name else None
@@ -31,7 +31,7 @@ def product_in_question(apikey: ApiKey | None, record: Record | None, *, spec_is
 def withdrawal(seen: Observed) -> Plan:
     """Write what the product leaves of the key's power, and say when the delay of a lost access is over."""
     record = seen.record.record if isinstance(seen.record, GoodRecord) else None
-    if record is None or record.product is None or not has_key(record):
+    if record is None or product_of_key(record) is None:
         return Plan()
     asking = _asks_for_what_it_has(record)
     consent = consent_for(asking, seen.product, record=record, settings=seen.settings)
