@@ -272,6 +272,14 @@ def test_no_cluster_is_a_failure_that_names_the_option(
                 ExitCode.FAILED,
             ),
         ),
+        (
+            AlreadyExists('create apikeyrevocations: 409 AlreadyExists: apikeyrevocations.keyturn.dev "leaked-x" already exists'),
+            Failure(
+                'apikeyrevocations.keyturn.dev "leaked-x" already exists: somebody revoked the same a moment ago. '
+                "To do it once more, try again",
+                ExitCode.FAILED,
+            ),
+        ),
         (Invalid("create apikeys a: 422 Invalid: spec: no"), Failure("The API server refused it: spec: no", ExitCode.FAILED)),
         (
             OutcomeUnknown("patch apikeys a/b: no answer in 30 s"),

@@ -53,6 +53,8 @@ def failure_of(error: KeyturnError) -> Failure:
             return Failure(f"The cluster does not know you: {text}. Log in again, or choose another --context", ExitCode.NOT_ALLOWED)
         case NotFound():
             return Failure(_what_is_not_there(text), ExitCode.FAILED)
+        case AlreadyExists() if "apikeyrevocations" in text:  # its name has the second in which it was made
+            return Failure(f"{_refusal(text)}: somebody revoked the same a moment ago. To do it once more, try again", ExitCode.FAILED)
         case _:
             return Failure(_sentence(error, text), ExitCode.FAILED)
 
