@@ -206,11 +206,11 @@ def test_products_are_listed_for_people_and_for_a_pipe() -> None:
     views = [decode_product_view(STORED), decode_product_view(unseen)]
     table = render_products(views, now=NOW, wide=True, everywhere=True, for_terminal=True)
     assert click.unstyle(table) == (
-        "NAMESPACE     NAME       AUDIENCE   PLANS        APPROVAL    ADMITS              READY   PENDING   DISABLED   AGE    "
+        "NAMESPACE     NAME       AUDIENCE   PLANS        APPROVAL    ADMITS              KEYS   PENDING   DISABLED   AGE    "
         "SCOPES                         GRANTS   CONTACT     MESSAGE\n"
-        "billing-api   invoices   invoices   basic,full   Manual      all namespaces      12      1         0          3d4h   "
+        "billing-api   invoices   invoices   basic,full   Manual      all namespaces      12     1         0          3d4h   "
         "invoices:read,invoices:write   2        #invoices   ok\n"
-        "billing-api   new        new        a            Automatic   its own namespace   -       -         -          -      "
+        "billing-api   new        new        a            Automatic   its own namespace   -      -         -          -      "
         "-                              0        -           -"
     )
     piped = render_products(views[:1], now=NOW, wide=False, everywhere=False, for_terminal=False)

@@ -11,13 +11,13 @@ from keyturn.cli.apiproduct_view import ApiProductView
 from keyturn.cli.human_time import human_length
 from keyturn.cli.table import Cell, render_table
 
-HEADINGS: Final = ("NAME", "AUDIENCE", "PLANS", "APPROVAL", "ADMITS", "READY", "PENDING", "DISABLED", "AGE")
+HEADINGS: Final = ("NAME", "AUDIENCE", "PLANS", "APPROVAL", "ADMITS", "KEYS", "PENDING", "DISABLED", "AGE")
 WIDE_HEADINGS: Final = ("SCOPES", "GRANTS", "CONTACT", "MESSAGE")
 _PENDING: Final = "yellow"
 
 
 def render_products(views: Sequence[ApiProductView], *, now: datetime, wide: bool, everywhere: bool, for_terminal: bool) -> str:
-    """The table of `keyturn products`. READY, PENDING and DISABLED count ApiKeys."""
+    """The table of `keyturn products`. KEYS counts the ApiKeys that are ready, as with kubectl, whose READY is the product's."""
     headings = (*(("NAMESPACE",) if everywhere else ()), *HEADINGS, *(WIDE_HEADINGS if wide else ()))
     rows = [
         [
