@@ -149,6 +149,19 @@ def test_with_replace_the_new_key_comes_first(team: Team, security: Security, ve
     assert team.states("billing") == {1: "Revoked", 2: "Active"}
 
 
+def test_a_status_that_is_deleted_while_nothing_happens_comes_back(team: Team, security: Security, api: Api) -> None:
+    """Where nothing is new the keys are not counted again; that the status is gone is news."""
+    team.issue("billing", {"rollout": {"policy": "Disabled"}, "rotation": {"gracePeriod": "1h", "overlapLimit": "2h"}})
+    name = security.revokes({**ref(team), "mode": "Replace", "replaceWithin": "10m"})
+    team.wait_ready("billing", version=2)
+    security.wait_says(name, "False", "Replacing")
+    quiet = time.monotonic()
+    while time.monotonic() - quiet < FREEZE:
+        assert security.says(name) == ("False", "Replacing")
+    api.merge(f"{security.path(name)}/status", {"status": None})
+    assert security.wait_says(name, "False", "Replacing")["remainingVersions"] == 1
+
+
 def test_with_replace_an_older_key_that_is_still_promised_makes_room(team: Team, security: Security, verifier: VerifierProcess) -> None:
     """Whoever reads the Secret is let in at every moment, though a version was still Retiring when the newer one leaked."""
     team.issue("billing", {"rollout": {"policy": "Disabled"}, "rotation": {"gracePeriod": "1h", "overlapLimit": "2h"}})

@@ -63,6 +63,10 @@ class _Progress:
     """Records without a live version that is meant, by the resource version that verifiers must have applied."""
     told_time: float = float("-inf")
     """When its status was written last, on the monotonic clock."""
+    has_news: bool = True
+    """Something of all this, or the revocation itself, may differ from what its status says."""
+    live_then: tuple[LiveVerifier, ...] = ()
+    """The verifiers as they were at the last look."""
 
     def is_over(self, key: Key) -> bool:
         """Whether a record has nothing alive any more that is meant: that stays so, whatever is written to it."""
@@ -73,8 +77,13 @@ class _Progress:
         """Whether a status that is not the last one is worth a write."""
         return time.monotonic() - self.told_time >= TELLING
 
+    def would_read_the_same(self, live: tuple[LiveVerifier, ...]) -> bool:
+        """Whether its status needs no look: one walks over all its keys, and a replacement of many takes hours in which nothing happens."""
+        return not self.has_news and (not self.unconfirmed or live == self.live_then)
+
     def stands(self, key: Key, standing: RecordStanding | None) -> None:
         """Keep how it is with a record; None: it is none of its business."""
+        self.has_news = True
         self.living.discard(key)
         self.standings.pop(key, None)
         if standing is not None:
@@ -170,7 +179,7 @@ class Revocations:
         if is_complete(entry.value):
             self._unfinished.pop(name, None)
         else:
-            self._unfinished.setdefault(name, _Progress(self._clock()))
+            self._unfinished.setdefault(name, _Progress(self._clock())).has_news = True
             self._changed.set()
 
     def _index(self, name: str, revocation: ApiKeyRevocation) -> None:
@@ -205,19 +214,13 @@ class Revocations:
         await self._look_at_records(entry.value, progress)
         if progress.living and not progress.is_due_to_tell():
             return
-        behind = self._take_off_confirmed(progress)
+        live = self._live()
+        if progress.would_read_the_same(live):
+            return
+        progress.has_news, progress.live_then = True, live
+        behind = _take_off_confirmed(progress, live)
         if not (progress.living or behind) or progress.is_due_to_tell():
             await self._write_status(entry, progress, behind=behind)
-
-    def _take_off_confirmed(self, progress: _Progress) -> tuple[str, ...]:
-        """The verifiers that may still accept something that is dead."""
-        live, behind = self._live(), set[str]()
-        for key, version in tuple(progress.unconfirmed.items()):
-            late = verifiers_behind(live, key.record_name, version)
-            behind |= set(late)
-            if not late:
-                del progress.unconfirmed[key]
-        return tuple(behind)
 
     async def _look_at_records(self, revocation: ApiKeyRevocation, progress: _Progress) -> None:
         """At first at all, then at those that somebody has written."""
@@ -263,6 +266,7 @@ class Revocations:
         )
         patch = model_patch(revocation.status, status)
         if not patch:
+            progress.has_news = False  # not after a write: meanwhile something may have happened, or it failed
             return
         name, progress.told_time = revocation.metadata.name, time.monotonic()
         with suppress(NotFound):  # it was deleted meanwhile
@@ -273,6 +277,17 @@ class Revocations:
         decoded = decode_revocation(answer)
         if decoded is not None and self._all.put(*decoded, resource_version_of(answer), uid_of(answer)):
             self._take(decoded[0])
+
+
+def _take_off_confirmed(progress: _Progress, live: tuple[LiveVerifier, ...]) -> tuple[str, ...]:
+    """The verifiers that may still accept something that is dead."""
+    behind = set[str]()
+    for key, version in tuple(progress.unconfirmed.items()):
+        late = verifiers_behind(live, key.record_name, version)
+        behind |= set(late)
+        if not late:
+            del progress.unconfirmed[key]
+    return tuple(behind)
 
 
 def _may_concern(revocation: ApiKeyRevocation, key: Key, data: bytes) -> bool:
