@@ -38,7 +38,7 @@ SITUATIONS: Final = {
 }
 """Labels that tell the alert of the situation made for it (gen/observatory.py)."""
 Promtool = Callable[..., subprocess.CompletedProcess[str]]
-ONLY_BY_A_BUG: Final = {"KeyturnLogRedactions"}
+ONLY_BY_A_BUG: Final = {"KeyturnLogRedactions", "KeyturnTermsBroken"}
 ONLY_IN_UNIT_TESTS: Final = {"KeyturnVerifierClockSkew", "KeyturnFenceOpen", "KeyturnRestoreDetected", "KeyturnRootSecretMissing"}
 """The machine's clock is everybody's, and so are the past of the store and its root secret; and this operator has the right
 to read Secrets. Without it:
