@@ -125,3 +125,11 @@ def test_a_report_is_filled_up_to_its_limit() -> None:
 @given(st.text() | st.sampled_from(['{"name":"a","serial":-1,"highest":1,"live":[]}', '{"name":"a"}', "[" * 10_000]))
 def test_lines_that_cannot_be_read_count_as_not_written(line: str) -> None:
     assert list(read_newer_records(line)) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["shop", "shop.", ".billing", "shop.billing?x", "shop.x/../billing", "shop.billing#", "shop..", "shop." + 64 * "x"]
+)
+def test_a_line_about_a_name_that_is_no_record_s_counts_as_not_written(name: str) -> None:
+    of_that_name, good = NewerRecord(name, 7, 3, frozenset()), NewerRecord("shop.billing-v2.internal", 7, 3, frozenset())
+    assert list(read_newer_records(write_newer_records([of_that_name, good]))) == [good]

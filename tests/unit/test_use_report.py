@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from keyturn.cluster.replica_reports import UseReport, decode_use_report
 LATER = datetime(2200, 1, 1, tzinfo=UTC)
 SECONDS = st.integers(0, 4_000_000_000)
 DAYS = st.integers(date(1970, 1, 1).toordinal(), date(2100, 1, 1).toordinal())
+RECORD_NAMES = st.from_regex(r"[a-z0-9]{1,9}[.][a-z]([-a-z0-9]{0,20}[a-z0-9])?([.][a-z]{1,9})?", fullmatch=True)
 WORDS = st.from_regex(r"[A-Za-z0-9.-]{1,40}", fullmatch=True)
 
 
@@ -37,7 +39,7 @@ def test_last_uses_are_read_as_they_were_written(uses: dict[str, int | None]) ->
     assert read_retiring(write_retiring(uses), now=LATER) == wanted
 
 
-@given(days=st.dictionaries(WORDS, DAYS))
+@given(days=st.dictionaries(RECORD_NAMES, DAYS))
 def test_days_are_read_as_they_were_written(days: dict[str, int]) -> None:
     assert dict(read_days(write_days(days), now=LATER)) == days
 
@@ -56,6 +58,15 @@ def test_a_use_in_the_year_9999_was_tomorrow_at_the_latest() -> None:
     now = datetime(2026, 11, 30, 12, tzinfo=UTC)
     assert read_retiring("a 9999-12-31T23:59:59Z\n", now=now) == {"a": now + DAY}
     assert list(read_days("a.b 9999-12-31\n", now=now)) == [("a.b", date(2026, 12, 1).toordinal())]
+
+
+@pytest.mark.parametrize(
+    "name", ["shop", "shop.", ".billing", "shop.billing?x", "shop.x/../billing", "shop.billing#", "Shop.billing", "shop.é", "shop.-"]
+)
+def test_a_day_of_a_name_that_is_no_record_s_counts_as_not_written(name: str) -> None:
+    assert list(read_days(f"{name} 2026-11-24\nshop.billing-v2.internal 2026-11-24\n", now=LATER)) == [
+        ("shop.billing-v2.internal", date(2026, 11, 24).toordinal())
+    ]
 
 
 def test_an_instant_before_the_first_year_or_after_the_last_one_is_none() -> None:

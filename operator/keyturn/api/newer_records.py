@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from keyturn.base.names import is_record_name
+
 FORMAT: Final = "1"
 FORMAT_ENTRY: Final = "format"
 RECORDS_ENTRY: Final = "records"
@@ -53,7 +55,9 @@ def read_newer_records(text: str) -> Iterator[NewerRecord]:
         except (ValueError, RecursionError):
             continue
         match fields:
-            case {"name": str(name), "serial": int(serial), "highest": int(highest), "live": [*live]} if min(serial, highest) >= 0:
+            case {"name": str(name), "serial": int(serial), "highest": int(highest), "live": [*live]} if min(
+                serial, highest
+            ) >= 0 and is_record_name(name):
                 key_ids = frozenset(key_id for key_id in live if isinstance(key_id, str))
                 yield NewerRecord(name, serial, highest, key_ids, _bytes(fields.get("record")), _bytes(fields.get("signature")))
 

@@ -12,6 +12,7 @@ from typing import Final
 from zlib import crc32
 
 from keyturn.base.clock import DAY, format_time, parse_time
+from keyturn.base.names import is_record_name
 
 FORMAT: Final = "1"
 FORMAT_ENTRY: Final = "format"
@@ -66,7 +67,7 @@ def read_days(text: str, *, now: datetime) -> Iterator[tuple[str, int]]:
         if value not in known:
             known[value] = _ordinal(value)
         day = known[value]
-        if day is not None:
+        if day is not None and is_record_name(name):
             yield name, min(day, latest)
 
 

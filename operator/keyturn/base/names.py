@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,6 +49,11 @@ POLICIES: Final = (
 """The admission policies of the fence; each is bound by a binding of its name."""
 TRIED_POLICIES: Final = (SECRETS_POLICY, OBJECTS_POLICY)
 """Those that the operator makes refuse it something. The others it reads."""
+_RECORD_NAME: Final = re.compile(
+    "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?[.]"
+    r"(?=.{1,63}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+)
+"""A namespace and the name of an ApiKey, which may have dots. Both become label values, of 63 characters at most."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,3 +76,8 @@ class Key:
         """Whose record has that name. Never raises: without a dot the name is empty, and no ApiKey is called so."""
         namespace, _, name = record_name.partition(".")
         return cls(namespace, name)
+
+
+def is_record_name(text: str) -> bool:
+    """Whether a record may have that name. What somebody else wrote is asked before it is taken for one: it may be a path, or a query."""
+    return _RECORD_NAME.fullmatch(text) is not None

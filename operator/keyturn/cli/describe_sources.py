@@ -18,6 +18,7 @@ from keyturn.cluster.api_errors import Forbidden, NotFound
 from keyturn.cluster.apikeys import object_path
 from keyturn.cluster.client import METADATA_ONLY, Client
 from keyturn.cluster.raw import mapping_of, objects_of, text_of, texts_of
+from keyturn.cluster.resource_path import path_part
 from keyturn.cluster.workloads import list_pods, list_workloads, serves_rollouts
 
 T = TypeVar("T")
@@ -41,7 +42,7 @@ async def read_sources(client: Client, namespace: str, name: str) -> Sources:
 async def read_secret(client: Client, key: ApiKeyView) -> SecretView:
     """The Secret's metadata; the API server leaves its data out of the answer."""
     try:
-        raw = await client.get(f"/api/v1/namespaces/{key.namespace}/secrets/{key.secret_name}", accept=METADATA_ONLY)
+        raw = await client.get(f"/api/v1/namespaces/{path_part(key.namespace)}/secrets/{path_part(key.secret_name)}", accept=METADATA_ONLY)
     except NotFound:
         return SecretView(key.secret_name, present=False)
     annotations = texts_of(mapping_of(raw, "metadata"), "annotations")
@@ -72,7 +73,7 @@ async def _read_consumers(client: Client, key: ApiKeyView) -> RolloutView:
 
 async def _read_events(client: Client, key: ApiKeyView) -> tuple[EventView, ...]:
     query = {"fieldSelector": f"involvedObject.uid={key.uid}"}
-    answer = await client.get(f"/api/v1/namespaces/{key.namespace}/events", query=query)
+    answer = await client.get(f"/api/v1/namespaces/{path_part(key.namespace)}/events", query=query)
     events = [_event(raw) for raw in objects_of(answer, "items")]
     return tuple(sorted(events, key=lambda event: event.last_seen.timestamp() if event.last_seen else 0.0))
 

@@ -21,6 +21,7 @@ from keyturn.cluster import apikeys, apiproducts
 from keyturn.cluster.api_errors import Forbidden, NotFound
 from keyturn.cluster.client import METADATA_ONLY, Client, Json
 from keyturn.cluster.raw import mapping_of, objects_of, text_of, texts_of, uid_of
+from keyturn.cluster.resource_path import path_part
 
 if TYPE_CHECKING:
     from keyturn.cli.approve_command import Options
@@ -137,7 +138,7 @@ def _product_of(apikey: Key, asked: ApiKeyView | None, options: Options) -> Key:
 async def _labels(client: Client, namespace: str) -> Mapping[str, str] | None:
     """The namespace's labels, for a warning; None: not seen."""
     try:
-        answer = await client.get(f"/api/v1/namespaces/{namespace}", accept=METADATA_ONLY)
+        answer = await client.get(f"/api/v1/namespaces/{path_part(namespace)}", accept=METADATA_ONLY)
     except (NotFound, Forbidden):
         return None
     return texts_of(mapping_of(answer, "metadata"), "labels")

@@ -20,6 +20,7 @@ from keyturn.cluster.api_errors import Forbidden
 from keyturn.cluster.cache import Entry
 from keyturn.cluster.client import METADATA_ONLY, Client, Json
 from keyturn.cluster.raw import mapping_of, resource_version_of, text_of, texts_of, uid_of
+from keyturn.cluster.resource_path import path_part
 
 CREDENTIAL_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.APIKEY_LABEL},!{names.NAMESPACE_LABEL}"
 
@@ -219,8 +220,8 @@ def _owner_references(owner: Owner | None, *, foreign: tuple[Mapping[str, object
 
 
 def _collection(where: Key) -> str:
-    return f"/api/v1/namespaces/{where.namespace}/secrets"
+    return f"/api/v1/namespaces/{path_part(where.namespace)}/secrets"
 
 
 def _path(where: Key) -> str:
-    return f"{_collection(where)}/{where.name}"
+    return f"{_collection(where)}/{path_part(where.name)}"

@@ -18,6 +18,7 @@ from keyturn.cluster.cache import Entry
 from keyturn.cluster.chunks import list_in_chunks
 from keyturn.cluster.client import METADATA_LIST, METADATA_ONLY, Client
 from keyturn.cluster.raw import mapping_of, objects_of, resource_version_of, text_of, uid_of
+from keyturn.cluster.resource_path import path_part
 
 PAGE: Final = 500
 RECORD_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.NAMESPACE_LABEL}"
@@ -102,13 +103,13 @@ class RecordSecrets:
         """Write the next record over the one that was seen. Raises Conflict if that is not the newest."""
         metadata = {"uid": uid, "resourceVersion": str(resource_version), "labels": self._labels(key)}
         answer = await self._client.patch_merge(
-            f"{self._path}/{key.record_name}", {"metadata": metadata, "data": _data(stored)}, accept=METADATA_ONLY
+            f"{self._path}/{path_part(key.record_name)}", {"metadata": metadata, "data": _data(stored)}, accept=METADATA_ONLY
         )
         return _written(stored, answer)
 
     async def read(self, key: Key) -> Entry[StoredRecord]:
         """Read the newest record from the API server itself. Raises NotFound."""
-        raw = await self._client.get(f"{self._path}/{key.record_name}")
+        raw = await self._client.get(f"{self._path}/{path_part(key.record_name)}")
         decoded = decode_stored_record(raw)
         stored = decoded[1] if decoded is not None else StoredRecord(b"", b"")
         return _written(stored, raw)
