@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -327,3 +328,20 @@ async def test_a_queue_without_work_is_never_stuck() -> None:
         await settle()
         assert world.queue.stats.stuck_seconds == 0
         assert world.queue.stats.workers == 4
+
+
+async def test_between_keys_that_ask_nothing_everybody_else_gets_a_turn() -> None:
+    """Ten thousand ApiKeys that waited for a place were looked at in one go: no Lease was renewed meanwhile, and no answer read."""
+    turn, turns_of_runs = 0, Counter[int]()
+
+    async def handle(_key: Key) -> None:
+        turns_of_runs[turn] += 1
+
+    world = World(handle, workers=2)
+    for number in range(10):
+        world.queue.add(Key("crowd", str(number)))
+    world.queue.start()
+    for turn in range(20):  # noqa: B007 - what `handle` sees
+        await asyncio.sleep(0)
+    await world.queue.stop(timedelta(0))
+    assert (max(turns_of_runs.values()), turns_of_runs.total()) == (2, 10)

@@ -198,6 +198,7 @@ class WorkQueue:
             finally:
                 self._ended(key)
             self._on_run(result, self._monotonic() - started)
+            await asyncio.sleep(0)  # a run that asks nothing never waited: thousands of them would keep the Lease from being renewed
 
     async def _run(self, key: Key) -> RunResult:
         try:
