@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from keyturn.base.clock import Clock, utc_now
@@ -25,7 +26,7 @@ log = get_logger(__name__)
 
 
 class Elector:
-    """`await acquire()`, then `await run()` beside the work: it returns when the lead is lost, and then the process must end.
+    """`await acquire()`, then `async with kept()` around the work, which must end after `until_lost()`.
 
     `identity` must be this process's own (a pod's name and uid): who starts again under the same identity takes over at once.
     """
@@ -52,6 +53,7 @@ class Elector:
         self._clock = clock
         self._monotonic = monotonic
         self._renewed_at: float | None = None
+        self._renewal: asyncio.Task[None] | None = None
         self._version = ""
         self._acquire_time = ""
         self._transitions = 0
@@ -86,6 +88,21 @@ class Elector:
                     log.warning("Could not ask for the lead", lease=self._name, error=str(error))
                 complained = True
             await asyncio.sleep(self._pause)
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Renew beside whatever this is around, from the first moment on: reading all there is may take longer than a lead lasts."""
+        self._renewal = asyncio.create_task(self.run(), name="lease")
+        try:
+            yield
+        finally:
+            self._renewal.cancel()
+            await asyncio.gather(self._renewal, return_exceptions=True)
+
+    async def until_lost(self) -> None:
+        """Wait for that, while it is kept; raises the bug that ended the renewal."""
+        if self._renewal is not None:
+            await asyncio.shield(self._renewal)
 
     async def run(self) -> None:
         """Renew until cancelled or lost; sets `lost` and returns when the lead could not be renewed within two thirds of the duration."""

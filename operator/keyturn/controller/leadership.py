@@ -92,7 +92,7 @@ async def lead(
     found: Found,
     earlier: EarlierTerm,
 ) -> TermEnd:
-    """Work until `stop`, or until the lead is lost; the elector holds the lead already. Raises TermBroken where a bug ended it."""
+    """Work until `stop`, or until the lead is lost; the caller keeps it and gives it up. Raises TermBroken where a bug ended it."""
     rt, tasks = _runtime(client, settings, installation, elector), TermTasks()
     rt.has_argo_rollouts, rt.follows_revocations = found.has_argo_rollouts, found.follows_revocations
     async with _watching(rt, found, tasks) as reflectors:
@@ -114,7 +114,6 @@ async def lead(
                 log.error("Work did not end in time")
                 return TermEnd.STUCK
             elector.notes = lambda: _note(rt.memory.told_through(_milliseconds(rt.clock())))  # nothing runs any more: up to this moment
-    await elector.release()
     log.info("Operator stopped")
     if stop.is_set():
         return TermEnd.STOPPED
@@ -127,7 +126,7 @@ async def _work(rt: Runtime, elector: Elector, reflectors: list[Reflector], task
     """Kopf inside everything else; the first of stop, lost lead, a store that went back and a bug in a watch or the sweep ends it."""
     namespaces = watched_namespaces(rt.settings)
     started = [
-        tasks.start(elector.run(), "lease"),
+        tasks.start(elector.until_lost(), "lease"),
         tasks.start(stop.wait(), "stop"),
         *(tasks.start(reflector.went_back.wait(), "went-back") for reflector in reflectors),
         tasks.start(rt.verifiers.run(), "verifiers"),
@@ -141,7 +140,6 @@ async def _work(rt: Runtime, elector: Elector, reflectors: list[Reflector], task
     try:
         await run_kopf(rt, ended=tasks.over, stop=stop, namespaces=namespaces)
     finally:
-        # The renewal ends last of all the tasks here: until the workers have stopped, is_leading() holds on its own for a while.
         for task in started:
             task.cancel()
         await asyncio.gather(*started, return_exceptions=True)

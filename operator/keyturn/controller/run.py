@@ -183,12 +183,32 @@ async def _term(
     elector = Elector(client, namespace=settings.namespace, name=LEASE_NAME, identity=_identity(), lease_duration=settings.lease_duration)
     elector.notes = lambda: first_notes(elector, settings)
     await _stand_by(client, settings, elector, health)
-    try:  # it may have waited for days
+    try:
+        async with elector.kept():
+            end = await _lead(client, settings, installation, elector, health, stop, earlier=earlier)
+    except TermBroken:
+        await elector.release()
+        raise
+    if end is not TermEnd.STUCK:
+        await elector.release()
+    return end
+
+
+async def _lead(
+    client: Client,
+    settings: Settings,
+    installation: Installation,
+    elector: Elector,
+    health: Health,
+    stop: asyncio.Event,
+    *,
+    earlier: EarlierTerm,
+) -> TermEnd:
+    try:  # it may have stood by for days
         await _wait_for_rights(client, settings)
         await _wait_for_crds(client, settings)
     except RetryLater as error:
         log.warning("Does not lead", problem=str(error))
-        await elector.release()
         return TermEnd.AGAIN
     found = await _find(client, settings, health)
     health.complaint = None

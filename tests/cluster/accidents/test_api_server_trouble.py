@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gen.api_call import Call, Drop, Fault, Hang, Refuse, no_fault
+from gen.api_call import Call, Delay, Drop, Fault, Hang, Refuse, no_fault
 from gen.scene import SPEC, Scene
 from gen.team import workload
 from testbed.plane import Plane
@@ -178,3 +178,14 @@ def test_an_event_that_could_not_be_posted_is_posted_after_the_crash(scene: Scen
     door.rule = no_fault
     scene.rest("billing", version=1)
     scene.check("billing")
+
+
+def test_an_operator_that_reads_for_longer_than_a_lead_lasts_leads_all_the_same(rough_plane: Plane, tmp_path: Path) -> None:
+    """As with many thousand records, or on a slow machine: first renewed when all was read, the lead was lost, again and again."""
+    with Scene.open(rough_plane, folder=tmp_path, settings={"lease_duration": "9s", "request_timeout": "20s"}) as scene:
+        operator, door = scene.team.operator, scene.doors["a"]
+        operator.wait_ready().stop()
+        door.rule = lambda call: Delay(8.0) if call.kind == "GET records" else None
+        operator.restart()
+        scene.team.apply_apikey("billing", SPEC)
+        scene.team.wait_ready("billing", patience=60.0)
