@@ -116,7 +116,7 @@ test-upgrade: $(READY) ## The operators of an earlier commit and of this one tak
 	@$(BIN)/pytest tests/cluster/deploy/test_old_operator.py --upgrade-from='$(FROM)' $(ARGS)
 
 .PHONY: chaos
-chaos: $(READY) ## The long accidents: kills after every call, frozen leaders, half-open watches; about 10 min
+chaos: $(READY) ## The long accidents: kills after every call, frozen leaders, half-open watches, ten thousand ApiKeys; about 20 min
 	@$(BIN)/pytest tests/e2e tests/cluster -m slow $(ARGS)
 
 .PHONY: journey

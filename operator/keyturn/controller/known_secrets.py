@@ -33,6 +33,11 @@ class KnownSecrets:
         """The newest known version, or None."""
         return self.cache.get(where)
 
+    def asks(self, where: Key) -> None:
+        """The API server is being asked about it: its turn need not come meanwhile."""
+        if self.rounds is not None and where in self.rounds:
+            self.rounds.note_look(where, time.monotonic())
+
     def put_read(self, where: Key, entry: Entry[CredentialMetadata], *, held: Entry[CredentialMetadata] | None) -> None:
         """It was read. `held`: what was known before the question.
 

@@ -28,6 +28,7 @@ from keyturn.controller.apikey.observe import read_record
 from keyturn.controller.apikey.reconcile import reconcile
 from keyturn.controller.audit import AuditLog
 from keyturn.controller.claims import Claims
+from keyturn.controller.first_look import take_all
 from keyturn.controller.handlers import run_kopf
 from keyturn.controller.installation import Installation
 from keyturn.controller.key_use import KeyUses
@@ -100,6 +101,7 @@ async def lead(
             rt.witnesses.compare(earlier, rt.records.entries())
             _take_up_telling(rt, elector)
             _take_up_places(rt)
+            await take_all(rt, namespaces=watched_namespaces(settings))
             rt.queue.start()
             at_work(rt.queue)
             try:

@@ -18,6 +18,7 @@ async def note_answer(
 
     Raises what the answer raises, but for NotFound; NotOurs when it is noted.
     """
+    rt.secrets.asks(where)
     held = rt.secrets.get(where)  # before the answer: what is written meanwhile is newer
     try:
         found = await answer

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from gen.market import AUDIENCES, PRIVATE, Market
+from gen.flood import ask_for_a_rotation, flood, memory_mib, open_fair
+from gen.market import Market
 from gen.operator_process import OperatorProcess
-from gen.team import Api
-from gen.tenancy import Tenant
 from testbed.cluster import ApiFailed
 
 Json = dict[str, Any]
 
-HANDS: Final = 6
 MANY: Final = 400
 """A hundred for each of the workers that one namespace may have."""
 ODD: Final[tuple[Json, ...]] = (
@@ -36,44 +32,11 @@ ODD: Final[tuple[Json, ...]] = (
 )
 
 
-def offer(audience: str, **access: object) -> Json:
-    scopes = [{"name": scope} for scope in ("read", "write", "pay")]
-    rules = {"namespaces": {"from": "All"}, "approval": "Automatic", "accessLostDelay": "0s", **access}
-    return {"audience": audience, "scopes": scopes, "plans": [{"name": "basic"}], "access": rules}
-
-
 @pytest.fixture
 def fair(market: Market) -> Market:
     """Everybody may have keys of the first product, and has one; and three of the second."""
-    for owner, audience in zip(market.owners, (*AUDIENCES, PRIVATE), strict=True):
-        owner.offers(offer(audience, **({"maxKeysPerNamespace": 3} if audience == AUDIENCES[1] else {})))
-    for tenant in market.tenants:
-        tenant.asks_for("used", {"productRef": market.owners[0].reference, "rotation": {"gracePeriod": "1s"}})
-    market.settle()
+    open_fair(market)
     return market
-
-
-def flood(tenant: Tenant, reference: Json, *, many: int) -> None:
-    """So many ApiKeys, as fast as the API server takes them."""
-    numbers = iter(range(many))
-
-    def work() -> None:
-        api = Api(tenant.user.login)
-        for number in numbers:
-            body = {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKey", "metadata": {"name": f"flood-{number}"}}
-            api.ask("POST", tenant.apikeys_path, {**body, "spec": {"productRef": reference, "rollout": {"policy": "Disabled"}}})
-        api.close()
-
-    with ThreadPoolExecutor(HANDS) as hands:
-        for done in [hands.submit(work) for _ in range(HANDS)]:
-            done.result()
-
-
-def ask_for_a_rotation(tenant: Tenant) -> int:
-    """Of the key that he uses; answers the version that he waits for."""
-    version = tenant.team.secret("used").version
-    tenant.changes("used", {"metadata": {"annotations": {"keyturn.dev/rotate-requested-at": f"after {version}"}}})
-    return version + 1
 
 
 def at_rest(market: Market) -> dict[str, str]:
@@ -86,11 +49,6 @@ def at_rest(market: Market) -> dict[str, str]:
             return after
         before = after
     raise AssertionError("it does not come to rest")
-
-
-def memory_mib(operator: OperatorProcess) -> float:
-    lines = Path(f"/proc/{operator.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
 
 def test_a_flood_of_apikeys_gets_no_more_keys(fair: Market, operator: OperatorProcess) -> None:
