@@ -33,14 +33,18 @@ def memory_kib(pid: int | str, *, peak: bool = False) -> int:
 
 
 def requests_so_far(metrics: str) -> Requests:
-    """Every request answered since the API server started, without watches."""
+    """Every request for a key, or for many, answered since the API server started, without watches."""
+    everything = all_requests_so_far(metrics)
+    counted = {(verb, what): count for (verb, what), count in everything.items() if verb != "WATCH"}
+    return Counter({(verb, what): count for (verb, what), count in counted.items() if what.partition("/")[0] not in {"", *_NOBODYS}})
+
+
+def all_requests_so_far(metrics: str) -> Requests:
+    """Every request answered since the API server started, also its own; a watch is answered when it ends."""
     found: Requests = Counter()
     for text, value in _REQUEST.findall(metrics):
         labels = dict(_LABEL.findall(text))
-        resource = labels["resource"]
-        if labels["verb"] == "WATCH" or resource in _NOBODYS or not resource:
-            continue
-        name = f"{resource}/{labels['subresource']}" if labels["subresource"] else resource
+        name = f"{labels['resource']}/{labels['subresource']}" if labels["subresource"] else labels["resource"]
         found[labels["verb"], name] += int(float(value))
     return found
 

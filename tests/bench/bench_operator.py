@@ -12,11 +12,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from operator import itemgetter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import guarded_runs, revocation_runs, runs
+from bench import guarded_runs, revocation_runs, runs, two_replicas
 from bench.accounting import reads_in, writes_in
 from bench.report import Report, Row
 from bench.runs import Meter, Spent
@@ -76,6 +77,7 @@ def main() -> int:
         measure_restart_and_single(bench, options)
         measure_revocation(bench, options)
         measure_guarded(bench, options)
+    measure_two_replicas(report, options)
     measure_rollout(report, options)
     sys.stdout.write((report.as_json() if options.json else report.as_text()) + "\n")
     for row in report.missed:
@@ -291,6 +293,21 @@ def measure_guarded(bench: Bench, options: Options) -> None:
     rate = guarded_runs.requests_a_second(bench.plane, bench.place(), keys=options.many_guarded)
     how = f"{options.many_guarded} keys, counted by the operator over a minute: looks, Lease and all"
     bench.report.add(Row("settled, guarded: requests a second", rate, "", 5, how=how))
+
+
+def measure_two_replicas(report: Report, options: Options) -> None:
+    """What installing Keyturn as it is delivered costs an API server on which nothing happens."""
+    keys = options.many_guarded
+    asked = two_replicas.requests_a_second(keys=keys, seconds=two_replicas.MEASURED)
+    how = f"{keys} keys, leader and standby as delivered, counted by the API server over {two_replicas.MEASURED:.0f} s, its own taken off"
+    report.add(
+        Row("settled, guarded, two replicas: requests a second", sum(asked.values()), "", 5, how=how),
+        *(
+            Row(f"  {verb} {what}", rate, "")
+            for (verb, what), rate in sorted(asked.items(), key=itemgetter(1), reverse=True)
+            if rate > 0.02
+        ),
+    )
 
 
 def measure_rollout(report: Report, options: Options) -> None:

@@ -66,6 +66,11 @@ class Installed:
         own |= settings or {}
         return OperatorProcess.start(self.plane, settings=own, records_namespace=RECORDS, namespace=SYSTEM, kubeconfig=self.kubeconfig)
 
+    def start_operator_as_delivered(self, *, name: str = "operator") -> OperatorProcess:
+        """The operator as its own account, with the Deployment's settings and no others, but for the port of its probes."""
+        settings = {**_environment(self.objects, "keyturn-settings"), "probe_address": "127.0.0.1:0"}
+        return OperatorProcess.launch(["operator"], settings=settings, kubeconfig=self.kubeconfig, name=name, environment={})
+
     def start_verifier(self, *, name: str = "verifier", settings: Mapping[str, str] | None = None) -> VerifierProcess:
         """A verifier as its own account."""
         return VerifierProcess.start(
