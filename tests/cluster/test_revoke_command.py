@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import yaml
 
 from gen.team import APIKEYS, Team, workload
+from gen.verifier_lease import LeaseByHand
+from keyturn.cli.console import Console
+from keyturn.cli.deps import Deps, connect
+from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.main import run_cli
+from keyturn.cli.place import Place
+from keyturn.cli.revocation_manifest import Order, Target, revocation_manifests
+from keyturn.cli.revoke_command import Options, run
 from keyturn.keys.token_format import SECRET_LENGTH, format_token
+from testbed.cluster import wait_until
 
 Json = dict[str, Any]
 
@@ -36,6 +48,11 @@ class Shell:
 
     def revocations(self) -> list[Json]:
         return self.team.api.ask("GET", f"{APIKEYS}/apikeyrevocations")["items"]
+
+    def of_its_namespace(self, *, least: int = 0) -> list[Json]:
+        """Those by name; an object without a status for each that is missing of so many."""
+        found = [each for each in self.revocations() if each["spec"].get("apiKeyRef", {}).get("namespace") == self.team.namespace]
+        return [*found, *({} for _ in range(least - len(found)))]
 
 
 @pytest.fixture
@@ -80,11 +97,68 @@ def test_it_revokes_and_waits_until_every_verifier_knows(shell: Shell) -> None:
         team.issue(name)
     lines = shell.runs("first", "apikey/second", "-n", team.namespace, "--reason", "OwnerLeft", "--wait").splitlines()
     assert shell.code == 0
-    assert [line.split(":")[0].split(" ")[1] for line in lines] == ["created", "complete", "created", "complete"]
-    assert "1 key version ended for good, and every live verifier knows" in lines[1]
-    assert lines[1].endswith("after its creation")
+    assert [line.split(":")[0].split(" ")[1] for line in lines] == ["created", "created", "complete", "complete"]
+    assert "1 key version ended for good, and every live verifier knows" in lines[2]
+    assert lines[2].endswith("after its creation")
     assert [team.states(name)[1] for name in ("first", "second")] == ["Revoked", "Revoked"]
     assert {entry.reason for entry in team.record("first").dead if entry.number == 1} == {"OwnerLeft"}
+
+
+LONG = ("customer-portal-api-key-1", "customer-portal-api-key-2")
+"""Their revocations' names are the same but for what no longer fits into one."""
+
+
+@pytest.fixture
+def hung(own_team: Team) -> Iterator[Shell]:
+    """Two keys, and a verifier that lives and confirms nothing any more."""
+    for name in LONG:
+        own_team.issue(name)
+    verifier = LeaseByHand(own_team, "hangs")
+    verifier.renew(applied=1)
+    yield Shell(own_team)
+    verifier.delete()
+
+
+def test_all_keys_are_dead_before_the_first_is_waited_for(hung: Shell) -> None:
+    """The second one lived until every verifier had confirmed the first, or the five minutes were over."""
+    team, begun = hung.team, time.monotonic()
+    lines = hung.runs(*LONG, "-n", team.namespace, "--reason", "PolicyViolation", "--wait", "--timeout", "6s").splitlines()
+    assert (hung.code, time.monotonic() - begun < 12) == (1, True), "one time for both of them"
+    assert [line.split(" ")[1] for line in lines] == ["created", "created"]
+    assert hung.err.count("is not complete") == 2
+    first, second = sorted(datetime.fromisoformat(each["metadata"]["creationTimestamp"]) for each in hung.of_its_namespace())
+    assert second - first < timedelta(seconds=4)
+    assert [team.states(name)[1] for name in LONG] == ["Revoked", "Revoked"]
+
+
+def test_ctrl_c_ends_the_looking_on_and_says_that_the_revocations_go_on(hung: Shell, ctrl_c: int) -> None:
+    team = hung.team
+
+    def interrupt() -> None:
+        wait_until(lambda: all(each.get("status") for each in hung.of_its_namespace(least=2)), patience=30.0, what="both to be seen")
+        os.kill(os.getpid(), ctrl_c)
+
+    with ThreadPoolExecutor(1) as beside:
+        done = beside.submit(interrupt)
+        hung.runs(*LONG, "-n", team.namespace, "--reason", "Leaked", "--wait")
+        done.result()
+    assert hung.code == ExitCode.INTERRUPTED
+    assert "The looking on has ended, and nothing else: what was created goes on" in hung.err
+    assert all(f"keyturn revoke-all --follow {each['metadata']['name']}" in hung.err for each in hung.of_its_namespace())
+    assert [team.states(name)[1] for name in LONG] == ["Revoked", "Revoked"]
+
+
+def test_one_that_is_refused_holds_up_none_of_the_others(shell: Shell) -> None:
+    team, names, now = shell.team, ("first", "second", "third"), datetime(2026, 11, 30, 22, 0, tzinfo=UTC)
+    for name in names:
+        team.issue(name)
+    target, order = Target(names=names, namespace=team.namespace), Order(reason="Other")
+    in_the_way = revocation_manifests(target, order, now=now)[1]
+    elsewhere = {"mode": "Immediate", "reason": "Other", "apiKeyRef": {"namespace": team.namespace, "name": "nobody"}}
+    team.api.ask("POST", f"{APIKEYS}/apikeyrevocations", {**in_the_way, "spec": elsewhere})
+    options = Options(Place(kubeconfig=str(team.cluster.kubeconfig), namespace=team.namespace), target, order, wait=True)
+    assert asyncio.run(run(options, Deps(Console.of_process(), lambda: now, connect))) == ExitCode.FAILED
+    assert [team.states(name)[1] for name in names] == ["Revoked", "Active", "Revoked"]
 
 
 def test_a_name_or_key_id_that_is_misspelt_is_not_called_done(shell: Shell) -> None:

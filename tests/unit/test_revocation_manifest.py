@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from gen.lifecycle import NOW
 from keyturn.api.v1alpha1.apikeyrevocation import RevocationReason
-from keyturn.cli.revocation_manifest import Order, Target, revocation_manifests, revocation_mistakes
+from keyturn.cli.revocation_manifest import NAME_LENGTH, Order, Target, revocation_manifests, revocation_mistakes
 from keyturn.cli.revocation_order import REASONS
 
 Json = dict[str, Any]
@@ -40,6 +42,26 @@ def test_what_is_meant(target: Target, which: Json) -> None:
 def test_each_name_is_a_revocation_of_its_own() -> None:
     manifests = revocation_manifests(Target(names=("a", "b"), namespace="shop"), LEAKED, now=NOW)
     assert [each["metadata"] for each in manifests] == [{"name": f"leaked-shop-{name}-20260302-120000"} for name in ("a", "b")]
+
+
+DNS_NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?([.][a-z0-9]{1,9})?", fullmatch=True)
+
+
+@example(["customer-portal-api-key-1", "customer-portal-api-key-2"], "team-payments-production", "Leaked")
+@example(["a.b", "a-b"], "shop", "Leaked")
+@given(st.lists(DNS_NAMES, min_size=2, max_size=5, unique=True), DNS_NAMES, st.sampled_from(REASONS))
+def test_no_two_keys_that_are_meant_at_once_share_a_name(names: list[str], namespace: str, reason: str) -> None:
+    """The second of two long names was refused as being there already, and its key lived on."""
+    made = revocation_manifests(Target(names=tuple(names), namespace=namespace), Order(reason=reason), now=NOW)
+    called = [each["metadata"]["name"] for each in made]  # type: ignore[index]  # by its form
+    assert len(set(called)) == len(names)
+    assert all(len(name) <= NAME_LENGTH and name.endswith("-20260302-120000") for name in called)
+
+
+def test_several_key_ids_are_all_told_by_the_name() -> None:
+    sets = [("Qm8sT2fLx0Za", "upAfAXkTfej4"), ("Qm8sT2fLx0Za", "upAfAXkTfej5"), ("Qm8sT2fLx0Za",), ("Qm8sT2fLx0Za",) * 9]
+    names = {revocation_manifests(Target(key_ids=key_ids), LEAKED, now=NOW)[0]["metadata"]["name"] for key_ids in sets}  # type: ignore[index]
+    assert len(names) == len(sets)
 
 
 def test_a_name_is_one_that_kubernetes_takes_however_long_its_parts_are() -> None:

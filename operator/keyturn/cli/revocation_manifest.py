@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Final
 
 from pydantic import ValidationError
@@ -15,6 +17,7 @@ from keyturn.api.v1alpha1.apikeyrevocation import REQUESTER_LENGTH, ApiKeyRevoca
 from keyturn.cluster.raw import mapping_of
 
 NAME_LENGTH: Final = 63
+MARK_LENGTH: Final = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ def revocation_manifests(target: Target, order: Order, *, now: datetime) -> list
         {
             "apiVersion": "keyturn.dev/v1alpha1",
             "kind": "ApiKeyRevocation",
-            "metadata": {"name": _name(order.reason, about, now)},
+            "metadata": {"name": _name(order.reason, about, which, now)},
             "spec": {**which, **said},
         }
         for about, which in _parts(target)
@@ -73,7 +76,7 @@ def _parts(target: Target) -> Iterator[tuple[str, Mapping[str, object]]]:
             yield f"{target.namespace}-{name}", {"apiKeyRef": {"namespace": target.namespace, "name": name}}
         return
     if target.key_ids:
-        yield target.key_ids[0], {"keyIDs": list(target.key_ids)}
+        yield "-".join(target.key_ids), {"keyIDs": list(target.key_ids)}
         return
     namespace, _, product = target.product.rpartition("/")
     match = {
@@ -84,10 +87,12 @@ def _parts(target: Target) -> Iterator[tuple[str, Mapping[str, object]]]:
     yield product or target.namespace or "keys", {"match": {field: value for field, value in match.items() if value}}
 
 
-def _name(reason: str, about: str, now: datetime) -> str:
-    head = re.sub("[^a-z0-9]+", "-", f"{reason}-{about}".lower()).strip("-")
-    time = f"{now:%Y%m%d-%H%M%S}"
-    return f"{head[: NAME_LENGTH - len(time) - 1].strip('-')}-{time}"
+def _name(reason: str, about: str, which: Mapping[str, object], now: datetime) -> str:
+    """Whatever of the target does not stand in it is in its hash: two that are meant at once are never of one name."""
+    told, time = f"{reason}-{about}".lower(), f"{now:%Y%m%d-%H%M%S}"
+    head, room = re.sub("[^a-z0-9]+", "-", told).strip("-"), NAME_LENGTH - len(time) - 1
+    mark = "" if head == told and len(head) <= room else f"-{sha256(json.dumps(which, sort_keys=True).encode()).hexdigest()[:MARK_LENGTH]}"
+    return f"{head[: room - len(mark)].strip('-')}{mark}-{time}"
 
 
 def revocation_mistakes(manifest: Mapping[str, object]) -> list[str]:

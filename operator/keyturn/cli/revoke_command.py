@@ -14,16 +14,13 @@ from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.name_completion import complete_names
 from keyturn.cli.place import Place, with_place
 from keyturn.cli.revocation_order import with_order
-from keyturn.cluster.raw import mapping_of, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from keyturn.cli.documents import Document
+    from keyturn.cli.pulling import Pulling
     from keyturn.cli.revocation_manifest import Order, Target
     from keyturn.cluster.client import Client
 
-_SPELT_RIGHT: Final = "Is that spelt right? Only a key that outlived its ApiKey is not seen here"
 _WHICH: Final = "Say which keys: names, or --key-id, or --all, --product and --minted-before; exactly one of the three"
 
 
@@ -106,6 +103,7 @@ def revoke(  # noqa: PLR0913  click passes each option
 
 async def run(options: Options, deps: Deps) -> int:
     """Show, or create and say so; wait where asked."""
+    from keyturn.cli.pulling import Pulling
     from keyturn.cli.revocation_manifest import revocation_manifests
     from keyturn.cli.revoking import are_sound, with_caller
 
@@ -116,7 +114,7 @@ async def run(options: Options, deps: Deps) -> int:
             return ExitCode.USED_WRONGLY
         if options.dry_run:
             return await _show(manifests, options, client, deps)
-        return max([await _pull(manifest, options, client, deps) for manifest in await with_caller(manifests, client)])
+        return await _pull(await with_caller(manifests, client), options, Pulling(client, deps))
 
 
 def _in_place(options: Options, client: Client) -> Target:
@@ -134,10 +132,11 @@ async def _show(manifests: list[dict[str, object]], options: Options, client: Cl
     from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
     from keyturn.base.wording import counted
     from keyturn.cli.blast_radius import losses, losses_table, not_found, with_workloads
+    from keyturn.cli.pulling import SPELT_RIGHT
     from keyturn.cluster.apikeys import list_apikeys
 
     if options.form:
-        _print(manifests, options, deps)
+        _print(manifests, options, deps, as_one=len(manifests) == 1)
         return ExitCode.FINE
     apikeys = await list_apikeys(client, options.place.namespace or "" if options.target.names else "")
     revocations = [ApiKeyRevocation.model_validate(each) for each in manifests]
@@ -145,56 +144,21 @@ async def _show(manifests: list[dict[str, object]], options: Options, client: Cl
     if found:
         deps.console.data(losses_table(await with_workloads(client, found), for_terminal=deps.console.is_terminal))
     for missing in [missing for each in revocations for missing in not_found(each, apikeys)]:
-        deps.console.warn(f"{missing}. {_SPELT_RIGHT}")
+        deps.console.warn(f"{missing}. {SPELT_RIGHT}")
     ending = "end at once" if options.order.mode == "Immediate" else "end when their consumers have moved"
     deps.console.say(f"{counted(len(found), 'key version')} would {ending} (dry run). Keys that outlived their ApiKey are not shown")
     return ExitCode.FINE
 
 
-def _print(documents: list[dict[str, object]], options: Options, deps: Deps) -> None:
+def _print(documents: list[dict[str, object]], options: Options, deps: Deps, *, as_one: bool) -> None:
     from keyturn.cli.documents import as_list, render, without_managed_fields
 
     shown: list[Document] = [without_managed_fields(each) for each in documents]
-    deps.console.data(render(shown[0] if len(shown) == 1 else as_list(shown), options.form))
+    deps.console.data(render(shown[0] if as_one else as_list(shown), options.form))
 
 
-async def _pull(manifest: dict[str, object], options: Options, client: Client, deps: Deps) -> int:
-    from keyturn.cli.revoking import create, follow
-
-    answer = await create(manifest, client, deps)
-    if isinstance(answer, int):
-        return answer
-    name = text_of(mapping_of(answer, "metadata"), "name")
-    if options.form:
-        _print([dict(answer)], options, deps)
-    else:
-        deps.console.data(f"apikeyrevocation/{name} created")
-    missing = await _missing(answer, client)
-    for each in missing:
-        deps.console.warn(f"{each}. {_SPELT_RIGHT}")
-    if not options.wait:
-        return ExitCode.FINE
-    outcome = await follow(name, client, deps, timeout=options.timeout)
-    if outcome.is_complete:
-        deps.console.data(f"apikeyrevocation/{name} complete: {outcome.sentence}")
-    missed = outcome.missed or (missing if not outcome.dead else ())
-    if not outcome.is_complete or not missed:
-        return outcome.code
-    deps.console.complain(f"apikeyrevocation/{name} did not end all that it names: {'; '.join(missed)}")
-    return ExitCode.FAILED
-
-
-async def _missing(revocation: Mapping[str, object], client: Client) -> list[str]:
-    """An ApiKey that is named and not there; looked for when the brake is pulled already, and not knowing is no reason to say so."""
-    from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
-    from keyturn.base.errors import KeyturnError
-    from keyturn.cli.blast_radius import not_found
-    from keyturn.cluster.apikeys import list_apikeys
-
-    pulled = ApiKeyRevocation.model_validate(revocation)
-    if pulled.spec.api_key_ref is None:
-        return []
-    try:
-        return not_found(pulled, await list_apikeys(client, pulled.spec.api_key_ref.namespace))
-    except KeyturnError:
-        return []
+async def _pull(manifests: list[dict[str, object]], options: Options, pulling: Pulling) -> int:
+    created, refused = await pulling.create_all(manifests, is_told=not options.form)
+    if options.form and created:
+        _print([dict(each) for each in created], options, pulling.deps, as_one=len(manifests) == 1)
+    return max(refused, await pulling.go_on(created, timeout=options.timeout if options.wait else None))
