@@ -31,7 +31,7 @@ def test_what_was_encoded_is_decoded(record: Record) -> None:
 @pytest.mark.parametrize("field", [field for field in fields(Record) if field.default is not MISSING], ids=lambda field: field.name)
 def test_every_field_is_there_in_some_of_these_records(field: Field[Any]) -> None:
     """One that a new field was not taken into proves nothing about it."""
-    quick = settings(max_examples=200, phases=[Phase.generate], database=None)
+    quick = settings(max_examples=2000, phases=[Phase.generate], database=None)
     assert find(records(), lambda drawn: getattr(drawn, field.name) != field.default, settings=quick)
 
 
