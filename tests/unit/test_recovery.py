@@ -67,11 +67,15 @@ def test_it_is_said_how_many_lines_are_about_keys_of_this_installation() -> None
     assert ours(logged(here, here), [here]) == Ours(2, "")
     named = f"this installation ({here.installation})"
     assert ours(logged(here, there), [here]) == Ours(1, f"About keys of {named}: 1 of 2 lines. What is of elsewhere counts for nothing")
-    assert ours(logged(there), [here]) == Ours(0, f"About keys of {named}: 0 of 1 line. What is of elsewhere counts for nothing")
+    assert ours(logged(there), [here]) == Ours(
+        0, f"About keys of {named}: 0 of 1 line. What is of elsewhere counts for nothing", is_foreign=True
+    )
     nothing = AuditHistory()
     nothing.take([b"not json"])
-    assert ours(nothing, [here]) == Ours(0, f"About keys of {named}: 0 of 1 line")
-    assert ours(logged(here), []).complaint.startswith("About keys of this installation, of which no record tells: 0 of 1 line")
+    assert ours(nothing, [here]) == Ours(0, f"About keys of {named}: 0 of 1 line", is_foreign=True)
+    unknown = ours(logged(here), [])
+    assert unknown.complaint.startswith("About keys of this installation, of which no record tells: 0 of 1 line")
+    assert not unknown.is_foreign, "as in a dry run of a backup that would bring the records back"
 
 
 def test_lines_written_over_the_restored_records_hide_nothing() -> None:

@@ -95,8 +95,8 @@ def recover(  # noqa: PLR0913  click passes each option
     had a successor is replaced. The next versions get numbers above the highest one that the log knows. Keys that end are replaced by the
     operator, which restarts their workloads; the table lists them. It may be run again at any time: what is right is left alone.
 
-    Every line says of which installation it is, and so does every record: lines of another one count for nothing. Where none is of this
-    one, the exit code is 1.
+    Every line says of which installation it is, and so does every record: lines of another one count for nothing. Where there are
+    records and none is of theirs, the exit code is 1.
 
     With --wait it ends when all of that has happened, also what an earlier run began, which needs an operator that runs; exit code 1: not
     in time.

@@ -99,11 +99,12 @@ class Recovering:
         return sorted(key.name for key, each in filter(None, found) if key.name.startswith(NAME_PREFIX) and not is_complete(each))
 
     def _say_whose(self, own: Ours) -> ExitCode:
-        if own.complaint and own.lines:
-            self.deps.console.warn(own.complaint)
-        elif own.complaint:
+        if own.is_foreign:
             self.deps.console.complain(f"{own.complaint}. Is it this cluster's log, and are its records in {self.records_namespace}?")
-        return ExitCode.FINE if own.lines else ExitCode.FAILED
+            return ExitCode.FAILED
+        if own.complaint:
+            self.deps.console.warn(own.complaint)
+        return ExitCode.FINE
 
     async def _records(self) -> list[Record]:
         records = [

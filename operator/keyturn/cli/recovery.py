@@ -60,6 +60,8 @@ class Ours:
     lines: int
     complaint: str
     """What to say of the rest; empty: it is all ours, but for what is no audit line."""
+    is_foreign: bool = False
+    """There are records, and none of the log is about them. Without a record, as before a backup is put back, nobody can tell."""
 
 
 def ours(history: AuditHistory, records: Iterable[Record]) -> Ours:
@@ -71,7 +73,7 @@ def ours(history: AuditHistory, records: Iterable[Record]) -> Ours:
         return Ours(found, "")
     known = f"this installation ({', '.join(sorted(here))})" if here else "this installation, of which no record tells"
     rest = f". What is of {', '.join(others)} counts for nothing" if others else ""
-    return Ours(found, f"About keys of {known}: {found} of {counted(history.lines, 'line')}{rest}")
+    return Ours(found, f"About keys of {known}: {found} of {counted(history.lines, 'line')}{rest}", bool(here) and not found)
 
 
 def _correction(record: Record, history: KeyHistory | None) -> Correction | None:
