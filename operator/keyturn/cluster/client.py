@@ -117,6 +117,11 @@ class Client:
         """The kubeconfig's or the pod's own namespace."""
         return self._login.namespace
 
+    @property
+    def acts_as_another(self) -> bool:
+        """Whether the kubeconfig says so, or `act_as` did."""
+        return any(name.startswith("Impersonate-") for name in self._session.headers)
+
     async def credentials(self) -> Credentials:
         """Our login of this moment, for Kopf's own connections."""
         await self._login.fresh()

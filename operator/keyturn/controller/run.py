@@ -26,6 +26,7 @@ from keyturn.cluster.apiproducts import PLURAL
 from keyturn.cluster.client import Client
 from keyturn.cluster.discovery import serves
 from keyturn.cluster.lease import Elector
+from keyturn.cluster.login import NoClusterAccess
 from keyturn.cluster.permissions import missing_rights
 from keyturn.cluster.resource_path import API_VERSION
 from keyturn.cluster.workloads import serves_rollouts
@@ -60,6 +61,7 @@ async def run(settings: Settings) -> int:
     stop_on_signals(stop)
     try:
         async with await Client.connect(timeout=settings.request_timeout, limit=settings.workers * 2 + 16) as client:
+            _refuse_to_act_as_another(client)
             return await _until_stopped(client, settings, stop)
     except UserMustAct as refused:
         log.error("Cannot start", reason=refused.reason, problem=str(refused))
@@ -67,6 +69,12 @@ async def run(settings: Settings) -> int:
     except (KeyturnError, OSError) as error:  # an address that is taken is no bug
         log.error("Cannot go on", problem=str(error))
         return 1
+
+
+def _refuse_to_act_as_another(client: Client) -> None:
+    """Kopf watches by connections of its own, which know no impersonation: half of the operator would act with other rights."""
+    if client.acts_as_another:
+        raise NoClusterAccess("The kubeconfig's user acts as somebody else (as), which the operator cannot: give it a user of its own")
 
 
 def _collect_less_often() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gen.operator_process import OperatorProcess
 from gen.team import Api, Team
@@ -31,6 +32,19 @@ def test_without_a_fence_it_does_not_start_and_says_what_to_do(empty_plane: Plan
     assert said.startswith("Secret keyturn-system/keyturn-canary is missing")
     assert "from deploy/ or the Helm chart" in said
     assert "--secret-access watch" in said
+
+
+def test_it_does_not_start_as_whom_a_kubeconfig_acts_as(empty_plane: Plane, tmp_path: Path) -> None:
+    """Its watches would have had other rights than its writes."""
+    config = yaml.safe_load(empty_plane.kubeconfig.read_text())
+    config["users"][0]["user"]["as"] = "nora"
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    with OperatorProcess.start(
+        empty_plane, records_namespace="keyturn-verifiers", namespace="keyturn-system", kubeconfig=tmp_path / "kubeconfig"
+    ) as operator:
+        assert operator.wait_exit() == 1
+        (said,) = [line["problem"] for line in operator.log_lines() if line["message"] == "Cannot go on"]
+    assert said.endswith("give it a user of its own")
 
 
 def test_it_says_how_to_install_the_resource_and_starts_by_itself_then(empty_plane: Plane) -> None:
