@@ -84,6 +84,7 @@ def revoke(  # noqa: PLR0913  click passes each option
     """End keys for good: a key leaked, its owner left.
 
     Keys that end are replaced: their Secrets get new ones, and workloads restart. Deleting the revocation gives nothing back.
+    With --wait, exit code 1: it is not complete in time, or it names an ApiKey or a key ID that nobody knows.
     """
     from keyturn.cli.revocation_manifest import Target
     from keyturn.cli.selection import names_of
