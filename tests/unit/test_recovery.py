@@ -78,6 +78,13 @@ def test_it_is_said_how_many_lines_are_about_keys_of_this_installation() -> None
     assert not unknown.is_foreign, "as in a dry run of a backup that would bring the records back"
 
 
+def test_a_log_counts_before_the_records_of_its_backup_are_back() -> None:
+    """A dry run of the page's restore said that it is the wrong log: nothing had been put back that could tell of the installation."""
+    here = gen.record(gen.active(1))
+    assert ours(logged(here), [], of_backup=here.installation) == Ours(1, "")
+    assert ours(logged(here), [], of_backup="elsewhere").lines == 0
+
+
 def test_lines_written_over_the_restored_records_hide_nothing() -> None:
     """The operator went on from the backup, before anybody looked."""
     before = gen.record(gen.active(7), dead=(gen.tombstone(6),))

@@ -143,12 +143,13 @@ async def run(options: Options, deps: Deps) -> int:
     async with await deps.connect(options.place) as client:
         if options.user:
             client.act_as(options.user, options.groups)
-        codes = []
+        codes, of_backup = [], ""
         if options.backup is not None:
+            of_backup = options.backup.installation.id
             restoring = Restoring(client, deps, options.ledger, dry_run=options.dry_run)
             codes.append(await restoring.run(options.backup))
             folder = [*options.backup.backup.revocations, *folder]
-        recovering = Recovering(client, deps, options.ledger.namespace, options.ledger.records_namespace, options.dry_run)
+        recovering = Recovering(client, deps, options.ledger.namespace, options.ledger.records_namespace, options.dry_run, of_backup)
         codes.append(await recovering.run(history, folder, form=options.form))
         if options.wait:
             codes.append(await recovering.look_on(options.timeout))

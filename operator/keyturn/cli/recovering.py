@@ -57,6 +57,8 @@ class Recovering:
     """The operator's."""
     records_namespace: str
     dry_run: bool
+    of_backup: str = ""
+    """The installation of the backup that was put back just now; empty: there was none."""
     _to_follow: dict[str, None] = field(default_factory=dict)
     """Names of the revocations that this run is about, in order: those that it created, and those that it found there already."""
 
@@ -65,7 +67,7 @@ class Recovering:
         records = await self._records() if history.lines else []
         found = await self._with_workloads(corrections(records, history.keys)) if records else []
         restored, failed = await self._put_back(folder)
-        own = ours(history, records)
+        own = ours(history, records, of_backup=self.of_backup)
         codes = [self._say_whose(own) if history.lines else ExitCode.FINE, failed, await self._raise_numbers(found)]
         ending = revocations(found, now=self.deps.clock())
         codes += [await self._create(each) for each in ending]

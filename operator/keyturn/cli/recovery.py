@@ -64,9 +64,9 @@ class Ours:
     """There are records, and none of the log is about them. Without a record, as before a backup is put back, nobody can tell."""
 
 
-def ours(history: AuditHistory, records: Iterable[Record]) -> Ours:
-    """Compare the two."""
-    here = {record.installation for record in records}
+def ours(history: AuditHistory, records: Iterable[Record], *, of_backup: str = "") -> Ours:
+    """Compare the two. `of_backup`: the installation of the records that are put back; in a dry run none of them tells of it yet."""
+    here = {record.installation for record in records} | ({of_backup} if of_backup else set())
     found = sum(history.of_installation[each] for each in here)
     others = sorted(history.of_installation.keys() - here)
     if found and not others:
