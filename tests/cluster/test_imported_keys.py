@@ -216,15 +216,18 @@ def test_delivery_stays_what_it_is(team: Team) -> None:
     assert "immutable" in str(refused.value)
 
 
-def test_who_found_an_imported_key_ends_it_by_the_key_alone(team: Team, verifier: VerifierProcess) -> None:
-    found = "found-in-a-public-repository-0123456789"
-    team.apply_apikey("found", listing(found))
-    team.wait_ready("found")
+@pytest.mark.parametrize("key_id", ["", "abcdefghijkl"], ids=["under its own key ID", "under one that it was given"])
+def test_who_found_an_imported_key_ends_it_by_the_key_alone(team: Team, verifier: VerifierProcess, key_id: str) -> None:
+    found, name = f"found-in-a-public-repository-0123456789-{key_id}", f"found{key_id}"
+    listed = {"digest": digest_token(found), **({"keyID": key_id} if key_id else {})}
+    team.apply_apikey(name, {**listing(), "digests": [listed]})
+    team.wait_ready(name)
+    accepted_in(verifier, team, found, statuses=[FINE])
     words = [str(BIN / "keyturn"), "leak", "--records-namespace", team.records_namespace, "--kubeconfig", str(team.cluster.kubeconfig)]
     done = subprocess.run(words, input=found, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert found not in done.stdout + done.stderr
     accepted_in(verifier, team, found, statuses=[UNAUTHORIZED])
-    team.wait_says("found", "Stalled", "True", "DigestEnded")
+    team.wait_says(name, "Stalled", "True", "DigestEnded")
     stranger = subprocess.run(words, input="nobody-has-this-key-0123456789", capture_output=True, text=True, check=False, timeout=60)
     assert (stranger.returncode, "Nor is it one that was imported" in stranger.stderr) == (1, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -59,8 +60,8 @@ def leak(  # noqa: PLR0913  click passes each option
 
     The key itself is never shown, logged or sent: the cluster is told its public key ID. Its digest is compared with the verifier records
     first, for anybody can make up a key under somebody else's key ID: to read them needs the Role keyturn-revoke beside the ClusterRole.
-    A key that was made elsewhere is found by its digest. Exit code 1: not a key, or not the one of this key ID; 0 without a word on
-    standard output: it has ended already.
+    A key that was made elsewhere is found by its digest, whatever key ID it was listed with. Exit code 1: not a key, or not the one of
+    this key ID; 0 without a word on standard output: it has ended already.
     """
     from keyturn.cli.revocation_manifest import Order, Target
     from keyturn.cli.waiting import parse_timeout
@@ -106,7 +107,8 @@ async def run(options: Options, deps: Deps, *, digest: str, records_namespace: s
     match verdict.ends_with:
         case None:
             deps.console.say(verdict.sentence)
-            return await run_revoke(options, deps)
+            target = replace(options.target, key_ids=(verdict.key_id or key_id,))
+            return await run_revoke(replace(options, target=target), deps)
         case ExitCode.FINE:
             deps.console.say(verdict.sentence)
         case _:
