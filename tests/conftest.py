@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 from _pytest.capture import CaptureManager
 
-from testbed import argocd_programs, gateway_programs, images, kind
+from testbed import argocd_programs, debian, gateway_programs, images, kind, kind_engine
 from testbed.binaries import kwok_stages, programs
 from testbed.cluster import Cluster, connect
 from testbed.gateway_crds import gateway_crds
@@ -151,8 +151,15 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         if session.config.getoption("--testbed") == "kind":
             kind.prepare()
         elif any(item.get_closest_marker("node") for item in session.items) and what_is_missing() is None:
-            programs(*NODE)
-            images.prepare()
+            _prepare_node(session.items)
+
+
+def _prepare_node(items: list[pytest.Item]) -> None:
+    programs(*NODE)
+    images.prepare()
+    if any("docker" in item.fixturenames for item in items if isinstance(item, pytest.Function)):
+        kind_engine.prepare()
+        debian.minimal_system()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final, Self, cast
 
-from testbed import cgroups, images, kind_image
+from testbed import cgroups, images, kind_engine, kind_image
 from testbed.binaries import program, programs
 from testbed.cache import Stopwatch, say
 from testbed.cluster import Cluster, read_kubeconfig, wait_until
@@ -35,6 +35,7 @@ def prepare() -> None:
     images.prepare()
     if machine_engine() is None and what_is_missing() is None:
         programs(*CONTROL_PLANE, *NODE, "kubeadm")
+        kind_engine.prepare()
         kind_image.node_root()
 
 

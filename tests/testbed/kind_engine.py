@@ -38,6 +38,12 @@ def machine_engine() -> Engine | None:
     return Engine(dict(os.environ)) if answers else None
 
 
+def prepare() -> None:
+    """Make all that a first start of an engine of our own would have to make: it takes minutes."""
+    program("runc")
+    _unpacked_engine()
+
+
 def start_engine(folder: Path, *, group: Group, networks: bool = True) -> Engine:
     """Start Debian's dockerd in `folder`; it ends with `group`. Its control group is named like the folder.
 
