@@ -98,7 +98,9 @@ def assert_nothing_was_refused(operator: OperatorProcess) -> None:
     counts = {series: count for series, count in operator.metrics().items() if series.startswith("keyturn_api_requests_total{")}
     refused = {series for series, count in counts.items() if count and 'code="403"' in series and 'verb="create"' not in series}
     tried = {'keyturn_api_requests_total{code="403",resource="secrets",verb="patch"}'} if fenced else set()
-    assert refused == {'keyturn_api_requests_total{code="403",resource="namespaces",verb="get"}', *tried}
+    expected = {'keyturn_api_requests_total{code="403",resource="namespaces",verb="get"}', *tried}
+    assert operator.is_running, f"it ended before it was asked; the end of its log:\n{operator.tail()}"
+    assert refused == expected, f"more, or less, was refused than expected: {sorted(refused ^ expected)}"
 
 
 def rendered(plane: Cluster, folder: Path) -> list[Json]:
