@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gen import verifying
 from gen.revocations import revocation
+from keyturn.base.clock import utc_now
 from keyturn.base.names import Key
 from keyturn.base.settings import Settings
 from keyturn.cluster.client import Client
@@ -78,11 +79,12 @@ async def crossing() -> AsyncIterator[Crossing]:
     await client.close()
 
 
-def revoke(rt: Runtime) -> None:
-    """What its watch, and a look at the records, tell of a revocation of the busy one's key. It wakes nobody."""
-    offered = verifying.offered(verifying.record())
+def revoke(rt: Runtime, *, mode: str = "Immediate", end: datetime | None = None) -> None:
+    """What its watch, and a look at the records, tell of a revocation of the busy one's key. It wakes nobody. `end`: its notAfter."""
+    record = verifying.record()
+    offered = verifying.offered(replace(record, versions=tuple(replace(entry, not_after=end) for entry in record.versions)))
     rt.records.put(BUSY, StoredRecord(offered.data, offered.signature), 1, "uid")
-    leak = revocation({"apiKeyRef": {"namespace": BUSY.namespace, "name": BUSY.name}}, created=verifying.NOW)
+    leak = revocation({"mode": mode, "apiKeyRef": {"namespace": BUSY.namespace, "name": BUSY.name}}, created=verifying.NOW)
     sink = rt.revocations.reflector()._sink
     sink.take_change(leak.model_dump(mode="json", by_alias=True), is_deletion=False, resource_version=1)
     (progress,) = rt.revocations._unfinished.values()
@@ -97,9 +99,22 @@ async def test_a_busy_namespaces_key_lets_a_quiet_ones_pass_before_it_goes_on(cr
         await crossing.went_on.wait()
 
 
-async def test_a_key_that_is_to_end_does_not_give_way_first(crossing: Crossing) -> None:
+@pytest.mark.parametrize(
+    ("mode", "end"),
+    [("Immediate", None), ("Replace", None), ("Replace", utc_now() - timedelta(seconds=1))],
+    ids=["at once", "by an end that is not written yet", "by now"],
+)
+async def test_a_key_that_is_to_end_does_not_give_way_first(crossing: Crossing, mode: str, end: datetime | None) -> None:
     """Whoever woke it, and however often it has to look again: what leaked ends before anybody passes."""
-    revoke(crossing.rt)
+    revoke(crossing.rt, mode=mode, end=end)
     assert crossing.rt.revocations.await_end(BUSY)
     await crossing.meet()
     assert crossing.went_on.is_set()
+
+
+async def test_a_key_that_has_a_day_to_be_replaced_gives_way(crossing: Crossing) -> None:
+    """A thousand of a namespace were replaced in its own time, and a neighbour's one rotation waited for each step of all of them."""
+    revoke(crossing.rt, mode="Replace", end=utc_now() + timedelta(days=1))
+    assert crossing.rt.revocations.await_end(BUSY)
+    await crossing.meet()
+    assert not crossing.went_on.is_set()

@@ -134,6 +134,11 @@ class Revocations:
         """Whether something alive in this record is to end, as far as anybody has looked."""
         return any(key in progress.living for progress in self._unfinished.values())
 
+    def must_end_now(self, key: Key) -> bool:
+        """The same, but for what may live on until its consumers have moved. An end that the record does not tell yet is to be written."""
+        standings = [progress.standings.get(key) for progress in self._unfinished.values()]
+        return any(each is not None and each.live and (each.end is None or each.end <= self._clock()) for each in standings)
+
     def note(self, key: Key) -> None:
         """We have just written a record, or found that it needs nothing."""
         for name, progress in self._unfinished.items():

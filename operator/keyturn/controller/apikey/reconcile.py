@@ -56,8 +56,8 @@ async def reconcile(rt: Runtime, key: Key) -> datetime | None:
 
 
 async def _let_others_pass(rt: Runtime, key: Key) -> None:
-    """But nobody before what leaked is dead, also where its end was tried and has to be tried again."""
-    if not rt.revocations.await_end(key):
+    """But nobody before what leaked is dead, also where its end was tried and has to be tried again; what may take its time does."""
+    if not rt.revocations.must_end_now(key):
         await rt.queue.give_way(key)
 
 
