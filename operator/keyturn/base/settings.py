@@ -124,7 +124,7 @@ class Settings(BaseModel):
         description="guarded: reads only Keyturn's own Secrets, by the right to patch them; watch: has the right to read all Secrets",
     )
     secret_look_rate: float = Field(
-        3.5,
+        3.2,
         gt=0,
         description="Credential Secrets looked at a second, at most, to find what others did to them; namespaces take turns (guarded)",
     )

@@ -123,7 +123,7 @@ def approval(consent: Consent) -> Answer:
 
 def _disabled(case: Situation | None) -> Answer:
     if case is None or not case.record.disabled:
-        return "False", Reason.ENABLED, "The key is accepted"
+        return "False", Reason.ENABLED, "Nothing has disabled the key"
     if case.apikey.spec.disabled:
         return "True", Reason.DISABLED, "No version is accepted while spec.disabled is true"
     return "True", Reason.ACCESS_LOST, "No version is accepted while the product does not admit the key"

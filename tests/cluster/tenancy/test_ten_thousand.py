@@ -32,7 +32,7 @@ PATIENCE: Final = 900.0
 AS_BY_DEFAULT: Final = {
     "sweep_interval": "5m",
     "fence_check_interval": "1m",
-    "secret_look_rate": "3.5",
+    "secret_look_rate": "3.2",
     "secret_look_interval": "1m",
     "log_level": "info",
 }
