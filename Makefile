@@ -23,9 +23,9 @@ READY := .venv/.stamp
 GENERATED := build/generated
 WITH_DEPLOY := PYTHONPATH=deploy $(BIN)/python
 WRITE_CRDS := $(BIN)/python -m keyturn.api.crd_generation
-WRITE_REFERENCE := $(BIN)/python -m keyturn.cli.reference_pages
-WRITE_CHART := $(BIN)/python -m keyturn.cli.chart_files crds deploy/policies charts/keyturn
-WRITE_DIAGRAM := $(BIN)/python -m keyturn.cli.state_diagram
+WRITE_REFERENCE := $(BIN)/python -m keyturn.cli.references.reference_pages
+WRITE_CHART := $(BIN)/python -m keyturn.cli.references.chart_files crds deploy/policies charts/keyturn
+WRITE_DIAGRAM := $(BIN)/python -m keyturn.cli.references.state_diagram
 WRITE_ARGOCD := $(BIN)/python deploy/argocd/render.py
 
 ##@ Use it

@@ -15,8 +15,8 @@ import uvloop
 
 from gen.http2_peer import Peer, data, framed
 from gen.many_keys import ASKED, token
-from keyturn.verifier.service import envoy_messages
-from keyturn.verifier.service import http2_frames as wire
+from keyturn.verifier.service.grpc_door import envoy_messages
+from keyturn.verifier.service.grpc_door import http2_frames as wire
 
 _WINDOW: Final = 2**30
 _ENDS_ANSWER: Final = wire.HEADERS, wire.END_STREAM | wire.END_HEADERS

@@ -16,8 +16,8 @@ import uvloop
 
 from gen.many_keys import guard_of
 from keyturn.verifier.service.doors import OwnDoor
-from keyturn.verifier.service.envoy_check import CHECK, SERVICE, EnvoyCheck
-from keyturn.verifier.service.grpc_front import GrpcFront
+from keyturn.verifier.service.grpc_door.envoy_check import CHECK, SERVICE, EnvoyCheck
+from keyturn.verifier.service.grpc_door.grpc_front import GrpcFront
 from keyturn.verifier.service.listeners import listener_at
 
 FRONT: Final = "front"

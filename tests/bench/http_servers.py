@@ -18,12 +18,12 @@ from gen.many_keys import guard_of
 from keyturn.verifier.answers import Answer, answer_to
 from keyturn.verifier.asgi import Receive, Scope, Send
 from keyturn.verifier.guard import Guard
-from keyturn.verifier.service.asked_route import asked_at
 from keyturn.verifier.service.client_address import ClientAddress
 from keyturn.verifier.service.doors import OwnDoor
-from keyturn.verifier.service.http_connection import Limits
-from keyturn.verifier.service.http_front import HttpFront, RawHeaders, Reply, written
-from keyturn.verifier.service.http_server import HttpServer
+from keyturn.verifier.service.http_door.asked_route import asked_at
+from keyturn.verifier.service.http_door.http_connection import Limits
+from keyturn.verifier.service.http_door.http_front import HttpFront, RawHeaders, Reply, written
+from keyturn.verifier.service.http_door.http_server import HttpServer
 from keyturn.verifier.service.listeners import listener_at
 from keyturn.verifier.verdicts import Accepted
 

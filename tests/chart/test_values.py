@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from gen.chart import CHART, HelmFailed, Json, rendered_chart
-from keyturn.cli.chart_files import ValuePath, value_comments, with_version
+from keyturn.cli.references.chart_files import ValuePath, value_comments, with_version
 
 VALUES = (CHART / "values.yaml").read_text()
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())

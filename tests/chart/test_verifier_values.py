@@ -11,7 +11,7 @@ import yaml
 
 from gen.chart import CHART, Json, difference, helm, made, ports, rendered_chart
 from gen.installed import RECORDS, SYSTEM, VERIFIER, verifier_settings_of
-from keyturn.cli.chart_files import VERIFIERS_OWN_VALUES
+from keyturn.cli.references.chart_files import VERIFIERS_OWN_VALUES
 from keyturn.verifier.issuers import parse_issuers
 from keyturn.verifier.service.settings import VerifierSettings
 

@@ -14,10 +14,10 @@ from gen.person import Answer, Person
 from gen.product_owner import READ, WRITE, Owner
 from gen.team import Api, Json, Team
 from keyturn.base.clock import utc_now
-from keyturn.cli.approve_command import Options, run
 from keyturn.cli.console import Console
 from keyturn.cli.deps import Deps, connect
 from keyturn.cli.place import Place
+from keyturn.cli.products.approve_command import Options, run
 from testbed.cluster import Cluster, wait_until
 
 EVERYBODY = {"namespaces": {"from": "All"}}

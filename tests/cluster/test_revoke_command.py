@@ -24,8 +24,8 @@ from keyturn.cli.deps import Deps, connect
 from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.main import run_cli
 from keyturn.cli.place import Place
-from keyturn.cli.revocation_manifest import Order, Target, revocation_manifests
-from keyturn.cli.revoke_command import Options, run
+from keyturn.cli.revocations.revocation_manifest import Order, Target, revocation_manifests
+from keyturn.cli.revocations.revoke_command import Options, run
 from keyturn.keys.token_format import SECRET_LENGTH, format_token
 from testbed.cluster import wait_until
 

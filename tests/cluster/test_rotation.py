@@ -10,8 +10,8 @@ import pytest
 from gen.team import StartTeam, Team, accepted_key_ids
 from keyturn.base.clock import SECOND, utc_now
 from keyturn.base.version_state import Cause
-from keyturn.cli.apikey_view import decode_apikey
-from keyturn.cli.hindrances import told_deferral
+from keyturn.cli.apikeys.apikey_view import decode_apikey
+from keyturn.cli.apikeys.hindrances import told_deferral
 
 QUICK = {"gracePeriod": "1s"}
 KEEP_PREVIOUS = {"keepPrevious": True, "data": {"both": "$(API_KEY) $(PREVIOUS_API_KEY)"}}

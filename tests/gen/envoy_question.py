@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from keyturn.verifier.service import envoy_messages
+from keyturn.verifier.service.grpc_door import envoy_messages
 
 _OVERWRITE: Final = 2
 """OVERWRITE_IF_EXISTS_OR_ADD."""

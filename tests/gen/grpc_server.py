@@ -20,7 +20,7 @@ import uvloop
 from gen.verifying import guard, record
 from keyturn.base.stop_signals import stop_on_signals
 from keyturn.verifier.service.doors import OwnDoor
-from keyturn.verifier.service.grpc_front import ALPN, GrpcFront
+from keyturn.verifier.service.grpc_door.grpc_front import ALPN, GrpcFront
 
 DRAIN_SECONDS: Final = 5.0
 _TESTS: Final = Path(__file__).parents[1]

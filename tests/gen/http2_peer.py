@@ -7,7 +7,7 @@ from typing import Final
 
 from hpack import Decoder, Encoder
 
-from keyturn.verifier.service import http2_frames as wire
+from keyturn.verifier.service.grpc_door import http2_frames as wire
 
 CHECK_PATH: Final = "/envoy.service.auth.v3.Authorization/Check"
 EMPTY_SETTINGS: Final = wire.settings()

@@ -18,9 +18,9 @@ from keyturn.verifier.guard import Guard
 from keyturn.verifier.service.client_address import ClientAddress
 from keyturn.verifier.service.doors import OwnDoor
 from keyturn.verifier.service.gatekeeper import ByCertificate
-from keyturn.verifier.service.http_connection import Limits
-from keyturn.verifier.service.http_front import HttpFront
-from keyturn.verifier.service.http_server import HttpServer
+from keyturn.verifier.service.http_door.http_connection import Limits
+from keyturn.verifier.service.http_door.http_front import HttpFront
+from keyturn.verifier.service.http_door.http_server import HttpServer
 from keyturn.verifier.service.listeners import listener_at
 from keyturn.verifier.service.tls_files import Tls
 

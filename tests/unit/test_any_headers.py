@@ -27,11 +27,11 @@ from keyturn.verifier.guard import Guard
 from keyturn.verifier.limits import Limit, LocalLimiter
 from keyturn.verifier.live_key import LiveKey
 from keyturn.verifier.service.client_address import ClientAddress
-from keyturn.verifier.service.envoy_check import EnvoyCheck
 from keyturn.verifier.service.gatekeeper import ByAccount
-from keyturn.verifier.service.grpc_calls import CallFailed
-from keyturn.verifier.service.http_connection import LONGEST_BODY, LONGEST_HEAD, Hall, HttpConnection, Limits
-from keyturn.verifier.service.http_front import HttpFront
+from keyturn.verifier.service.grpc_door.envoy_check import EnvoyCheck
+from keyturn.verifier.service.grpc_door.grpc_calls import CallFailed
+from keyturn.verifier.service.http_door.http_connection import LONGEST_BODY, LONGEST_HEAD, Hall, HttpConnection, Limits
+from keyturn.verifier.service.http_door.http_front import HttpFront
 from keyturn.verifier.verdicts import CheckVerdict
 
 Headers = list[tuple[bytes, bytes]]

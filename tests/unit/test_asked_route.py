@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyturn.verifier.check import Asked
-from keyturn.verifier.service.asked_route import NotARoute, asked_at
+from keyturn.verifier.service.http_door.asked_route import NotARoute, asked_at
 
 AUDIENCES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 SCOPES = st.lists(st.text(st.sampled_from("abz09:.-_~!/#"), min_size=1, max_size=12), max_size=4)

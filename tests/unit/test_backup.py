@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from gen import verifying as gen
 from keyturn.base.errors import UserMustAct
 from keyturn.base.plaintext import SecretBytes
-from keyturn.cli.backup_check import check_backup, contents_json
-from keyturn.cli.backup_command import _write
+from keyturn.cli.backups.backup_check import check_backup, contents_json
+from keyturn.cli.backups.backup_command import _write
 from keyturn.cli.main import run_cli
 from keyturn.controller.installation import Installation
 from keyturn.keys.age_envelope import encrypt_to

@@ -15,7 +15,6 @@ import yaml
 
 from keyturn.base.errors import KeyturnError, OutcomeUnknown, RetryLater
 from keyturn.base.settings import Settings
-from keyturn.cli.cli_reference import cli_reference
 from keyturn.cli.completion_command import script_for
 from keyturn.cli.console import Console, wants_color
 from keyturn.cli.crds_command import crds_yaml
@@ -23,8 +22,9 @@ from keyturn.cli.exit_code import ExitCode
 from keyturn.cli.failure import Failure, failure_of, worst
 from keyturn.cli.lazy_group import COMMANDS
 from keyturn.cli.main import keyturn, run_cli
+from keyturn.cli.references.cli_reference import cli_reference
+from keyturn.cli.references.settings_reference import write_settings_reference
 from keyturn.cli.setting_options import read_settings, setting_options
-from keyturn.cli.settings_reference import write_settings_reference
 from keyturn.cluster.api_errors import AlreadyExists, Forbidden, Invalid, NotFound, Unauthorized
 from keyturn.keys.digest import digest_token
 from keyturn.keys.mint import mint

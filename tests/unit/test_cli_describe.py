@@ -9,11 +9,11 @@ import click
 from gen.apikey_json import NOW, Json, apikey, at, condition, overlapping, stalled, steady
 from keyturn.api.workloads import Pod, RolloutView, Strategy, Workload
 from keyturn.base.clock import DAY, HOUR
-from keyturn.cli.advice import next_steps, things_waited_for
-from keyturn.cli.apikey_view import decode_apikey
-from keyturn.cli.description import ConsumerView, Description, EventView, SecretView, consumers_of
-from keyturn.cli.description_json import description_json
-from keyturn.cli.description_text import render_description
+from keyturn.cli.apikeys.advice import next_steps, things_waited_for
+from keyturn.cli.apikeys.apikey_view import decode_apikey
+from keyturn.cli.apikeys.description import ConsumerView, Description, EventView, SecretView, consumers_of
+from keyturn.cli.apikeys.description_json import description_json
+from keyturn.cli.apikeys.description_text import render_description
 
 SECRET = SecretView("billing", present=True, key_id="Qm8sT2fLx0Za", version="2")
 OLD, NEW = NOW - 3 * DAY, NOW - HOUR

@@ -15,16 +15,16 @@ from gen.products import FULL, OWNER, READ, REFUND, WRITE, product
 from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.base.errors import KeyturnError
 from keyturn.base.names import Key
-from keyturn.cli.apikey_view import ApiKeyView, decode_apikey
-from keyturn.cli.apiproduct_view import GrantView, decode_product_view, product_named
-from keyturn.cli.approval import Approval, ApprovalGoal, CannotApproveError, Words, approval_for
-from keyturn.cli.description import Description
-from keyturn.cli.description_text import render_description
+from keyturn.cli.apikeys.apikey_view import ApiKeyView, decode_apikey
+from keyturn.cli.apikeys.description import Description
+from keyturn.cli.apikeys.description_text import render_description
+from keyturn.cli.apikeys.gitops_traces import keeper_of
+from keyturn.cli.apikeys.waiting import Look, Progress
 from keyturn.cli.failure import failure_of
-from keyturn.cli.gitops_traces import keeper_of
-from keyturn.cli.product_access import ProductAccess, access_json, holders_of, render_holders
-from keyturn.cli.product_listing import render_products, shared_audiences
-from keyturn.cli.waiting import Look, Progress
+from keyturn.cli.products.apiproduct_view import GrantView, decode_product_view, product_named
+from keyturn.cli.products.approval import Approval, ApprovalGoal, CannotApproveError, Words, approval_for
+from keyturn.cli.products.product_access import ProductAccess, access_json, holders_of, render_holders
+from keyturn.cli.products.product_listing import render_products, shared_audiences
 from keyturn.cluster.api_errors import NotFound
 
 KEY = Key("team-a", "billing")

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from gen.apikey_json import NOW, Json, apikey, at, condition, overlapping, stalled, steady
 from keyturn.base.clock import DAY, HOUR, MINUTE, SECOND
-from keyturn.cli.apikey_view import decode_apikey
-from keyturn.cli.disable_command import who_may_put_it_back
-from keyturn.cli.hindrances import what_keeps_it_from_rotating
+from keyturn.cli.apikeys.apikey_view import decode_apikey
+from keyturn.cli.apikeys.disable_command import who_may_put_it_back
+from keyturn.cli.apikeys.hindrances import what_keeps_it_from_rotating
+from keyturn.cli.apikeys.listing import render_list
+from keyturn.cli.apikeys.waiting import Goal, Look, Progress, verdict_on
 from keyturn.cli.human_time import day_from, due_from, human_length, seen_from
-from keyturn.cli.listing import render_list
 from keyturn.cli.table import Cell, render_table
-from keyturn.cli.waiting import Goal, Look, Progress, verdict_on
 
 MANY = (
     apikey(status=steady(), spec={"productRef": {"name": "invoices"}}),

@@ -15,7 +15,7 @@ from keyturn.api.workloads import PendingReason
 from keyturn.base import metrics, names
 from keyturn.base.settings import Settings
 from keyturn.base.version_state import Cause
-from keyturn.cli.state_diagram import FILE_NAME, state_diagram
+from keyturn.cli.references.state_diagram import FILE_NAME, state_diagram
 from keyturn.lifecycle import rollout
 from keyturn.lifecycle.plan import Change
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keyturn.verifier.service.door_board import AWAY, UNREADY, DoorBoard, Turn, holds_too_many, turn
+from keyturn.verifier.service.processes.door_board import AWAY, UNREADY, DoorBoard, Turn, holds_too_many, turn
 
 
 @pytest.mark.parametrize(

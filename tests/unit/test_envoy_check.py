@@ -8,8 +8,8 @@ from gen.envoy_question import Told, answer_in, question
 from gen.verifying import KEY_ID, NOW, OTHER_TOKEN, TOKEN, guard, known, record
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.limits import Limit, LocalLimiter
-from keyturn.verifier.service.envoy_check import EnvoyCheck
-from keyturn.verifier.service.grpc_calls import CallFailed, Code
+from keyturn.verifier.service.grpc_door.envoy_check import EnvoyCheck
+from keyturn.verifier.service.grpc_door.grpc_calls import CallFailed, Code
 
 BEARER = f"Bearer {TOKEN}".encode()
 

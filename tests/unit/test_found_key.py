@@ -10,7 +10,7 @@ from gen import lifecycle as gen
 from keyturn.base.names import Key
 from keyturn.base.version_state import Cause, VersionState
 from keyturn.cli.exit_code import ExitCode
-from keyturn.cli.found_key import verdict_on
+from keyturn.cli.revocations.found_key import verdict_on
 from keyturn.keys.digest import derived_key_id, digest_token
 from keyturn.keys.record import DeadEntry, Record, VersionEntry
 from keyturn.keys.record_encoding import encode_record

@@ -12,7 +12,7 @@ from gen import verifying as gen
 from keyturn.verifier.check import Asked
 from keyturn.verifier.service.client_address import ClientAddress
 from keyturn.verifier.service.gatekeeper import ByAccount, ByCertificate, Entry, Gatekeeper
-from keyturn.verifier.service.http_front import HttpFront
+from keyturn.verifier.service.http_door.http_front import HttpFront
 from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal, Refused
 
 ENVOY = "system:serviceaccount:gateways:envoy"

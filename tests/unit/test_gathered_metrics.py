@@ -6,7 +6,7 @@ import json
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from keyturn.verifier.service.gathered_metrics import Described, Gathered, described
+from keyturn.verifier.service.processes.gathered_metrics import Described, Gathered, described
 
 
 def process(*, used: int, held: float) -> list[Described]:

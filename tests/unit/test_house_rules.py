@@ -20,9 +20,9 @@ PACKAGE: Final = ROOT / "operator" / "keyturn"
 TESTS: Final = ROOT / "tests"
 
 REVEALS: Final = {
-    "cli/mint_command.py": 1,  # printed, as asked
-    "cli/restoring.py": 1,  # the root secret of a backup, into its Secret
-    "cli/taking.py": 2,  # decrypted, and printed, as asked
+    "cli/apikeys/mint_command.py": 1,  # printed, as asked
+    "cli/backups/restoring.py": 1,  # the root secret of a backup, into its Secret
+    "cli/apikeys/taking.py": 2,  # decrypted, and printed, as asked
     "cluster/credential_secrets.py": 1,  # into the body of a Secret
     "controller/apikey/act.py": 1,  # hashed
     "controller/apikey/credential_writer.py": 1,  # hashed

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gen.http2_peer import EMPTY_SETTINGS, HELLO, Frame, Peer, data, framed, frames_of
-from keyturn.verifier.service import http2_frames as wire
-from keyturn.verifier.service import http2_limits as limits
-from keyturn.verifier.service.header_blocks import plain_block
-from keyturn.verifier.service.http2_connection import Connection, Reply, Request
+from keyturn.verifier.service.grpc_door import http2_frames as wire
+from keyturn.verifier.service.grpc_door import http2_limits as limits
+from keyturn.verifier.service.grpc_door.header_blocks import plain_block
+from keyturn.verifier.service.grpc_door.http2_connection import Connection, Reply, Request
 
 REPLY = Reply(plain_block((b":status", b"200")), b"answer", plain_block((b"grpc-status", b"0")))
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gen.http2_peer import HELLO, Peer, data, framed, frames_of
-from keyturn.verifier.service import http2_frames as wire
-from keyturn.verifier.service import http2_limits as limits
-from keyturn.verifier.service.grpc_calls import CallFailed, Code, answer
-from keyturn.verifier.service.http2_connection import Connection
+from keyturn.verifier.service.grpc_door import http2_frames as wire
+from keyturn.verifier.service.grpc_door import http2_limits as limits
+from keyturn.verifier.service.grpc_door.grpc_calls import CallFailed, Code, answer
+from keyturn.verifier.service.grpc_door.http2_connection import Connection
 
 CODES: Final = frozenset(
     {

@@ -20,8 +20,8 @@ from keyturn.verifier.guard import Guard
 from keyturn.verifier.limits import Limit, LocalLimiter
 from keyturn.verifier.service.client_address import ClientAddress
 from keyturn.verifier.service.gatekeeper import Entry
-from keyturn.verifier.service.http_connection import HEAD_TOO_LARGE, NO_HTTP, TOO_MANY
-from keyturn.verifier.service.http_front import TURNED_BACK, HttpFront, Reply
+from keyturn.verifier.service.http_door.http_connection import HEAD_TOO_LARGE, NO_HTTP, TOO_MANY
+from keyturn.verifier.service.http_door.http_front import TURNED_BACK, HttpFront, Reply
 from keyturn.verifier.service.settings import VerifierSettings
 from keyturn.verifier.verdicts import Accepted, CheckVerdict, Refusal, Refused
 

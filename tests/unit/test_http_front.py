@@ -11,7 +11,7 @@ from gen import verifying as gen
 from keyturn.verifier.guard import Guard
 from keyturn.verifier.limits import Limit, LocalLimiter
 from keyturn.verifier.service.client_address import ClientAddress
-from keyturn.verifier.service.http_front import HttpFront, Reply
+from keyturn.verifier.service.http_door.http_front import HttpFront, Reply
 
 Headers = list[tuple[bytes, bytes]]
 GOOD: Headers = [(b"authorization", b"Bearer " + gen.TOKEN.encode())]

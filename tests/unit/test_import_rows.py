@@ -12,8 +12,8 @@ import yaml
 
 from keyturn.api.v1alpha1.apikey import ApiKey, ListedDigest
 from keyturn.base.names import Key
-from keyturn.cli.import_rows import FileInvalid, Row, read_rows
-from keyturn.cli.importing import why_another
+from keyturn.cli.apikeys.import_rows import FileInvalid, Row, read_rows
+from keyturn.cli.apikeys.importing import why_another
 from keyturn.keys.digest import derived_key_id, digest_token
 from keyturn.keys.mint import mint
 

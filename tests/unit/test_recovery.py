@@ -13,9 +13,9 @@ from gen import lifecycle as gen
 from keyturn.api.v1alpha1.apikeyrevocation import ApiKeyRevocation
 from keyturn.base.errors import UserMustAct
 from keyturn.base.names import Key
-from keyturn.cli.audit_history import AuditHistory
-from keyturn.cli.recovery import Correction, Ours, corrections, corrections_table, ours, revocations
-from keyturn.cli.revocation_folder import read_revocation_folder
+from keyturn.cli.backups.audit_history import AuditHistory
+from keyturn.cli.backups.recovery import Correction, Ours, corrections, corrections_table, ours, revocations
+from keyturn.cli.backups.revocation_folder import read_revocation_folder
 from keyturn.controller.apikey.announce import audit_line
 from keyturn.controller.audit import as_json
 from keyturn.keys.record import Record

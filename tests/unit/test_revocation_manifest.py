@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gen.lifecycle import NOW
 from keyturn.api.v1alpha1.apikeyrevocation import RevocationReason
-from keyturn.cli.revocation_manifest import NAME_LENGTH, Order, Target, revocation_manifests, revocation_mistakes
-from keyturn.cli.revocation_order import REASONS
+from keyturn.cli.revocations.revocation_manifest import NAME_LENGTH, Order, Target, revocation_manifests, revocation_mistakes
+from keyturn.cli.revocations.revocation_order import REASONS
 
 Json = dict[str, Any]
 LEAKED = Order(reason="Leaked")

@@ -8,7 +8,7 @@ import pytest
 
 from gen.revocations import revocation
 from keyturn.cli.console import Console
-from keyturn.cli.revocation_progress import WIDTH, Progress, Teller, bar, fitted, progress_of
+from keyturn.cli.revocations.revocation_progress import WIDTH, Progress, Teller, bar, fitted, progress_of
 
 
 class Terminal(io.StringIO):

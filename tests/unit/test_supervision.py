@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keyturn.verifier.service.settings import VerifierSettings
-from keyturn.verifier.service.supervision import (
+from keyturn.verifier.service.processes.supervision import (
     FAILED,
     FIRST_PAUSE,
     LONGEST_PAUSE,
@@ -21,8 +20,9 @@ from keyturn.verifier.service.supervision import (
     complaint_of_all,
     is_stuck,
 )
-from keyturn.verifier.service.worker import own_settings
-from keyturn.verifier.service.worker_process import Assignment
+from keyturn.verifier.service.processes.worker import own_settings
+from keyturn.verifier.service.processes.worker_process import Assignment
+from keyturn.verifier.service.settings import VerifierSettings
 
 KILLED = -9
 READY = Standing(was_ready=True, complaint=None)

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from keyturn.cli.whose_backup import Standing, why_not_here
+from keyturn.cli.backups.whose_backup import Standing, why_not_here
 from keyturn.controller.installation import Installation
 from keyturn.keys.root_secret import RootSecret
 

@@ -1,7 +1,7 @@
 """The command `keyturn`, also `kubectl keyturn`: finds the command's module, loads that one only, turns failures into words and codes.
 
-Each command is a module of its own: it parses into a frozen Options, then `run(options, deps)` does it. Data goes to standard
-output, words to standard error. `lazy_group.py` holds the table of commands.
+Each command is a module of its own, in a folder by what it is about: it parses into a frozen Options, then `run(options, deps)` does
+it. Data goes to standard output, words to standard error. `lazy_group.py` holds the table of commands.
 """
 
 from __future__ import annotations

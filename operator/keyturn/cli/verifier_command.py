@@ -23,7 +23,7 @@ def _run_verifier(**values: str) -> int:
 def _run_alone(settings: VerifierSettings) -> int:
     import uvloop
 
-    from keyturn.verifier.service.place import Alone
+    from keyturn.verifier.service.processes.place import Alone
     from keyturn.verifier.service.run import run
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -32,7 +32,7 @@ def _run_alone(settings: VerifierSettings) -> int:
 
 def _run_several(settings: VerifierSettings) -> int:
     """The parent loads none of what its processes work with."""
-    from keyturn.verifier.service.supervisor import run
+    from keyturn.verifier.service.processes.supervisor import run
 
     return asyncio.run(run(settings))
 

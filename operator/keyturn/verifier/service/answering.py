@@ -16,11 +16,11 @@ from keyturn.verifier.service.account_keys import AccountTokens
 from keyturn.verifier.service.client_address import ClientAddress
 from keyturn.verifier.service.doors import Doors
 from keyturn.verifier.service.gatekeeper import ByAccount, ByCertificate, Gatekeeper
-from keyturn.verifier.service.grpc_front import ALPN as HTTP2
-from keyturn.verifier.service.grpc_front import GrpcFront
-from keyturn.verifier.service.http_connection import Limits
-from keyturn.verifier.service.http_front import HttpFront
-from keyturn.verifier.service.http_server import HttpServer
+from keyturn.verifier.service.grpc_door.grpc_front import ALPN as HTTP2
+from keyturn.verifier.service.grpc_door.grpc_front import GrpcFront
+from keyturn.verifier.service.http_door.http_connection import Limits
+from keyturn.verifier.service.http_door.http_front import HttpFront
+from keyturn.verifier.service.http_door.http_server import HttpServer
 from keyturn.verifier.service.listeners import allow_connections
 from keyturn.verifier.service.settings import VerifierSettings
 from keyturn.verifier.service.tls_files import Tls, TlsFiles, TlsUnusable

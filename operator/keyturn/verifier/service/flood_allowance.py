@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from keyturn.verifier.service.http2_frames import ENHANCE_YOUR_CALM, ConnectionFault
-from keyturn.verifier.service.http2_limits import FLOOD_ALLOWANCE, FLOOD_EARNED, FLOOD_REFILL
+from keyturn.verifier.service.grpc_door.http2_frames import ENHANCE_YOUR_CALM, ConnectionFault
+from keyturn.verifier.service.grpc_door.http2_limits import FLOOD_ALLOWANCE, FLOOD_EARNED, FLOOD_REFILL
 
 
 class FloodAllowance:

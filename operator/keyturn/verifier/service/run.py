@@ -34,7 +34,7 @@ from keyturn.verifier.service.jwks_feed import JwksFeed
 from keyturn.verifier.service.knowledge import Knowledge
 from keyturn.verifier.service.newer_records import NewerRecordsReporter
 from keyturn.verifier.service.permission_check import is_allowed
-from keyturn.verifier.service.place import Place
+from keyturn.verifier.service.processes.place import Place
 from keyturn.verifier.service.settings import VerifierSettings
 from keyturn.verifier.service.use_report import UseReporter
 from keyturn.verifier.store import Store

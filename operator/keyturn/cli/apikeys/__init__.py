@@ -1,0 +1,1 @@
+"""Commands about ApiKeys and their keys."""

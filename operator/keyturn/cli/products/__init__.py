@@ -1,0 +1,1 @@
+"""Commands about ApiProducts: who may have keys, and approval."""

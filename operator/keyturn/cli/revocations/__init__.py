@@ -1,0 +1,1 @@
+"""Commands that end keys for good, and what stops with them."""

@@ -1,0 +1,1 @@
+"""The door for gateways that ask over HTTP."""
