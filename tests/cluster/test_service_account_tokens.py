@@ -33,7 +33,7 @@ def verifier(
     records, system = shared_operator.setting("records_namespace"), shared_operator.setting("namespace")
     settings = {"issuers": str(issuers_file(plane, account, folder)), "issuer_refresh_spacing": "100ms", "default_rate": "1000"}
     with VerifierProcess.start(plane, records_namespace=records, namespace=system, settings=settings) as verifier:
-        verifier.wait_ready()
+        verifier.wait_ready().wait_caught_up()
         wait_until(
             lambda: verifier.metric("keyturn_verifier_issuer_fetches_total", issuer="cluster", result="fetched") >= 1,
             patience=30,

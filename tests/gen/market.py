@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from typing import Any, Final, Self
 
 from gen.granted_power import Granted, Opening, granted, granted_at_most, is_one_too_many
@@ -81,12 +81,19 @@ class Doors:
     def _ask(self, token: str, door: str, scope: str = "") -> tuple[bool, str, float]:
         """Whether it is let in, whose key that is, and how many requests it may make at once."""
         path = f"/verify?audience={door}" + (f"&scope={scope}" if scope else "")
-        self._connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
-        answer = self._connection.getresponse()
-        answer.read()
+        answers: list[HTTPResponse] = []
+        # 503: on a machine too busy to renew the verifier's Lease in time it cannot know whether a key that it has not seen exists.
+        wait_until(lambda: self._knows(path, token, answers), patience=60.0, what=f"the verifier to know: {path}")
+        answer = answers[-1]
         assert answer.status in {200, 401, 403}, f"{path}: {answer.status}"
         limit = re.search(r";q=(\d+)", answer.getheader("ratelimit-policy", ""))
         return answer.status == 200, answer.getheader("x-keyturn-apikey", ""), float(limit[1]) if limit else math.inf
+
+    def _knows(self, path: str, token: str, answers: list[HTTPResponse]) -> bool:
+        self._connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        answers.append(self._connection.getresponse())
+        answers[-1].read()
+        return answers[-1].status != 503
 
     def close(self) -> None:
         self._connection.close()

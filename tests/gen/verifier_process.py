@@ -79,6 +79,10 @@ class VerifierProcess(KeyturnProcess):
             lambda: self.address is not None and self.ask("/readyz") == (200, "ok"), patience=patience, what="to be ready"
         )
 
+    def wait_caught_up(self, *, patience: float = PATIENCE) -> Self:
+        """Wait until a key that is not known here does not exist: until then it is answered by 503, not by 401."""
+        return self.wait_until(lambda: self.metric("keyturn_verifier_caught_up") == 1.0, patience=patience, what="to be caught up")
+
     @property
     def address(self) -> str | None:
         """Host and port where gateways ask over HTTP; None: not yet."""
