@@ -41,7 +41,7 @@ def test_a_key_waits_in_its_wave_for_the_approval_of_the_apis_owner(site: Site) 
     team = site.team
     path = f"/apis/keyturn.dev/v1alpha1/namespaces/{team.namespace}/apiproducts/invoices"
     asked = {"productRef": {"name": "invoices"}}
-    site.deploy(wanted_product(), wanted_key(spec=asked), wanted_deployment())
+    site.deploy(wanted_product(of=team.namespace), wanted_key(spec=asked), wanted_deployment())
     site.argo.wait_operation(site.name, "waiting for healthy state of keyturn.dev/ApiKey/billing")
     team.wait_says("billing", "Approved", "False", "PendingApproval")
     assert team.api.get(f"/apis/apps/v1/namespaces/{team.namespace}/deployments/web") is None
@@ -171,7 +171,7 @@ def test_a_folder_of_revocations_ends_keys_and_taking_one_out_gives_nothing_back
 def test_product_key_and_workload_come_one_after_another(site: Site) -> None:
     """The product's health lets the key's wave begin, the key's health the workload's."""
     team, operator = site.team, site.team.operator
-    product = wanted_product()
+    product = wanted_product(of=team.namespace)
     product["spec"]["access"] = {"approval": "Automatic"}
     operator.stop(patience=60.0)
     try:

@@ -65,10 +65,10 @@ def wanted_key(name: str = "billing", spec: Mapping[str, object] | None = None, 
     return {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiKey", "metadata": metadata, "spec": dict(spec or {})}
 
 
-def wanted_product(name: str = "invoices", *, wave: int = -1) -> Json:
-    """An ApiProduct as it stands in Git, which says nothing of grants."""
+def wanted_product(name: str = "invoices", *, of: str, wave: int = -1) -> Json:
+    """An ApiProduct as it stands in Git, which says nothing of grants. Its audience is its namespace's own: an older product's is taken."""
     metadata: Json = {"name": name, "annotations": {WAVE: str(wave)}}
-    spec = {"audience": name, "scopes": [{"name": "invoices:read"}], "plans": [{"name": "basic"}]}
+    spec = {"audience": f"{name}.{of}", "scopes": [{"name": "invoices:read"}], "plans": [{"name": "basic"}]}
     return {"apiVersion": "keyturn.dev/v1alpha1", "kind": "ApiProduct", "metadata": metadata, "spec": spec}
 
 
