@@ -14,7 +14,7 @@ from keyturn.api.v1alpha1.apiproduct import ApiProduct
 from keyturn.base.names import Key
 from keyturn.cluster.chunks import list_in_chunks
 from keyturn.cluster.client import Client, Json
-from keyturn.cluster.raw import instant_of, mapping_of, text_of, texts_of
+from keyturn.cluster.raw import instant_of, key_of, mapping_of, text_of, texts_of
 from keyturn.cluster.resource_path import resource_path
 
 PLURAL: Final = "apiproducts"
@@ -47,12 +47,11 @@ async def list_apiproducts(client: Client, namespace: str) -> list[Json]:
 
 def decode_apiproduct(item: Mapping[str, object]) -> tuple[Key, ApiProduct | UnreadableProduct]:
     """One object of a list or watch. Never raises."""
-    metadata = mapping_of(item, "metadata")
-    where = Key(text_of(metadata, "namespace"), text_of(metadata, "name"))
+    where = key_of(item)
     try:
         return where, ApiProduct.model_validate(item)
     except ValidationError as error:
-        audience, created = text_of(mapping_of(item, "spec"), "audience"), instant_of(metadata, "creationTimestamp")
+        audience, created = text_of(mapping_of(item, "spec"), "audience"), instant_of(mapping_of(item, "metadata"), "creationTimestamp")
         return where, UnreadableProduct("; ".join(explain_invalid(error)), audience, created)
 
 

@@ -19,7 +19,7 @@ from keyturn.base.plaintext import Plaintext
 from keyturn.cluster.api_errors import Forbidden
 from keyturn.cluster.cache import Entry
 from keyturn.cluster.client import METADATA_ONLY, Client, Json
-from keyturn.cluster.raw import mapping_of, resource_version_of, text_of, texts_of, uid_of
+from keyturn.cluster.raw import key_of, mapping_of, resource_version_of, text_of, texts_of, uid_of
 from keyturn.cluster.resource_path import path_part
 
 CREDENTIAL_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.APIKEY_LABEL},!{names.NAMESPACE_LABEL}"
@@ -88,8 +88,7 @@ class CredentialWrite:
 
 def decode_credential_metadata(raw: Mapping[str, object]) -> tuple[Key, CredentialMetadata] | None:
     """Read a Secret's metadata, under its own namespace and name."""
-    metadata = mapping_of(raw, "metadata")
-    return Key(text_of(metadata, "namespace"), text_of(metadata, "name")), _metadata_of(metadata)
+    return key_of(raw), _metadata_of(mapping_of(raw, "metadata"))
 
 
 def _metadata_of(metadata: Mapping[str, object]) -> CredentialMetadata:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from keyturn.base.clock import parse_time
+from keyturn.base.names import Key
 
 
 def mapping_of(raw: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -37,6 +38,12 @@ def instant_of(raw: Mapping[str, object], name: str) -> datetime | None:
         return parse_time(text_of(raw, name))
     except ValueError:
         return None
+
+
+def key_of(raw: Mapping[str, object]) -> Key:
+    """The object's namespace and name."""
+    metadata = mapping_of(raw, "metadata")
+    return Key(text_of(metadata, "namespace"), text_of(metadata, "name"))
 
 
 def resource_version_of(raw: Mapping[str, object]) -> int:

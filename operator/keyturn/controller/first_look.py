@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from keyturn.api.v1alpha1.conditions import ConditionType
 from keyturn.base import names
 from keyturn.base.errors import KeyturnError
 from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
 from keyturn.cluster.apikeys import collection_path
 from keyturn.cluster.chunks import each_in_chunks
-from keyturn.cluster.raw import instant_of, mapping_of, objects_of, text_of
+from keyturn.cluster.raw import instant_of, key_of, mapping_of, objects_of
 from keyturn.controller.runtime import Runtime
 
-UNFINISHED: Final = frozenset({"Reconciling", "PreviousVersionActive"})
+UNFINISHED: Final = frozenset({ConditionType.RECONCILING, ConditionType.PREVIOUS_VERSION_ACTIVE})
 ASKING: Final = frozenset({names.ROTATE_ANNOTATION, names.RECEIVED_ANNOTATION})
 
 log = get_logger(__name__)
@@ -31,8 +32,7 @@ async def take_all(rt: Runtime, *, namespaces: tuple[str, ...]) -> None:
     try:
         for namespace in namespaces or ("",):
             async for raw in each_in_chunks(rt.client, collection_path(namespace)):
-                metadata = mapping_of(raw, "metadata")
-                key = Key(text_of(metadata, "namespace"), text_of(metadata, "name"))
+                key = key_of(raw)
                 rt.keep_apikey(key, raw)
                 if looks_settled(raw, now=rt.clock()):
                     settled.append(key)

@@ -10,7 +10,7 @@ from keyturn.base.log_output import get_logger
 from keyturn.base.names import Key
 from keyturn.cluster.apikeys import list_apikeys
 from keyturn.cluster.client import Client
-from keyturn.cluster.raw import mapping_of, text_of
+from keyturn.cluster.raw import key_of
 from keyturn.controller.leftovers import remove_leftovers
 from keyturn.controller.runtime import Runtime
 
@@ -56,6 +56,5 @@ async def _apikeys(client: Client, namespaces: tuple[str, ...]) -> set[Key]:
     found: set[Key] = set()
     for namespace in namespaces or ("",):
         for item in await list_apikeys(client, namespace, chunk=PAGE, metadata_only=True):
-            metadata = mapping_of(item, "metadata")
-            found.add(Key(text_of(metadata, "namespace"), text_of(metadata, "name")))
+            found.add(key_of(item))
     return found
