@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from keyturn.cluster.events import Regarding, post_event
 from keyturn.cluster.login import NoClusterAccess
 from keyturn.cluster.permissions import Right, missing_rights
 from testbed.cable import cable_to
-from testbed.cluster import Cluster
+from testbed.cluster import Cluster, until
 
 SECONDS = timedelta(seconds=1)
 
@@ -170,14 +170,14 @@ async def test_closing_leaves_no_connection_to_a_server_that_says_nothing(plane:
         beside = open_sockets()
         async with await Client.connect(timeout=10 * SECONDS, kubeconfig=str(cable.kubeconfig)) as client:
             watching = [asyncio.create_task(watch_forever(client)) for _ in range(3)]
-            await until(lambda: cable.ends == 2 * len(watching))
+            await until(lambda: cable.ends == 2 * len(watching), patience=10)
             await client.get("/api/v1/namespaces/default/configmaps")  # by one more
             cable.freeze()
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
         assert cable.ends >= 2 * len(watching)  # which wait for what no longer comes
-        await until(lambda: open_sockets() - beside == cable.ends)
+        await until(lambda: open_sockets() - beside == cable.ends, patience=10)
     assert open_sockets() == before
 
 
@@ -186,12 +186,6 @@ async def watch_forever(client: Client) -> None:
     async with aclosing(client.stream("/api/v1/namespaces/default/configmaps", query=query, idle_timeout=60 * SECONDS)) as lines:
         async for _ in lines:
             pass
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not is_so():  # noqa: ASYNC110  what is waited for happens outside
-            await asyncio.sleep(0.02)
 
 
 def open_sockets() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +19,7 @@ from keyturn.cluster.cache import Cache
 from keyturn.cluster.client import Client
 from keyturn.cluster.watch import CacheSink, Collection, Reflector
 from testbed.cable import cable_to
-from testbed.cluster import Cluster
+from testbed.cluster import Cluster, until
 from testbed.plane import Plane, bare
 
 SECONDS = timedelta(seconds=1)
@@ -63,12 +63,6 @@ async def watching(client: Client, collection: Collection, **options: timedelta)
             await running
 
 
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not is_so():  # noqa: ASYNC110  what is waited for happens in the API server
-            await asyncio.sleep(0.02)
-
-
 def path(namespace: str) -> str:
     return f"/api/v1/namespaces/{namespace}/configmaps"
 
@@ -83,9 +77,9 @@ async def test_what_is_there_and_what_changes_is_seen(client: Client, namespace:
         assert seen.values() == {"a": "1"}
         await client.post(path(namespace), labelled("b", "2"))
         await client.patch_merge(f"{path(namespace)}/a", {"data": {"x": "3"}})
-        await until(lambda: seen.values() == {"a": "3", "b": "2"})
+        await until(lambda: seen.values() == {"a": "3", "b": "2"}, patience=20)
         await client.request("DELETE", f"{path(namespace)}/a")
-        await until(lambda: seen.values() == {"b": "2"})
+        await until(lambda: seen.values() == {"b": "2"}, patience=20)
         assert [key.name for key in seen.changes if key.name != "kube-root-ca.crt"] == ["a", "b", "a", "a"]
 
 
@@ -97,7 +91,7 @@ async def test_an_answer_put_into_the_cache_is_no_change_when_the_watch_brings_i
         seen.cache.put(Key(namespace, "a"), "1", int(metadata["resourceVersion"]), metadata["uid"])
         changed_before = [key.name for key in seen.changes].count("a")
         await client.post(path(namespace), labelled("b", "2"))
-        await until(lambda: "b" in seen.values())
+        await until(lambda: "b" in seen.values(), patience=20)
         assert [key.name for key in seen.changes].count("a") == changed_before <= 1
 
 
@@ -107,28 +101,28 @@ async def test_a_selector_narrows_and_leaving_it_is_a_deletion(client: Client, n
     async with watching(client, Collection(path(namespace), label_selector="mine=yes")) as seen:
         assert seen.values() == {"a": "1"}
         await client.patch_merge(f"{path(namespace)}/a", {"metadata": {"labels": {"mine": None}}})
-        await until(lambda: seen.values() == {})
+        await until(lambda: seen.values() == {}, patience=20)
 
 
 async def test_what_is_no_longer_ours_is_dropped(client: Client, namespace: str) -> None:
     await client.post(path(namespace), labelled("a", "1"))
     async with watching(client, Collection(path(namespace))) as seen:
         await client.patch_merge(f"{path(namespace)}/a", {"metadata": {"labels": {"foreign": "yes"}}})
-        await until(lambda: seen.values() == {})
+        await until(lambda: seen.values() == {}, patience=20)
 
 
 async def test_metadata_can_be_watched_without_data(client: Client, namespace: str) -> None:
     await client.post(path(namespace), labelled("a", "1"))
     async with watching(client, Collection(path(namespace), metadata_only=True)) as seen:
         await client.post(path(namespace), labelled("b", "2"))
-        await until(lambda: seen.values() == {"a": "no data", "b": "no data"})
+        await until(lambda: seen.values() == {"a": "no data", "b": "no data"}, patience=20)
 
 
 async def test_a_watch_that_ends_goes_on_without_a_list(client: Client, namespace: str) -> None:
     async with watching(client, Collection(path(namespace)), watch_timeout=SECONDS) as seen:
         await asyncio.sleep(2.5)
         await client.post(path(namespace), labelled("a", "1"))
-        await until(lambda: seen.values() == {"a": "1"})
+        await until(lambda: seen.values() == {"a": "1"}, patience=20)
         assert seen.reflector.lists == 1
 
 
@@ -164,13 +158,13 @@ async def test_a_compacted_history_leads_to_a_new_list_in_pages(fragile: Plane, 
         watching(client, Collection(events), watch_timeout=SECONDS) as seen,
     ):
         await asyncio.gather(*(client.post(events, {"metadata": {"name": f"e{number}"}, **about}) for number in range(10)))
-        await until(lambda: len(seen.cache) >= 10)
+        await until(lambda: len(seen.cache) >= 10, patience=20)
         for count in range(5):
             await client.patch_merge("/api/v1/namespaces/default", {"metadata": {"annotations": {"touched": str(count)}}})
         compact(fragile)
-        await until(lambda: seen.reflector.lists >= 2)
+        await until(lambda: seen.reflector.lists >= 2, patience=20)
         await client.request("DELETE", f"{events}/e0")
-        await until(lambda: seen.cache.get(Key("default", "e0")) is None)
+        await until(lambda: seen.cache.get(Key("default", "e0")) is None, patience=20)
 
 
 async def test_a_store_put_back_from_a_backup_is_followed(fragile: Plane, tmp_path: Path) -> None:
@@ -181,12 +175,12 @@ async def test_a_store_put_back_from_a_backup_is_followed(fragile: Plane, tmp_pa
             fragile.snapshot(tmp_path / "backup")
             await client.patch_merge(f"{path('default')}/kept", {"data": {"x": "lost"}})
             await client.post(path("default"), labelled("lost", "1"))
-            await until(lambda: seen.values() == {"kept": "lost", "lost": "1"})
+            await until(lambda: seen.values() == {"kept": "lost", "lost": "1"}, patience=20)
             await asyncio.to_thread(fragile.restore, tmp_path / "backup")
-            await until(lambda: seen.values() == {"kept": "before"})
+            await until(lambda: seen.values() == {"kept": "before"}, patience=20)
             assert seen.reflector.went_back.is_set()
             await client.patch_merge(f"{path('default')}/kept", {"data": {"x": "after"}})
-            await until(lambda: seen.values() == {"kept": "after"})
+            await until(lambda: seen.values() == {"kept": "after"}, patience=20)
 
 
 async def test_a_half_open_watch_is_noticed(plane: Cluster, client: Client, namespace: str, tmp_path: Path) -> None:
@@ -201,5 +195,5 @@ async def test_a_half_open_watch_is_noticed(plane: Cluster, client: Client, name
         await asyncio.sleep(1.5)
         assert seen.values() == {}
         cable.thaw()
-        await until(lambda: seen.values() == {"a": "1"})
+        await until(lambda: seen.values() == {"a": "1"}, patience=20)
         assert seen.reflector.age < 20 * SECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -145,6 +146,13 @@ def wait_until(is_so: Callable[[], bool], *, patience: float, what: str, pause: 
         if time.monotonic() > end:
             raise TimeoutError(f"waited {patience:.0f} s for {what}")
         time.sleep(pause)
+
+
+async def until(is_so: Callable[[], bool], *, patience: float) -> None:
+    """The same without holding up the event loop, in which what is waited for may happen."""
+    async with asyncio.timeout(patience):
+        while not is_so():  # noqa: ASYNC110  what is waited for happens in the API server, or in the kernel
+            await asyncio.sleep(0.02)
 
 
 def read_kubeconfig(file: Path) -> Login:
